@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "jetcal/base/cpu.h"
+
+#include <sched.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <fstream>
+
+#include "jetcal/base/error.h"
+
+namespace jetcal {
+
+std::string_view isa_name(Isa isa) noexcept {
+  switch (isa) {
+    case Isa::Ref:
+      return "ref";
+    case Isa::Avx2:
+      return "avx2";
+    case Isa::Avx512:
+      return "avx512";
+  }
+  return "unknown";
+}
+
+bool cpu_supports(Isa isa) noexcept {
+  switch (isa) {
+    case Isa::Ref:
+      return true;
+    case Isa::Avx2:
+      return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    case Isa::Avx512:
+      return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+             __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+  }
+  return false;
+}
+
+std::vector<Isa> supported_isas() {
+  std::vector<Isa> isas;
+  for (const Isa isa : {Isa::Ref, Isa::Avx2, Isa::Avx512}) {
+    if (cpu_supports(isa)) isas.push_back(isa);
+  }
+  return isas;
+}
+
+static Isa choose_isa() {
+  const char* forced = std::getenv("JETCAL_ISA");
+  if (forced == nullptr || *forced == '\0') return supported_isas().back();
+  for (const Isa isa : {Isa::Ref, Isa::Avx2, Isa::Avx512}) {
+    if (isa_name(isa) != forced) continue;
+    if (!cpu_supports(isa)) fail(ErrorCode::Unimplemented, "JETCAL_ISA: this CPU has no ", forced);
+    return isa;
+  }
+  fail(ErrorCode::InvalidArgument, "JETCAL_ISA: expected ref, avx2 or avx512, got '", forced, "'");
+}
+
+Isa active_isa() {
+  static const Isa kIsa = choose_isa();
+  return kIsa;
+}
+
+std::string cpu_model() {
+  std::ifstream info("/proc/cpuinfo");
+  for (std::string line; std::getline(info, line);) {
+    if (line.rfind("model name", 0) == 0) return line.substr(line.find(':') + 2);
+  }
+  return "unknown";
+}
+
+int usable_cores() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  int cores = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+  std::ifstream quota("/sys/fs/cgroup/cpu.max");
+  std::string limit;
+  double period = 0;
+  if (quota >> limit >> period && limit != "max" && period > 0) {
+    cores = std::min(cores, static_cast<int>(std::ceil(std::stod(limit) / period)));
+  }
+  return std::max(cores, 1);
+}
+
+}  // namespace jetcal

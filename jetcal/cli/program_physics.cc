@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
+// The program that holds: ingest predict analyze.
+#include "jetcal/cli/program.h"
+
+int main(int argc, char** argv) {
+  using namespace jetcal::cli;
+  return run_program({make_ingest_verb(), make_predict_verb(), make_analyze_verb()}, argc, argv);
+}

@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
+// The program that holds: simulate.
+#include "jetcal/cli/program.h"
+
+int main(int argc, char** argv) {
+  using namespace jetcal::cli;
+  return run_program({make_simulate_verb()}, argc, argv);
+}

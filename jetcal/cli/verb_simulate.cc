@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "jetcal/cli/verb.h"
+
+namespace jetcal::cli {
+
+Verb make_simulate_verb() { return {}; }
+
+}  // namespace jetcal::cli

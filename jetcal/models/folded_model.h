@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// A network ready for inference: batch normalisation and standardisation folded into its linear
+// layers, the first edge layer of every block factored per particle. The native forward pass and
+// the ONNX export both start from it.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "jetcal/models/model.h"
+
+namespace jetcal::models {
+
+/// Computes y = W x + b.
+struct Dense {
+  std::int64_t in = 0, out = 0;
+  std::vector<float> weight;  ///< [out, in]
+  std::vector<float> bias;    ///< [out]
+};
+
+/// One EdgeConv block: relu(center(x_i) + neighbor(x_j)), then relu(layer) for each of `layers`,
+/// mean over the real neighbors j, plus shortcut(x_i) (identity where there is none), relu.
+struct FoldedEdgeBlock {
+  Dense center;    ///< W1 - W2, carries the bias.
+  Dense neighbor;  ///< W2; its bias is zero.
+  std::vector<Dense> layers;
+  std::optional<Dense> shortcut;
+};
+
+/// Layers in order: relu(particle_layers), edge blocks, pooling (PFN: sum, ParticleNet: mean over
+/// particles), concatenation with the jet features, relu(head) but for the last head layer, which
+/// gives y.
+struct FoldedModel {
+  ModelConfig config;
+  std::vector<Dense> particle_layers;
+  std::vector<FoldedEdgeBlock> blocks;
+  std::vector<Dense> head;
+};
+
+/// Folds in double precision.
+FoldedModel fold(const Model& model);
+
+}  // namespace jetcal::models

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a network looks like: its kind, its sizes, and what follows from them.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "jetcal/edm/features.h"
+
+namespace jetcal::models {
+
+/// Names a network architecture.
+enum class Network {
+  Pfn,          ///< Deep Sets: a network on every particle, sum, head (Komiske, Metodiev, Thaler).
+  ParticleNet,  ///< EdgeConv blocks on k nearest neighbours, mean, head (Qu, Gouskos).
+};
+
+std::string_view network_name(Network network) noexcept;  ///< "pfn" or "particlenet"
+Network parse_network(std::string_view name);  ///< Throws InvalidArgument for another name.
+
+/// Sizes of a network; letters in the comments are those of the paper's search spaces.
+struct ModelConfig {
+  Network network = Network::Pfn;
+  edm::InputMode input_mode = edm::InputMode::Paper;
+  bool standardise =
+      false;  ///< Features are shifted and scaled by the training set's mean and deviation.
+  int particle_layers = 5;  ///< PFN only: N.
+  int particle_units = 50;  ///< PFN only: n.
+  int edge_blocks = 3;      ///< ParticleNet only: E.
+  int neighbors = 16;       ///< ParticleNet only: k.
+  int edge_layers = 3;      ///< ParticleNet only: N.
+  int edge_units = 50;      ///< ParticleNet only: n.
+  int head_layers = 3;      ///< M.
+  int head_units = 400;     ///< m.
+  double dropout = 0;       ///< After every hidden layer of the head; 0 <= dropout < 1.
+
+  bool operator==(const ModelConfig&) const = default;
+};
+
+/// Width of ParticleNet's feature convolution, fixed in the paper.
+inline constexpr int kFeatureConvUnits = 32;
+
+/// Returns a named configuration: paper-pfn, paper-particlenet (the paper's best trials),
+/// small-pfn, small-particlenet. Throws InvalidArgument, listing the names, for another one.
+ModelConfig preset(std::string_view name);
+std::vector<std::string> preset_names();
+
+/// Throws InvalidArgument naming the first field that is out of range.
+void validate(const ModelConfig& config);
+
+nlohmann::json to_json(const ModelConfig& config);
+/// Throws InvalidArgument naming the field that is unknown or wrong; absent fields keep their
+/// defaults.
+ModelConfig model_config_from_json(const nlohmann::json& json);
+
+/// Counts trainable parameters (paper: 355,351 and 123,469).
+std::int64_t num_parameters(const ModelConfig& config);
+
+/// Counts multiply-accumulates of linear layers for one jet as the paper does: every particle has k
+/// neighbors, the first edge layer works on 2C inputs an edge, kNN not counted (paper, P =
+/// 100: 1.374 M and 45.39 M).
+std::int64_t macs_padded(const ModelConfig& config, std::int64_t num_particles = 100);
+
+/// Counts what the ragged, factored forward pass computes for a jet of num_particles: min(k, n - 1)
+/// neighbors, first edge layer per particle.
+std::int64_t macs_ragged(const ModelConfig& config, std::int64_t num_particles);
+
+}  // namespace jetcal::models

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// The forward and backward pass for training: batch statistics, dropout, gradients of every
+// parameter.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "jetcal/models/model.h"
+
+namespace jetcal::models {
+
+/// Runs one batch at a time; keeps its work space between batches. Not thread-safe; uses
+/// parallel_for inside.
+class TrainingPass {
+ public:
+  /// The standardisation (may be empty) is applied to the features first.
+  TrainingPass(const ModelConfig& config, const Standardisation& standardisation);
+  ~TrainingPass();
+
+  /// Computes y [J] with batch statistics over real particles and edges, updates the running
+  /// statistics in `buffers` (momentum 0.1, unbiased variance, as PyTorch), and draws dropout masks
+  /// from `dropout_seed`. Keeps what backward needs.
+  void forward(std::span<const float> parameters, std::span<float> buffers,
+               const edm::FeatureView& features, std::uint64_t dropout_seed, std::span<float> y);
+
+  /// Computes the gradient of every parameter [num_parameters] from the gradient of y [J] of the
+  /// last forward; overwrites. With one thread the result is the same bits every time.
+  void backward(std::span<const float> parameters, std::span<const float> grad_y,
+                std::span<float> grad_parameters);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace jetcal::models
