@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs the models of a repository: loads versions, queues requests, infers, counts. It knows no
+// protocol.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "jetcal/base/error.h"
+#include "jetcal/engine/statistics.h"
+#include "jetcal/engine/tensor.h"
+
+namespace jetcal::engine {
+
+struct EngineOptions {
+  /// Triton layout: NAME/config.pbtxt, NAME/VERSION/model.onnx and, for jetcal's own networks,
+  /// NAME/VERSION/model.jetcal.
+  std::filesystem::path repository;
+  /// Threads of ONNX Runtime a model; 0 means every usable core. The native engine uses
+  /// parallel_for.
+  int onnx_threads = 0;
+  /// Requests a model may hold in its queue; one more fails with ResourceExhausted. 0 means no
+  /// limit.
+  std::int64_t max_queue_size = 0;
+};
+
+/// Says in what state a model version is.
+struct ModelState {
+  std::string name, version;
+  bool ready = false;
+  std::string reason;  ///< Why it is not ready.
+  std::string engine;  ///< "native" or "onnxruntime"; empty when it is not ready.
+};
+
+struct ModelMetadata {
+  std::string name;
+  std::vector<std::string> versions;        ///< Ready versions, rising.
+  std::string platform;                     ///< As in config.pbtxt, e.g. "onnxruntime_onnx".
+  std::vector<TensorSpec> inputs, outputs;  ///< Shapes include the batch dimension as -1.
+};
+
+struct InferRequest {
+  std::string model;
+  std::string version;  ///< Empty: the highest ready one.
+  std::string id;
+  std::vector<TensorView> inputs;    ///< The bytes must live until the reply.
+  std::vector<std::string> outputs;  ///< Empty: all.
+};
+
+struct InferReply {
+  std::string model, version, id;
+  std::vector<Tensor> outputs;  ///< In the order asked for.
+};
+
+/// Loads every model of a repository and answers requests for them. Thread-safe.
+///
+/// Each model version has one worker thread and a first-in-first-out queue.
+class Engine {
+ public:
+  using Callback = std::function<void(Result<InferReply>)>;
+
+  /// Loads the repository. A model that cannot be loaded is listed as not ready with its reason.
+  /// Throws NotFound when the repository is not a folder.
+  explicit Engine(const EngineOptions& options);
+  ~Engine();  ///< Drains.
+
+  /// Lists every model version found, by name and version; a folder without a valid version has an
+  /// empty version.
+  std::vector<ModelState> models() const;
+
+  /// Tells whether a model (any version when `version` is empty) can be asked; false for an unknown
+  /// one and while draining.
+  bool ready(const std::string& model, const std::string& version = "") const;
+  /// Tells whether every model is ready and the engine is not draining.
+  bool ready() const;
+
+  /// NotFound for an unknown model or version, Unavailable for one that did not load.
+  Result<ModelMetadata> metadata(const std::string& model, const std::string& version = "") const;
+  /// config.pbtxt with the names of Triton's ModelConfig, defaults filled in. Codes as metadata().
+  Result<nlohmann::ordered_json> config(const std::string& model,
+                                        const std::string& version = "") const;
+  /// Of one version, of every version of a model, or of all models (empty name). Codes as
+  /// metadata().
+  Result<std::vector<ModelStatistics>> statistics(const std::string& model = "",
+                                                  const std::string& version = "") const;
+
+  /// Infers and waits. InvalidArgument for inputs that do not fit the model, codes of metadata(),
+  /// ResourceExhausted for a full queue, Unavailable while draining, Internal when the network
+  /// fails.
+  Result<InferReply> infer(InferRequest request);
+  /// Infers without waiting: checks and queues, then `done` runs exactly once, on the model's
+  /// worker thread or, for a request that is refused, on this one. It must not throw nor call
+  /// drain().
+  void submit(InferRequest request, Callback done);
+
+  /// Refuses new requests and returns when the queued ones are answered.
+  void drain();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace jetcal::engine
