@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reads jets with their particles from ROOT files: JetNTuple and PFNano, each as TTree or RNTuple.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "jetcal/edm/jet_columns.h"
+
+namespace jetcal::data {
+
+/// Names the layout of a ROOT file: one row a jet, or one row an event (NanoAOD with candidates).
+enum class Schema { JetNTuple, PFNano };
+/// Returns "JetNTuple" or "PFNano".
+std::string_view schema_name(Schema schema) noexcept;
+
+/// Names how ROOT stores the rows.
+enum class Storage { TTree, RNTuple };
+/// Returns "TTree" or "RNTuple".
+std::string_view storage_name(Storage storage) noexcept;
+
+/// Says what a reader found in its file.
+struct RootSource {
+  std::filesystem::path path;
+  Schema schema = Schema::JetNTuple;
+  Storage storage = Storage::TTree;
+  std::string tree;              ///< With its folder, e.g. "AK4jets/jetTree".
+  std::int64_t cycle = 0;        ///< The key cycle read: the highest one.
+  std::int64_t num_cycles = 0;   ///< How many cycles of the key the file holds.
+  std::int64_t num_entries = 0;  ///< Rows of the tree: jets (JetNTuple) or events (PFNano).
+};
+
+/// Tells where each jet of a chunk came from, one element a jet.
+struct JetOrigins {
+  std::vector<std::int64_t> entry;  ///< Row of the tree.
+  std::vector<std::int32_t> jet;    ///< Index of the jet in its event; 0 in a JetNTuple.
+};
+
+/// Reads every jet of one file in the order of the tree, without any selection.
+///
+/// Several readers may live in several threads; one reader is for one thread. A jet without a
+/// generator match has pt_gen 0. Values that are not finite are passed on as they are.
+///
+/// PFNano: the particles of a jet are all candidates in |d_eta| < 1, |d_phi| < 1 in stored order,
+/// plus its own constituents outside of that box; pf_from_jet is 1 for its own constituents
+/// (JetPFCands). pt_raw is pt (1 - rawFactor). Quark-gluon variables are computed from the
+/// constituents.
+class RootJetReader {
+ public:
+  /// Opens the highest key cycle of the tree `tree`, or of the one that has the branches of a known
+  /// schema when `tree` is empty.
+  ///
+  /// Throws NotFound (no such file), DataLoss (truncated or corrupt), InvalidArgument (no known
+  /// tree; a branch is missing or has a wrong type) or Unimplemented (NanoAOD without candidates),
+  /// each naming file and branch.
+  explicit RootJetReader(const std::filesystem::path& path, const std::string& tree = "");
+  ~RootJetReader();
+  RootJetReader(RootJetReader&&) noexcept;
+  RootJetReader& operator=(RootJetReader&&) noexcept;
+
+  const RootSource& source() const noexcept { return source_; }
+  /// Returns the next entry that read() would read.
+  std::int64_t next_entry() const noexcept { return next_entry_; }
+
+  /// Appends the jets of up to `max_entries` further entries to `jets`, and where they came from to
+  /// `origins` unless null. Returns the entries read, 0 at the end. Throws DataLoss naming file,
+  /// branch and entry when a basket or page cannot be read.
+  std::int64_t read(std::int64_t max_entries, edm::JetColumns& jets, JetOrigins* origins = nullptr);
+
+  /// Reads one row of the tree after the other; private to the room (detail/).
+  class Rows;
+
+ private:
+  RootSource source_;
+  std::int64_t next_entry_ = 0;
+  std::unique_ptr<Rows> rows_;
+};
+
+}  // namespace jetcal::data
