@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+# The commands that people and CI use. Each does its own set-up.
+.PHONY: help setup setup-all build demo test lint bench test-sanitize clean
+.DEFAULT_GOAL := help
+
+BUILD := build/release
+JETCAL := $(BUILD)/bin/jetcal
+CORES := $(shell nproc)
+SETUP := python3 tools/setup.py
+
+help:
+	@echo "make demo           from collisions to a served jet correction (SIM=1 makes its own collisions)"
+	@echo "make test           build everything, run every test"
+	@echo "make build          release binary at $(JETCAL)"
+	@echo "make bench          times beside peers"
+	@echo "make lint           clang-format and clang-tidy, zero findings"
+	@echo "make test-sanitize  fast suites under address + undefined and thread sanitizers"
+
+setup:
+	@$(SETUP) build $(if $(SIM),sim)
+
+setup-all:
+	@$(SETUP) build sim test
+
+build: setup
+	@cmake --preset release
+	@cmake --build $(BUILD) --target programs
+
+demo: build
+	@python3 tools/demo.py --jetcal $(JETCAL) $(if $(SIM),--simulate)
+
+test: setup-all
+	@cmake --preset release
+	@cmake --build $(BUILD)
+	@ctest --preset release -j $(CORES) --no-tests=error
+
+lint: setup-all
+	@cmake --preset release >/dev/null
+	@cmake --build $(BUILD) --target generated
+	@python3 tools/lint.py $(BUILD)
+
+bench: setup-all
+	@cmake --preset release -DJETCAL_BENCHMARKS=ON
+	@cmake --build $(BUILD)
+	@python3 tools/run_benchmarks.py --build $(BUILD)
+
+test-sanitize: setup-all
+	@cmake --preset asan && cmake --build build/asan && ctest --preset asan -j $(CORES) --no-tests=error
+	@cmake --preset tsan && cmake --build build/tsan && ctest --preset tsan -j $(CORES) --no-tests=error
+
+clean:
+	@rm -rf build demo

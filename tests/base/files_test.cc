@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "jetcal/base/files.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <fstream>
+
+#include "jetcal/base/error.h"
+
+namespace jetcal {
+namespace {
+
+namespace fs = std::filesystem;
+
+class Files : public ::testing::Test {
+ protected:
+  void SetUp() override { fs::create_directories(folder_); }
+  void TearDown() override { fs::remove_all(folder_); }
+  fs::path folder_ =
+      fs::temp_directory_path() / ("jetcal_files_test_" + std::to_string(::getpid()));
+};
+
+TEST_F(Files, WritesCompletelyAndReadsBack) {
+  const fs::path path = folder_ / "new" / "a.txt";
+  write_file(path, std::string("one\0two", 7));
+  EXPECT_EQ(read_file(path), std::string("one\0two", 7));
+  EXPECT_FALSE(fs::exists(path.string() + ".part"));
+}
+
+TEST_F(Files, LeavesTheOldFileWhenNotCommitted) {
+  const fs::path path = folder_ / "a.txt";
+  write_file(path, "old");
+  {
+    const PartialFile part(path);
+    std::ofstream(part.path()) << "half of the new";
+  }
+  EXPECT_EQ(read_file(path), "old");
+  EXPECT_FALSE(fs::exists(path.string() + ".part"));
+}
+
+TEST_F(Files, ReportsAFullDiskAndLeavesNothing) {
+  const fs::path full = "/dev/full";
+  if (!fs::exists(full)) GTEST_SKIP() << "no /dev/full here";
+  // A link named like the partial file sends the bytes to a device that is always full.
+  fs::create_symlink(full, folder_ / "a.txt.part");
+  try {
+    write_file(folder_ / "a.txt", std::string(1 << 16, 'x'));
+    FAIL() << "a full disk went unnoticed";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::ResourceExhausted) << error.what();
+  }
+  EXPECT_FALSE(fs::exists(folder_ / "a.txt"));
+  EXPECT_FALSE(fs::exists(fs::symlink_status(folder_ / "a.txt.part")));
+}
+
+TEST_F(Files, GlobsInOrderAndSaysWhenNothingMatches) {
+  for (const char* name : {"b.root", "a.root", "c.txt"}) write_file(folder_ / name, "x");
+  const auto found = glob_files((folder_ / "*.root").string());
+  ASSERT_EQ(found.size(), 2U);
+  EXPECT_EQ(found[0].filename(), "a.root");
+  EXPECT_THROW(glob_files((folder_ / "*.csv").string()), Error);
+}
+
+}  // namespace
+}  // namespace jetcal

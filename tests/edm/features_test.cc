@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "jetcal/edm/features.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "jetcal/base/error.h"
+#include "jetcal/edm/flavor.h"
+
+namespace jetcal::edm {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::FloatEq;
+
+// Adds a jet whose particles have the given pT; odd ones are the jet's own.
+void add_jet(JetColumns& jets, float pt_reco, float pt_gen, const std::vector<float>& particle_pt) {
+  jets.offsets.push_back(jets.offsets.back() + static_cast<std::int64_t>(particle_pt.size()));
+#define JETCAL_ZERO(type, name) jets.name.push_back(type{});
+  JETCAL_JET_COLUMNS(JETCAL_ZERO)
+#undef JETCAL_ZERO
+  jets.pt_reco.back() = pt_reco;
+  jets.pt_gen.back() = pt_gen;
+  jets.eta.back() = 1.5F;
+  jets.phi.back() = -2.0F;
+  jets.mass.back() = 12.0F;
+  jets.area.back() = 0.5F;
+  jets.qg_pt_d.back() = 0.4F;
+  jets.qg_axis2.back() = 0.05F;
+  jets.qg_mult.back() = 17;
+  for (std::size_t i = 0; i < particle_pt.size(); ++i) {
+    jets.pf_pt.push_back(particle_pt[i]);
+    jets.pf_d_eta.push_back(0.1F);
+    jets.pf_d_phi.push_back(-0.2F);
+    jets.pf_mass.push_back(0.13957F);
+    jets.pf_id.push_back(211);
+    jets.pf_from_pv.push_back(3);
+    jets.pf_from_jet.push_back(i % 2 == 1 ? 1 : 0);
+  }
+}
+
+TEST(Features, FollowThePublishedDefinitionAndOrder) {
+  JetColumns jets;
+  add_jet(jets, 50.0F, 55.0F, {2.0F});
+  FeatureBatch batch;
+  append_features(jets.view(), 0, InputMode::Paper, batch);
+  EXPECT_THAT(batch.points, ElementsAre(0.1F, -0.2F));
+  EXPECT_THAT(batch.particles,
+              ElementsAre(FloatEq(std::log(2.0F)), FloatEq(std::log(0.04F)), 0.1F, -0.2F,
+                          FloatEq(std::atan2(-0.2F, 0.1F)), FloatEq(std::hypot(0.1F, -0.2F))));
+  EXPECT_THAT(batch.jets,
+              ElementsAre(FloatEq(std::log(50.0F)), 1.5F, -2.0F, 12.0F, 0.5F, 0.4F, 0.05F, 17.0F));
+  EXPECT_THAT(batch.target, ElementsAre(FloatEq(std::log(1.1F))));
+}
+
+TEST(Features, PaperModeKeepsTheFirstHundredInStorageOrder) {
+  JetColumns jets;
+  std::vector<float> pt(130);
+  for (std::size_t i = 0; i < pt.size(); ++i) pt[i] = 1.0F + static_cast<float>(i);
+  add_jet(jets, 50.0F, 55.0F, pt);
+  FeatureBatch batch;
+  append_features(jets.view(), 0, InputMode::Paper, batch);
+  ASSERT_EQ(batch.num_particles(), 100);
+  EXPECT_FLOAT_EQ(batch.particles[0], std::log(1.0F));
+  EXPECT_FLOAT_EQ(batch.particles[99 * 6], std::log(100.0F));
+}
+
+TEST(Features, ConstituentsModeKeepsOwnParticlesByFallingPt) {
+  JetColumns jets;
+  add_jet(jets, 50.0F, 55.0F, {9.0F, 1.0F, 9.0F, 5.0F, 9.0F, 3.0F});
+  FeatureBatch batch;
+  append_features(jets.view(), 0, InputMode::Constituents, batch);
+  ASSERT_EQ(batch.num_particles(), 3);
+  EXPECT_FLOAT_EQ(batch.particles[0], std::log(5.0F));
+  EXPECT_FLOAT_EQ(batch.particles[6], std::log(3.0F));
+  EXPECT_FLOAT_EQ(batch.particles[12], std::log(1.0F));
+}
+
+TEST(Features, CountParticlesThatCannotBeUsed) {
+  JetColumns jets;
+  add_jet(jets, 50.0F, 55.0F, {0.0F, -1.0F, std::numeric_limits<float>::quiet_NaN(), 2.0F});
+  FeatureBatch batch;
+  append_features(jets.view(), 0, InputMode::Paper, batch);
+  EXPECT_EQ(batch.num_particles(), 1);
+  EXPECT_EQ(batch.dropped_particles, 3);
+}
+
+TEST(Features, AcceptAJetWithoutParticlesAndOneWithoutMatch) {
+  JetColumns jets;
+  add_jet(jets, 50.0F, 0.0F, {});
+  FeatureBatch batch;
+  append_features(jets.view(), 0, InputMode::Constituents, batch);
+  EXPECT_EQ(batch.num_jets(), 1);
+  EXPECT_EQ(batch.num_particles(), 0);
+  EXPECT_EQ(batch.target[0], 0.0F);
+}
+
+TEST(Features, AppendOfARowKeepsItsParticles) {
+  JetColumns from, to;
+  add_jet(from, 30.0F, 31.0F, {1.0F, 2.0F});
+  add_jet(from, 40.0F, 41.0F, {3.0F, 4.0F, 5.0F});
+  to.append(from.view(), 1);
+  EXPECT_EQ(to.num_jets(), 1);
+  EXPECT_THAT(to.pf_pt, ElementsAre(3.0F, 4.0F, 5.0F));
+  EXPECT_THAT(to.offsets, ElementsAre(0, 3));
+}
+
+TEST(InputMode, NamesRoundTripAndOthersAreRefused) {
+  for (const InputMode mode : {InputMode::Paper, InputMode::Constituents}) {
+    EXPECT_EQ(parse_input_mode(input_mode_name(mode)), mode);
+  }
+  EXPECT_THROW(parse_input_mode("Paper"), Error);
+}
+
+TEST(Flavor, TakesTheHadronFlavorFirstAndPdgNumbers) {
+  EXPECT_EQ(jet_flavor(5, 21), Flavor::B);
+  EXPECT_EQ(jet_flavor(0, -2), Flavor::U);
+  EXPECT_EQ(jet_flavor(0, 1), Flavor::D);
+  EXPECT_EQ(jet_flavor(0, 21), Flavor::G);
+  EXPECT_EQ(jet_flavor(0, 0), Flavor::Undefined);
+  EXPECT_EQ(flavor_name(Flavor::G), "g");
+}
+
+}  // namespace
+}  // namespace jetcal::edm
