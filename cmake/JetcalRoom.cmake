@@ -35,6 +35,7 @@ function(jetcal_room name)
   target_link_libraries(jetcal_${name} PUBLIC jetcal_options ${rooms} ${externals})
   set_property(GLOBAL APPEND PROPERTY JETCAL_ROOMS_BUILT ${name})
   jetcal_room_tests(${name})
+  jetcal_room_benchmarks(${name})
 endfunction()
 
 # Builds tests/<name>/*_test.cc into one executable and registers it with ctest under the label <name>.
@@ -53,6 +54,20 @@ function(jetcal_room_tests name)
   target_compile_definitions(jetcal_${name}_test PRIVATE JETCAL_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
   add_test(NAME ${name} COMMAND jetcal_${name}_test WORKING_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   set_tests_properties(${name} PROPERTIES LABELS "${name}" TIMEOUT 900)
+endfunction()
+
+# Builds each bench/<name>/*_bench.cc into a program of its own; tools/run_benchmarks.py runs them.
+function(jetcal_room_benchmarks name)
+  file(GLOB benchmarks CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/bench/${name}/*_bench.cc)
+  if(NOT JETCAL_BENCHMARKS)
+    return()
+  endif()
+  foreach(benchmark IN LISTS benchmarks)
+    cmake_path(GET benchmark STEM stem)
+    add_executable(${stem} ${benchmark})
+    set_target_properties(${stem} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bench)
+    target_link_libraries(${stem} PRIVATE jetcal_${name})
+  endforeach()
 endfunction()
 
 # Compiles `files` of a kernel room for one instruction set; only these files get ISA flags.
