@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The layer check fails where it must: each case breaks a copy of the tree in one way."""
+
+import shutil
+import subprocess
+
+import pytest
+
+from conftest import ROOT
+
+
+def check(tree):
+    result = subprocess.run(["/usr/bin/python3", tree / "tools" / "check_layers.py"], capture_output=True, text=True)
+    return result.returncode, result.stdout
+
+
+@pytest.fixture
+def tree(tmp_path):
+    shutil.copytree(ROOT / "jetcal", tmp_path / "jetcal")
+    (tmp_path / "tools").mkdir()
+    shutil.copy(ROOT / "tools" / "check_layers.py", tmp_path / "tools")
+    return tmp_path
+
+
+def test_the_tree_as_it_is_passes(tree):
+    status, output = check(tree)
+    assert status == 0, output
+
+
+@pytest.mark.parametrize("path, text, complaint", [
+    ("jetcal/edm/features.cc", '#include "jetcal/models/model.h"\n', "edm may not include models"),
+    ("jetcal/models/model.cc", '#include <torch/torch.h>\n', "models may not see torch"),
+    ("jetcal/server/server.cc", '#include "jetcal/engine/detail/x.h"\n', "detail/ of engine is private to it"),
+])
+def test_a_forbidden_include_is_named(tree, path, text, complaint):
+    file = next((tree / path).parent.glob("*.cc"))
+    file.write_text(text + file.read_text())
+    status, output = check(tree)
+    assert status == 1 and complaint in output, output
+
+
+def test_an_idle_arrow_and_a_cycle_are_named(tree):
+    line = tree / "jetcal" / "edm" / "CMakeLists.txt"
+    line.write_text(line.read_text().replace("DEPENDS base", "DEPENDS base kernels"))
+    status, output = check(tree)
+    assert status == 1 and "idle arrow, nothing in edm includes kernels" in output
+    line = tree / "jetcal" / "base" / "CMakeLists.txt"
+    line.write_text(line.read_text().replace("jetcal_room(base", "jetcal_room(base DEPENDS edm"))
+    status, output = check(tree)
+    assert "rooms form a cycle" in output, output
