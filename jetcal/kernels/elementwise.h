@@ -9,10 +9,10 @@ namespace jetcal::kernels {
 
 // All use parallel_for and are thread-safe; the results do not depend on the number of threads.
 
-/// Replaces what is not above zero by zero, in place.
+/// Replaces what is below zero by zero, in place; NaN stays NaN.
 void relu_forward(std::span<float> x);
 
-/// Zeroes the gradient, in place, where relu's output y is not above zero.
+/// Zeroes the gradient, in place, where relu's output y is zero (or below).
 void relu_backward(std::span<const float> y, std::span<float> grad);
 
 /// Adds x to y, in place.

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "jetcal/kernels/gemm.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "jetcal/base/error.h"
+#include "jetcal/kernels/detail/dispatch.h"
+#include "jetcal/kernels/detail/packed_product.h"
+
+namespace jetcal::kernels {
+namespace detail {
+
+const GemmKernels& gemm_kernels(Isa isa) { return pick(isa, kGemmRef, kGemmAvx2, kGemmAvx512); }
+
+std::int64_t k_block_length(const GemmKernels& kernels, std::int64_t k) noexcept {
+  if (k <= kernels.k_block) return k;
+  const std::int64_t blocks = (k + kernels.k_block - 1) / kernels.k_block;
+  return (k + blocks - 1) / blocks;
+}
+
+static std::int64_t padded_columns(const GemmKernels& kernels, std::int64_t n) noexcept {
+  return (n + kernels.vector_columns - 1) / kernels.vector_columns * kernels.vector_columns;
+}
+
+std::int64_t packed_size(const GemmKernels& kernels, std::int64_t k, std::int64_t n) noexcept {
+  return k * padded_columns(kernels, n);
+}
+
+// Packs rows [k_begin, k_begin + k) of columns [j, j + columns) into one panel of `width` columns.
+static void pack_panel(bool transpose, std::int64_t k, std::int64_t columns, std::int64_t width,
+                       const float* b, std::int64_t ldb, float* panel) noexcept {
+  for (std::int64_t p = 0; p < k; ++p) {
+    float* row = panel + p * width;
+    if (transpose) {
+      for (std::int64_t j = 0; j < columns; ++j) row[j] = b[j * ldb + p];
+    } else {
+      std::copy_n(b + p * ldb, columns, row);
+    }
+    std::fill(row + columns, row + width, 0.0F);
+  }
+}
+
+void pack_b(const GemmKernels& kernels, bool transpose, std::int64_t k, std::int64_t n,
+            const float* b, std::int64_t ldb, float* packed) noexcept {
+  const std::int64_t step = k_block_length(kernels, k);
+  for (std::int64_t p = 0; p < k; p += step) {
+    const std::int64_t rows = std::min(step, k - p);
+    for (std::int64_t j = 0; j < n; j += kernels.panel_columns) {
+      const std::int64_t columns = std::min(kernels.panel_columns, n - j);
+      const std::int64_t width = padded_columns(kernels, columns);
+      const float* corner = transpose ? b + j * ldb + p : b + p * ldb + j;
+      pack_panel(transpose, rows, columns, width, corner, ldb, packed);
+      packed += rows * width;
+    }
+  }
+}
+
+void packed_product(const GemmKernels& kernels, const GemmBlock& product) noexcept {
+  if (product.m <= 0 || product.n <= 0) return;
+  const std::int64_t step = std::max<std::int64_t>(k_block_length(kernels, product.k), 1);
+  const std::int64_t width = padded_columns(kernels, product.n);
+  GemmBlock part = product;
+  for (std::int64_t p = 0; p == 0 || p < product.k; p += step) {
+    part.k = std::min(step, product.k - p);
+    part.a = product.a + p * product.a_k_stride;
+    part.packed_b = product.packed_b + p * width;
+    part.beta = p == 0 ? product.beta : 1;
+    const bool last = p + step >= product.k;
+    part.bias = last ? product.bias : nullptr;
+    part.relu = last && product.relu;
+    kernels.block(part);
+  }
+}
+
+}  // namespace detail
+
+void gemm(bool transpose_a, bool transpose_b, std::int64_t m, std::int64_t n, std::int64_t k,
+          float alpha, const float* a, std::int64_t lda, const float* b, std::int64_t ldb,
+          float beta, float* c, std::int64_t ldc) {
+  JETCAL_DCHECK(m >= 0 && n >= 0 && k >= 0 && ldc >= n);
+  JETCAL_DCHECK(lda >= (transpose_a ? m : k) && ldb >= (transpose_b ? k : n));
+  if (m <= 0 || n <= 0) return;
+  const detail::GemmKernels& kernels = detail::gemm_kernels(kernel_isa());
+  constexpr std::int64_t kColumns = 512;  // b's part of 256 rows is then half of a 1 MB cache
+  const std::int64_t step = std::max<std::int64_t>(detail::k_block_length(kernels, k), 1);
+  std::vector<float> packed(
+      static_cast<std::size_t>(detail::packed_size(kernels, step, std::min(n, kColumns))));
+  for (std::int64_t j = 0; j < n; j += kColumns) {
+    const std::int64_t columns = std::min(kColumns, n - j);
+    for (std::int64_t p = 0; p == 0 || p < k; p += step) {
+      const std::int64_t rows = std::min(step, k - p);
+      detail::pack_b(kernels, transpose_b, rows, columns,
+                     transpose_b ? b + j * ldb + p : b + p * ldb + j, ldb, packed.data());
+      kernels.block({m, columns, rows, transpose_a ? a + p * lda : a + p, transpose_a ? 1 : lda,
+                     transpose_a ? lda : 1, packed.data(), c + j, ldc, alpha, p == 0 ? beta : 1,
+                     nullptr, false});
+    }
+  }
+}
+
+}  // namespace jetcal::kernels

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "jetcal/kernels/linear.h"
+
+#include <algorithm>
+
+#include "jetcal/base/error.h"
+#include "jetcal/base/threads.h"
+#include "jetcal/kernels/detail/column_kernels.h"
+#include "jetcal/kernels/detail/dispatch.h"
+#include "jetcal/kernels/detail/packed_product.h"
+#include "jetcal/kernels/gemm.h"
+
+namespace jetcal::kernels {
+namespace {
+
+// y = x b for rows on all threads, b [in, out] packed.
+void multiply_rows(const detail::GemmKernels& kernels, const float* x, std::int64_t rows,
+                   std::int64_t in, std::int64_t out, const float* packed_b, const float* bias,
+                   bool relu, float* y) {
+  constexpr std::int64_t kMinRows = 48;  // a multiple of every variant's tile
+  const std::int64_t grain = std::max(detail::row_grain(in + out), kMinRows);
+  parallel_for(rows, grain, [&](std::int64_t begin, std::int64_t end) {
+    detail::packed_product(kernels, {end - begin, out, in, x + begin * in, in, 1, packed_b,
+                                     y + begin * out, out, 1, 0, bias, relu});
+  });
+}
+
+// Cuts rows into blocks by their number alone; each block's gradients are summed on their own.
+struct RowBlocks {
+  explicit RowBlocks(std::int64_t num_rows) : rows(num_rows) {
+    constexpr std::int64_t kMaxBlocks = 32;
+    constexpr std::int64_t kMinRows = 4096;
+    step = std::max(kMinRows, (rows + kMaxBlocks - 1) / kMaxBlocks);
+    count = std::max<std::int64_t>(1, (rows + step - 1) / step);
+  }
+  std::int64_t begin(std::int64_t block) const { return block * step; }
+  std::int64_t size(std::int64_t block) const { return std::min(step, rows - block * step); }
+  std::int64_t rows, step = 0, count = 0;
+};
+
+// Adds up the partial results [count, size] element by element in the order of the blocks.
+template <typename T>
+void add_blocks(const std::vector<T>& parts, std::int64_t count, std::span<float> total) {
+  const std::int64_t size = std::ssize(total);
+  parallel_for(size, detail::row_grain(count), [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      double sum = 0;
+      for (std::int64_t block = 0; block < count; ++block) sum += parts[block * size + i];
+      total[i] = static_cast<float>(sum);
+    }
+  });
+}
+
+void bias_gradient(const RowBlocks& blocks, std::span<const float> grad_y, std::int64_t out,
+                   std::span<float> grad_bias) {
+  const auto& kernels =
+      detail::pick(kernel_isa(), detail::kColumnRef, detail::kColumnAvx2, detail::kColumnAvx512);
+  std::vector<double> parts(static_cast<std::size_t>(blocks.count * out));
+  parallel_for(blocks.count, 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t block = begin; block < end; ++block) {
+      kernels.sums(grad_y.data() + blocks.begin(block) * out, blocks.size(block), out,
+                   parts.data() + block * out);
+    }
+  });
+  add_blocks(parts, blocks.count, grad_bias);
+}
+
+}  // namespace
+
+PackedWeights::PackedWeights(std::span<const float> weight, std::int64_t in, std::int64_t out)
+    : isa_(kernel_isa()), in_(in), out_(out) {
+  JETCAL_DCHECK(std::ssize(weight) == in * out);
+  const auto& kernels = detail::gemm_kernels(isa_);
+  packed_.resize(static_cast<std::size_t>(detail::packed_size(kernels, in, out)));
+  detail::pack_b(kernels, /*transpose=*/true, in, out, weight.data(), in, packed_.data());
+}
+
+void linear_forward(std::span<const float> x, const PackedWeights& weight,
+                    std::span<const float> bias, std::span<float> y, Activation activation) {
+  const std::int64_t in = weight.in();
+  const std::int64_t out = weight.out();
+  if (y.empty()) return;
+  const std::int64_t rows = std::ssize(y) / out;
+  JETCAL_DCHECK(std::ssize(y) == rows * out && std::ssize(x) == rows * in);
+  JETCAL_DCHECK(bias.empty() || std::ssize(bias) == out);
+  multiply_rows(detail::gemm_kernels(weight.isa_), x.data(), rows, in, out, weight.packed_.data(),
+                bias.empty() ? nullptr : bias.data(), activation == Activation::Relu, y.data());
+}
+
+void linear_forward(std::span<const float> x, std::span<const float> weight,
+                    std::span<const float> bias, std::int64_t in, std::int64_t out,
+                    std::span<float> y, Activation activation) {
+  linear_forward(x, PackedWeights(weight, in, out), bias, y, activation);
+}
+
+void linear_backward_input(std::span<const float> grad_y, std::span<const float> weight,
+                           std::int64_t in, std::int64_t out, std::span<float> grad_x) {
+  if (grad_x.empty()) return;
+  const std::int64_t rows = std::ssize(grad_x) / in;
+  JETCAL_DCHECK(std::ssize(grad_x) == rows * in && std::ssize(grad_y) == rows * out);
+  JETCAL_DCHECK(std::ssize(weight) == in * out);
+  const auto& kernels = detail::gemm_kernels(kernel_isa());
+  std::vector<float> packed(static_cast<std::size_t>(detail::packed_size(kernels, out, in)));
+  detail::pack_b(kernels, /*transpose=*/false, out, in, weight.data(), in, packed.data());
+  multiply_rows(kernels, grad_y.data(), rows, out, in, packed.data(), nullptr, /*relu=*/false,
+                grad_x.data());
+}
+
+void linear_backward_weights(std::span<const float> x, std::span<const float> grad_y,
+                             std::int64_t in, std::int64_t out, std::span<float> grad_weight,
+                             std::span<float> grad_bias) {
+  JETCAL_DCHECK(std::ssize(grad_weight) == in * out);
+  JETCAL_DCHECK(grad_bias.empty() || std::ssize(grad_bias) == out);
+  if (out <= 0) return;
+  const RowBlocks blocks(std::ssize(grad_y) / out);
+  JETCAL_DCHECK(std::ssize(grad_y) == blocks.rows * out && std::ssize(x) == blocks.rows * in);
+  if (!grad_bias.empty()) bias_gradient(blocks, grad_y, out, grad_bias);
+  // Few blocks: several threads then share a block's outputs, which changes no sum.
+  constexpr std::int64_t kTile = 96;
+  const std::int64_t tile = blocks.count < 8 ? kTile : out;
+  const std::int64_t tiles = (out + tile - 1) / tile;
+  std::vector<float> parts;
+  if (blocks.count > 1) parts.resize(static_cast<std::size_t>(blocks.count * out * in));
+  float* first = blocks.count > 1 ? parts.data() : grad_weight.data();
+  parallel_for(blocks.count * tiles, 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t task = begin; task < end; ++task) {
+      const std::int64_t block = task / tiles;
+      const std::int64_t column = task % tiles * tile;
+      const std::int64_t row = blocks.begin(block);
+      gemm(/*transpose_a=*/true, /*transpose_b=*/false, std::min(tile, out - column), in,
+           blocks.size(block), 1, grad_y.data() + row * out + column, out, x.data() + row * in, in,
+           0, first + (block * out + column) * in, in);
+    }
+  });
+  if (blocks.count > 1) add_blocks(parts, blocks.count, grad_weight);
+}
+
+}  // namespace jetcal::kernels
