@@ -40,7 +40,9 @@ if(EXISTS ${JETCAL_WHEELS}/ROOT/include/ROOT/RVersion.hxx)
   list(TRANSFORM jetcal_root_components REPLACE "(.+)" "${JETCAL_WHEELS}/ROOT/lib/lib\\1.so" OUTPUT_VARIABLE jetcal_root_libraries)
   jetcal_external(root VERSION ${jetcal_root_version} INCLUDES ${JETCAL_WHEELS}/ROOT/include
                   LIBRARIES ${jetcal_root_libraries})
-  target_link_options(jetcal_external_root INTERFACE "LINKER:-rpath-link,${JETCAL_WHEELS}/ROOT/lib")
+  # libGraf needs libfreetype, which needs two more of the libraries that the wheel brings in a folder of their own.
+  target_link_options(jetcal_external_root INTERFACE "LINKER:-rpath-link,${JETCAL_WHEELS}/ROOT/lib"
+                      "LINKER:-rpath-link,${JETCAL_WHEELS}/root.libs")
 else()
   find_package(ROOT 6.32 QUIET CONFIG COMPONENTS ${jetcal_root_components})
   if(ROOT_FOUND)
