@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "jetcal/models/detail/network_plan.h"
+
+#include <string>
+#include <utility>
+
+namespace jetcal::models::detail {
+namespace {
+
+class Builder {
+ public:
+  explicit Builder(Layout& layout) : layout_(layout) {}
+
+  LinearSlot linear(const std::string& name, std::int64_t in, std::int64_t out, bool bias) {
+    LinearSlot slot{in, out, parameter(name + ".weight", {out, in}), -1};
+    if (bias) slot.bias = parameter(name + ".bias", {out});
+    return slot;
+  }
+
+  NormSlot norm(const std::string& name, std::int64_t channels) {
+    NormSlot slot{channels, -1, -1, -1, -1};
+    slot.scale = parameter(name + ".weight", {channels});
+    slot.shift = parameter(name + ".bias", {channels});
+    slot.mean = buffer(name + ".running_mean", {channels});
+    slot.variance = buffer(name + ".running_var", {channels});
+    return slot;
+  }
+
+  EdgeLayerSlot edge_layer(const std::string& name, std::int64_t in, std::int64_t out) {
+    EdgeLayerSlot slot;
+    slot.linear = linear(name, in, out, false);
+    slot.norm = norm(name + ".norm", out);
+    return slot;
+  }
+
+ private:
+  static std::int64_t place(std::vector<TensorSlice>& slices, std::int64_t& total,
+                            const std::string& name, std::vector<std::int64_t> shape) {
+    std::int64_t size = 1;
+    for (const std::int64_t extent : shape) size *= extent;
+    slices.push_back({name, std::move(shape), total, size});
+    return std::exchange(total, total + size);
+  }
+  std::int64_t parameter(const std::string& name, std::vector<std::int64_t> shape) {
+    return place(layout_.parameters, layout_.num_parameters, name, std::move(shape));
+  }
+  std::int64_t buffer(const std::string& name, std::vector<std::int64_t> shape) {
+    return place(layout_.buffers, layout_.num_buffers, name, std::move(shape));
+  }
+
+  Layout& layout_;
+};
+
+EdgeBlockSlot make_block(const ModelConfig& config, int index, std::int64_t in, Builder& builder) {
+  const std::string name = "block" + std::to_string(index);
+  EdgeBlockSlot block;
+  block.in = in;
+  std::int64_t width = 2 * in;
+  for (int layer = 0; layer < config.edge_layers; ++layer) {
+    block.layers.push_back(
+        builder.edge_layer(name + ".edge" + std::to_string(layer), width, config.edge_units));
+    width = config.edge_units;
+  }
+  if (in != config.edge_units) {
+    block.shortcut = builder.edge_layer(name + ".shortcut", in, config.edge_units);
+  }
+  return block;
+}
+
+}  // namespace
+
+NetworkPlan make_plan(const ModelConfig& config) {
+  NetworkPlan plan;
+  Builder builder(plan.layout);
+  std::int64_t width = edm::kNumParticleFeatures;
+  if (config.network == Network::Pfn) {
+    for (int layer = 0; layer < config.particle_layers; ++layer) {
+      plan.particle_layers.push_back(
+          builder.linear("particle" + std::to_string(layer), width, config.particle_units, true));
+      width = config.particle_units;
+    }
+  } else {
+    plan.input_norm = builder.norm("input_norm", width);
+    plan.feature = builder.linear("feature", width, kFeatureConvUnits, false);
+    plan.feature_norm = builder.norm("feature.norm", kFeatureConvUnits);
+    width = kFeatureConvUnits;
+    for (int block = 0; block < config.edge_blocks; ++block) {
+      plan.blocks.push_back(make_block(config, block, width, builder));
+      width = config.edge_units;
+    }
+  }
+  plan.pooled = width;
+  width += edm::kNumJetFeatures;
+  for (int layer = 0; layer < config.head_layers; ++layer) {
+    plan.head.push_back(
+        builder.linear("head" + std::to_string(layer), width, config.head_units, true));
+    width = config.head_units;
+  }
+  plan.head.push_back(builder.linear("head" + std::to_string(config.head_layers), width, 1, true));
+  return plan;
+}
+
+}  // namespace jetcal::models::detail

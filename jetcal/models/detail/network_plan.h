@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which layers a configuration has, and where each finds its numbers in the flat buffers.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "jetcal/models/model.h"
+
+namespace jetcal::models::detail {
+
+inline constexpr double kNormEpsilon = 1e-5;  ///< PyTorch's default, which the paper uses.
+
+/// Places a linear layer in the parameters; `bias` is -1 where it has none.
+struct LinearSlot {
+  std::int64_t in = 0, out = 0;
+  std::int64_t weight = -1, bias = -1;
+};
+
+/// Places a batch normalisation: scale and shift in the parameters, mean and variance in the
+/// buffers.
+struct NormSlot {
+  std::int64_t channels = 0;
+  std::int64_t scale = -1, shift = -1;
+  std::int64_t mean = -1, variance = -1;
+};
+
+struct EdgeLayerSlot {
+  LinearSlot linear;  ///< The first one of a block has 2C inputs, [x_i, x_j - x_i].
+  NormSlot norm;
+};
+
+struct EdgeBlockSlot {
+  std::int64_t in = 0;  ///< C
+  std::vector<EdgeLayerSlot> layers;
+  std::optional<EdgeLayerSlot> shortcut;  ///< Where the widths differ.
+};
+
+struct NetworkPlan {
+  std::vector<LinearSlot> particle_layers;  ///< PFN
+  NormSlot input_norm, feature_norm;        ///< ParticleNet
+  LinearSlot feature;                       ///< ParticleNet
+  std::vector<EdgeBlockSlot> blocks;        ///< ParticleNet
+  std::vector<LinearSlot> head;             ///< The last one gives y.
+  std::int64_t pooled = 0;                  ///< Width of the pooled particles.
+  Layout layout;
+};
+
+/// Lays out a valid configuration.
+NetworkPlan make_plan(const ModelConfig& config);
+
+}  // namespace jetcal::models::detail

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "jetcal/models/folded_model.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "jetcal/base/error.h"
+#include "jetcal/models/detail/network_plan.h"
+
+namespace jetcal::models {
+namespace {
+
+// y = scale * x + shift, channel by channel.
+struct Affine {
+  std::vector<double> scale, shift;
+};
+
+// y = W x + b while it is being folded.
+struct WideDense {
+  std::int64_t in = 0, out = 0;
+  std::vector<double> weight, bias;
+};
+
+class Folder {
+ public:
+  explicit Folder(const Model& model) : model_(model) {}
+
+  WideDense linear(const detail::LinearSlot& slot) const {
+    WideDense dense{slot.in, slot.out, {}, std::vector<double>(slot.out, 0.0)};
+    const auto weight = model_.parameters.begin() + slot.weight;
+    dense.weight.assign(weight, weight + slot.in * slot.out);
+    if (slot.bias >= 0) {
+      std::copy_n(model_.parameters.begin() + slot.bias, slot.out, dense.bias.begin());
+    }
+    return dense;
+  }
+
+  Affine norm(const detail::NormSlot& slot) const {
+    Affine affine{std::vector<double>(slot.channels), std::vector<double>(slot.channels)};
+    for (std::int64_t c = 0; c < slot.channels; ++c) {
+      const double variance = model_.buffers[slot.variance + c];
+      affine.scale[c] =
+          model_.parameters[slot.scale + c] / std::sqrt(variance + detail::kNormEpsilon);
+      affine.shift[c] =
+          model_.parameters[slot.shift + c] - affine.scale[c] * model_.buffers[slot.mean + c];
+    }
+    return affine;
+  }
+
+ private:
+  const Model& model_;
+};
+
+Affine standardise(const std::vector<float>& mean, const std::vector<float>& deviation) {
+  Affine affine{std::vector<double>(mean.size()), std::vector<double>(mean.size())};
+  for (std::size_t c = 0; c < mean.size(); ++c) {
+    affine.scale[c] = 1.0 / deviation[c];
+    affine.shift[c] = -affine.scale[c] * mean[c];
+  }
+  return affine;
+}
+
+// Makes W (scale x + shift) + b of W x + b, for the inputs from `first` on.
+void fold_before(const Affine& affine, std::int64_t first, WideDense& dense) {
+  for (std::int64_t row = 0; row < dense.out; ++row) {
+    double* const weight = dense.weight.data() + row * dense.in + first;
+    for (std::size_t c = 0; c < affine.scale.size(); ++c) {
+      dense.bias[row] += weight[c] * affine.shift[c];
+      weight[c] *= affine.scale[c];
+    }
+  }
+}
+
+// Makes scale (W x + b) + shift of W x + b.
+void fold_after(const Affine& affine, WideDense& dense) {
+  for (std::int64_t row = 0; row < dense.out; ++row) {
+    double* const weight = dense.weight.data() + row * dense.in;
+    for (std::int64_t c = 0; c < dense.in; ++c) weight[c] *= affine.scale[row];
+    dense.bias[row] = affine.scale[row] * dense.bias[row] + affine.shift[row];
+  }
+}
+
+Dense narrow(const WideDense& wide) {
+  return {wide.in, wide.out, std::vector<float>(wide.weight.begin(), wide.weight.end()),
+          std::vector<float>(wide.bias.begin(), wide.bias.end())};
+}
+
+Dense fold_layer(const Folder& folder, const detail::EdgeLayerSlot& slot) {
+  WideDense dense = folder.linear(slot.linear);
+  fold_after(folder.norm(slot.norm), dense);
+  return narrow(dense);
+}
+
+// W [x_i, x_j - x_i] = (W1 - W2) x_i + W2 x_j: the products are made once a particle instead of
+// once an edge.
+void factor_first_layer(const Folder& folder, const detail::EdgeLayerSlot& slot,
+                        FoldedEdgeBlock& block) {
+  WideDense edge = folder.linear(slot.linear);
+  fold_after(folder.norm(slot.norm), edge);
+  const std::int64_t in = edge.in / 2;
+  WideDense center{in, edge.out, std::vector<double>(in * edge.out), edge.bias};
+  WideDense neighbor{in, edge.out, std::vector<double>(in * edge.out),
+                     std::vector<double>(edge.out, 0.0)};
+  for (std::int64_t row = 0; row < edge.out; ++row) {
+    for (std::int64_t c = 0; c < in; ++c) {
+      const double of_center = edge.weight[row * edge.in + c];
+      const double of_difference = edge.weight[row * edge.in + in + c];
+      center.weight[row * in + c] = of_center - of_difference;
+      neighbor.weight[row * in + c] = of_difference;
+    }
+  }
+  block.center = narrow(center);
+  block.neighbor = narrow(neighbor);
+}
+
+FoldedEdgeBlock fold_block(const Folder& folder, const detail::EdgeBlockSlot& slot) {
+  FoldedEdgeBlock block;
+  factor_first_layer(folder, slot.layers.front(), block);
+  for (std::size_t layer = 1; layer < slot.layers.size(); ++layer) {
+    block.layers.push_back(fold_layer(folder, slot.layers[layer]));
+  }
+  if (slot.shortcut) block.shortcut = fold_layer(folder, *slot.shortcut);
+  return block;
+}
+
+}  // namespace
+
+FoldedModel fold(const Model& model) {
+  const detail::NetworkPlan plan = detail::make_plan(model.config);
+  const Standardisation& shifts = model.standardisation;
+  const Folder folder(model);
+  FoldedModel folded;
+  folded.config = model.config;
+  std::vector<WideDense> particle_layers;
+  if (model.config.network == Network::ParticleNet) {
+    WideDense feature = folder.linear(plan.feature);
+    fold_before(folder.norm(plan.input_norm), 0, feature);
+    fold_after(folder.norm(plan.feature_norm), feature);
+    particle_layers.push_back(feature);
+  }
+  for (const detail::LinearSlot& slot : plan.particle_layers) {
+    particle_layers.push_back(folder.linear(slot));
+  }
+  std::vector<WideDense> head;
+  for (const detail::LinearSlot& slot : plan.head) head.push_back(folder.linear(slot));
+  if (!shifts.empty()) {
+    fold_before(standardise(shifts.particle_mean, shifts.particle_deviation), 0,
+                particle_layers.front());
+    fold_before(standardise(shifts.jet_mean, shifts.jet_deviation), plan.pooled, head.front());
+  }
+  for (const WideDense& dense : particle_layers) folded.particle_layers.push_back(narrow(dense));
+  for (const detail::EdgeBlockSlot& slot : plan.blocks) {
+    folded.blocks.push_back(fold_block(folder, slot));
+  }
+  for (const WideDense& dense : head) folded.head.push_back(narrow(dense));
+  return folded;
+}
+
+}  // namespace jetcal::models

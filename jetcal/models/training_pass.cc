@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "jetcal/models/training_pass.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "jetcal/base/error.h"
+#include "jetcal/kernels/elementwise.h"
+#include "jetcal/kernels/linear.h"
+#include "jetcal/kernels/segment.h"
+#include "jetcal/models/detail/dense_stack_pass.h"
+#include "jetcal/models/detail/edge_block_pass.h"
+#include "jetcal/models/detail/norm_pass.h"
+#include "jetcal/models/detail/slot_spans.h"
+
+namespace jetcal::models {
+namespace {
+
+using detail::rows_in;
+using detail::weight_of;
+using kernels::Activation;
+
+void require_size(std::size_t got, std::int64_t want, const char* what) {
+  if (static_cast<std::int64_t>(got) != want) {
+    fail(ErrorCode::InvalidArgument, "training pass: ", what, " has ", got, " values, expected ",
+         want);
+  }
+}
+
+// Keeps a standardised copy, since backward runs when the caller's features may be gone.
+void keep(std::span<const float> x, std::int64_t channels, const std::vector<float>& mean,
+          const std::vector<float>& deviation, std::span<float> y) {
+  if (mean.empty()) {
+    std::ranges::copy(x, y.begin());
+  } else {
+    kernels::standardise(x, channels, mean, deviation, y);
+  }
+}
+
+}  // namespace
+
+struct TrainingPass::Impl {
+  Impl(const ModelConfig& config, Standardisation shifts);
+
+  void forward(std::span<const float> parameters, std::span<float> buffers,
+               const edm::FeatureView& features, std::uint64_t dropout_seed, std::span<float> y);
+  void backward(std::span<const float> parameters, std::span<const float> grad_y,
+                std::span<float> grad_parameters);
+  void forward_particlenet(std::span<const float> parameters, std::span<float> buffers,
+                           const edm::FeatureView& features);
+  void backward_particlenet(std::span<const float> parameters, std::span<float> grad_parameters);
+  void join_jet_features(const edm::FeatureView& features);
+
+  ModelConfig config;
+  Standardisation standardisation;
+  detail::NetworkPlan plan;
+  detail::DenseStackPass head;
+  std::optional<detail::DenseStackPass> particle_stack;      // PFN
+  std::optional<detail::NormPass> input_norm, feature_norm;  // ParticleNet
+  std::vector<detail::EdgeBlockPass> blocks;                 // ParticleNet
+  detail::EdgeScratch edge_scratch;
+
+  // Of the last forward.
+  bool has_forward = false;
+  std::vector<std::int64_t> offsets;
+  std::vector<float> particles;  // [P, 6], standardised
+  std::vector<float> normed, feature_values,
+      feature;                                  // ParticleNet: around the feature convolution
+  std::span<const float> particle_output;       // [P, pooled]
+  std::vector<float> pooled, jets, head_input;  // [J, pooled], [J, 8], [J, pooled + 8]
+  std::vector<float> grad_head, grad_pooled, grad_particles, grad_next;
+
+  std::int64_t num_jets() const { return std::ssize(offsets) - 1; }
+  std::int64_t num_particles() const { return offsets.back(); }
+};
+
+TrainingPass::Impl::Impl(const ModelConfig& model_config, Standardisation shifts)
+    : config(model_config),
+      standardisation(std::move(shifts)),
+      plan(detail::make_plan(model_config)),
+      head(plan.head, {.dropout = model_config.dropout, .linear_last = true}) {
+  if (config.network == Network::Pfn) {
+    particle_stack.emplace(plan.particle_layers, detail::DenseStackOptions{});
+    return;
+  }
+  input_norm.emplace(plan.input_norm, Activation::None);
+  feature_norm.emplace(plan.feature_norm, Activation::Relu);
+  for (const detail::EdgeBlockSlot& block : plan.blocks) {
+    blocks.emplace_back(block, config.neighbors);
+  }
+}
+
+void TrainingPass::Impl::forward_particlenet(std::span<const float> parameters,
+                                             std::span<float> buffers,
+                                             const edm::FeatureView& features) {
+  const std::int64_t rows = num_particles();
+  const std::span<float> x = rows_in(particles, rows, edm::kNumParticleFeatures);
+  const std::span<float> input = rows_in(normed, rows, plan.feature.in);
+  const std::span<float> values = rows_in(feature_values, rows, plan.feature.out);
+  const std::span<float> output = rows_in(feature, rows, plan.feature.out);
+  input_norm->forward(parameters, buffers, x, input);
+  kernels::linear_forward(input, weight_of(parameters, plan.feature), {}, plan.feature.in,
+                          plan.feature.out, values);
+  feature_norm->forward(parameters, buffers, values, output);
+  particle_output = output;
+  std::span<const float> coordinates = features.points;
+  std::int64_t dimensions = edm::kNumPointCoordinates;
+  for (std::size_t i = 0; i < blocks.size(); ++i) {
+    particle_output = blocks[i].forward(parameters, buffers, particle_output, coordinates,
+                                        dimensions, offsets, edge_scratch);
+    coordinates = particle_output;
+    dimensions = plan.blocks[i].layers.back().linear.out;
+  }
+}
+
+void TrainingPass::Impl::join_jet_features(const edm::FeatureView& features) {
+  const std::int64_t rows = num_jets();
+  const std::span<float> own = rows_in(jets, rows, edm::kNumJetFeatures);
+  keep(features.jets, edm::kNumJetFeatures, standardisation.jet_mean, standardisation.jet_deviation,
+       own);
+  const std::int64_t width = plan.pooled + edm::kNumJetFeatures;
+  const std::span<float> joined = rows_in(head_input, rows, width);
+  for (std::int64_t jet = 0; jet < rows; ++jet) {
+    std::copy_n(pooled.data() + jet * plan.pooled, plan.pooled, joined.data() + jet * width);
+    std::copy_n(own.data() + jet * edm::kNumJetFeatures, edm::kNumJetFeatures,
+                joined.data() + jet * width + plan.pooled);
+  }
+}
+
+void TrainingPass::Impl::forward(std::span<const float> parameters, std::span<float> buffers,
+                                 const edm::FeatureView& features, std::uint64_t dropout_seed,
+                                 std::span<float> y) {
+  require_size(parameters.size(), plan.layout.num_parameters, "parameters");
+  require_size(buffers.size(), plan.layout.num_buffers, "buffers");
+  require_size(y.size(), features.num_jets(), "y");
+  has_forward = true;
+  offsets.assign(features.offsets.begin(), features.offsets.end());
+  keep(features.particles, edm::kNumParticleFeatures, standardisation.particle_mean,
+       standardisation.particle_deviation,
+       rows_in(particles, num_particles(), edm::kNumParticleFeatures));
+  const std::span<float> sums = rows_in(pooled, num_jets(), plan.pooled);
+  if (config.network == Network::Pfn) {
+    particle_output = particle_stack->forward(
+        parameters, rows_in(particles, num_particles(), edm::kNumParticleFeatures), 0);
+    kernels::segment_sum(particle_output, offsets, plan.pooled, sums);
+  } else {
+    forward_particlenet(parameters, buffers, features);
+    kernels::segment_mean(particle_output, offsets, plan.pooled, sums);
+  }
+  join_jet_features(features);
+  const std::int64_t width = plan.pooled + edm::kNumJetFeatures;
+  std::ranges::copy(head.forward(parameters, rows_in(head_input, num_jets(), width), dropout_seed),
+                    y.begin());
+}
+
+void TrainingPass::Impl::backward_particlenet(std::span<const float> parameters,
+                                              std::span<float> grad_parameters) {
+  const std::int64_t rows = num_particles();
+  for (std::size_t i = blocks.size(); i-- > 0;) {
+    const std::int64_t out = plan.blocks[i].layers.back().linear.out;
+    blocks[i].backward(parameters, rows_in(grad_particles, rows, out),
+                       rows_in(grad_next, rows, plan.blocks[i].in), grad_parameters, edge_scratch);
+    std::swap(grad_particles, grad_next);
+  }
+  const std::span<float> grad = rows_in(grad_particles, rows, plan.feature.out);
+  feature_norm->backward(parameters, rows_in(feature_values, rows, plan.feature.out), grad,
+                         grad_parameters);
+  kernels::linear_backward_weights(rows_in(normed, rows, plan.feature.in), grad, plan.feature.in,
+                                   plan.feature.out, weight_of(grad_parameters, plan.feature), {});
+  const std::span<float> grad_input = rows_in(grad_next, rows, plan.feature.in);
+  kernels::linear_backward_input(grad, weight_of(parameters, plan.feature), plan.feature.in,
+                                 plan.feature.out, grad_input);
+  input_norm->backward(parameters, rows_in(particles, rows, edm::kNumParticleFeatures), grad_input,
+                       grad_parameters);
+}
+
+void TrainingPass::Impl::backward(std::span<const float> parameters, std::span<const float> grad_y,
+                                  std::span<float> grad_parameters) {
+  if (!has_forward) {
+    fail(ErrorCode::FailedPrecondition, "training pass: backward needs a forward before it");
+  }
+  require_size(parameters.size(), plan.layout.num_parameters, "parameters");
+  require_size(grad_y.size(), num_jets(), "grad_y");
+  require_size(grad_parameters.size(), plan.layout.num_parameters, "grad_parameters");
+  const std::int64_t width = plan.pooled + edm::kNumJetFeatures;
+  const std::span<float> grad_joined = rows_in(grad_head, num_jets(), width);
+  head.backward(parameters, grad_y, grad_joined, grad_parameters);
+  const std::span<float> grad_sums = rows_in(grad_pooled, num_jets(), plan.pooled);
+  for (std::int64_t jet = 0; jet < num_jets(); ++jet) {
+    std::copy_n(grad_joined.data() + jet * width, plan.pooled,
+                grad_sums.data() + jet * plan.pooled);
+  }
+  const std::span<float> grad = rows_in(grad_particles, num_particles(), plan.pooled);
+  if (config.network == Network::Pfn) {
+    kernels::segment_sum_backward(grad_sums, offsets, plan.pooled, grad);
+    particle_stack->backward(parameters, grad, {}, grad_parameters);
+    return;
+  }
+  kernels::segment_mean_backward(grad_sums, offsets, plan.pooled, grad);
+  backward_particlenet(parameters, grad_parameters);
+}
+
+TrainingPass::TrainingPass(const ModelConfig& config, const Standardisation& standardisation) {
+  validate(config);
+  impl_ = std::make_unique<Impl>(config, standardisation);
+}
+TrainingPass::~TrainingPass() = default;
+
+void TrainingPass::forward(std::span<const float> parameters, std::span<float> buffers,
+                           const edm::FeatureView& features, std::uint64_t dropout_seed,
+                           std::span<float> y) {
+  impl_->forward(parameters, buffers, features, dropout_seed, y);
+}
+
+void TrainingPass::backward(std::span<const float> parameters, std::span<const float> grad_y,
+                            std::span<float> grad_parameters) {
+  impl_->backward(parameters, grad_y, grad_parameters);
+}
+
+}  // namespace jetcal::models
