@@ -39,8 +39,9 @@ if(EXISTS ${JETCAL_WHEELS}/ROOT/include/ROOT/RVersion.hxx)
   list(JOIN jetcal_root_version "." jetcal_root_version)
   list(TRANSFORM jetcal_root_components REPLACE "(.+)" "${JETCAL_WHEELS}/ROOT/lib/lib\\1.so" OUTPUT_VARIABLE jetcal_root_libraries)
   # The wheel is built as C++17 and warns about every other standard; its headers and ours link, which the tests show.
-  jetcal_external(root VERSION ${jetcal_root_version} INCLUDES ${JETCAL_WHEELS}/ROOT/include
-                  LIBRARIES ${jetcal_root_libraries} OPTIONS -Wno-cpp)
+  # Its folder of headers has a copy of nlohmann/json.hpp, which must not hide Debian's: hence -idirafter.
+  jetcal_external(root VERSION ${jetcal_root_version} LIBRARIES ${jetcal_root_libraries}
+                  OPTIONS -Wno-cpp "SHELL:-idirafter ${JETCAL_WHEELS}/ROOT/include")
   # libGraf needs libfreetype, which needs two more of the libraries that the wheel brings in a folder of their own.
   target_link_options(jetcal_external_root INTERFACE "LINKER:-rpath-link,${JETCAL_WHEELS}/ROOT/lib"
                       "LINKER:-rpath-link,${JETCAL_WHEELS}/root.libs")
