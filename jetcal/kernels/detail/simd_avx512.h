@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// Sixteen floats in a register.
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstdint>
+
+namespace jetcal::kernels::detail {
+namespace {
+
+constexpr std::int64_t kLanes = 16;
+
+using Lanes = __m512;
+/// Selects the first lanes.
+using Mask = __mmask16;
+/// Holds kLanes doubles.
+struct Doubles {
+  __m512d low, high;
+};
+
+inline Lanes zero() { return _mm512_setzero_ps(); }
+inline Lanes broadcast(float x) { return _mm512_set1_ps(x); }
+inline Lanes load(const float* p) { return _mm512_loadu_ps(p); }
+inline void store(float* p, Lanes x) { _mm512_storeu_ps(p, x); }
+
+/// Selects lanes [0, count), count <= kLanes.
+inline Mask first_lanes(std::int64_t count) { return static_cast<Mask>((1U << count) - 1U); }
+/// Reads the selected lanes only; the others are zero.
+inline Lanes load(const float* p, Mask mask) { return _mm512_maskz_loadu_ps(mask, p); }
+inline void store(float* p, Mask mask, Lanes x) { _mm512_mask_storeu_ps(p, mask, x); }
+
+inline Lanes add(Lanes a, Lanes b) { return _mm512_add_ps(a, b); }
+inline Lanes subtract(Lanes a, Lanes b) { return _mm512_sub_ps(a, b); }
+inline Lanes multiply(Lanes a, Lanes b) { return _mm512_mul_ps(a, b); }
+inline Lanes divide(Lanes a, Lanes b) { return _mm512_div_ps(a, b); }
+/// a b + c, rounded once.
+inline Lanes fma(Lanes a, Lanes b, Lanes c) { return _mm512_fmadd_ps(a, b, c); }
+/// c - a b, rounded once.
+inline Lanes minus_product(Lanes a, Lanes b, Lanes c) { return _mm512_fnmadd_ps(a, b, c); }
+/// Zero where x is below zero; the order of the operands lets NaN through.
+inline Lanes relu(Lanes x) { return _mm512_max_ps(zero(), x); }
+/// grad where y is above zero or NaN, else zero.
+inline Lanes relu_gradient(Lanes y, Lanes grad) {
+  return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(y, zero(), _CMP_NLE_UQ), grad);
+}
+
+inline Doubles zero_doubles() { return {_mm512_setzero_pd(), _mm512_setzero_pd()}; }
+inline Doubles to_doubles(Lanes x) {
+  return {_mm512_cvtps_pd(_mm512_castps512_ps256(x)),
+          _mm512_cvtps_pd(_mm512_extractf32x8_ps(x, 1))};
+}
+inline Doubles add(Doubles a, Doubles b) {
+  return {_mm512_add_pd(a.low, b.low), _mm512_add_pd(a.high, b.high)};
+}
+inline Doubles subtract(Doubles a, Doubles b) {
+  return {_mm512_sub_pd(a.low, b.low), _mm512_sub_pd(a.high, b.high)};
+}
+inline Doubles fma(Doubles a, Doubles b, Doubles c) {
+  return {_mm512_fmadd_pd(a.low, b.low, c.low), _mm512_fmadd_pd(a.high, b.high, c.high)};
+}
+inline void store(double* p, Doubles x) {
+  _mm512_storeu_pd(p, x.low);
+  _mm512_storeu_pd(p + 8, x.high);
+}
+
+/// Writes squared distances as integers of the same order; NaN becomes infinity.
+inline void store_keys(std::int32_t* p, Lanes squared_distance) {
+  const Lanes infinity = _mm512_castsi512_ps(_mm512_set1_epi32(0x7F800000));
+  // min_ps returns its second operand when one is NaN.
+  const Lanes bounded = _mm512_min_ps(squared_distance, infinity);
+  _mm512_storeu_si512(p, _mm512_castps_si512(bounded));
+}
+/// Tells by bits which of kLanes keys lie below the limit.
+inline unsigned keys_below(const std::int32_t* p, std::int32_t limit) {
+  return _mm512_cmplt_epi32_mask(_mm512_loadu_si512(p), _mm512_set1_epi32(limit));
+}
+
+}  // namespace
+}  // namespace jetcal::kernels::detail

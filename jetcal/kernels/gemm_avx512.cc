@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "jetcal/kernels/detail/gemm_simd.h"
+
+namespace jetcal::kernels::detail {
+
+const GemmKernels kGemmAvx512{kTileVectors * kLanes, kLanes, 256, compute_block};
+
+}  // namespace jetcal::kernels::detail

@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "jetcal/kernels/detail/segment_simd.h"
+
+namespace jetcal::kernels::detail {
+
+const SegmentKernels kSegmentAvx512{segment_sums, segment_gradients};
+
+}  // namespace jetcal::kernels::detail
