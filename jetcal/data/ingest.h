@@ -68,6 +68,8 @@ struct IngestCounts {
   /// the shard (the first 100 of paper mode count them) and are dropped when features are made.
   std::int64_t particles_unusable = 0;
 
+  std::int64_t skipped_links = 0;  ///< See RootJetReader::skipped_links().
+
   IngestCounts& operator+=(const IngestCounts& other) noexcept;
   /// Throws Internal when the counts do not add up.
   void check() const;
@@ -94,7 +96,7 @@ struct IngestReport {
   std::int64_t files_resumed = 0;  ///< Found finished by an earlier run and not read again.
 };
 
-/// Reports (entries read, entries in all, files finished); called from several threads, one at a
+/// Reports (entries read, files finished, files in all); called from several threads, one at a
 /// time.
 using IngestProgress = std::function<void(std::int64_t, std::int64_t, std::int64_t)>;
 

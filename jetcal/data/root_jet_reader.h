@@ -11,6 +11,8 @@
 
 #include "jetcal/edm/jet_columns.h"
 
+class TFile;
+
 namespace jetcal::data {
 
 /// Names the layout of a ROOT file: one row a jet, or one row an event (NanoAOD with candidates).
@@ -65,18 +67,23 @@ class RootJetReader {
   const RootSource& source() const noexcept { return source_; }
   /// Returns the next entry that read() would read.
   std::int64_t next_entry() const noexcept { return next_entry_; }
+  /// Counts the links of the JetPFCands read so far that point to a jet or candidate which the file
+  /// does not store; they are skipped.
+  std::int64_t skipped_links() const noexcept { return skipped_links_; }
 
   /// Appends the jets of up to `max_entries` further entries to `jets`, and where they came from to
   /// `origins` unless null. Returns the entries read, 0 at the end. Throws DataLoss naming file,
   /// branch and entry when a basket or page cannot be read.
   std::int64_t read(std::int64_t max_entries, edm::JetColumns& jets, JetOrigins* origins = nullptr);
 
-  /// Reads one row of the tree after the other; private to the room (detail/).
+  /// Makes jets from the rows of the tree; private to the room (detail/).
   class Rows;
 
  private:
   RootSource source_;
   std::int64_t next_entry_ = 0;
+  std::int64_t skipped_links_ = 0;
+  std::unique_ptr<TFile> file_;  // outlives the tree that rows_ reads
   std::unique_ptr<Rows> rows_;
 };
 

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "jetcal/data/dataset.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "jetcal/base/error.h"
+#include "jetcal/base/random.h"
+#include "jetcal/data/detail/manifest.h"
+#include "jetcal/data/detail/shard_file.h"
+
+namespace jetcal::data {
+
+std::string_view split_name(Split split) noexcept {
+  switch (split) {
+    case Split::Train:
+      return "train";
+    case Split::Validation:
+      return "validation";
+    case Split::Test:
+      break;
+  }
+  return "test";
+}
+
+Split parse_split(std::string_view name) {
+  for (const Split split : kSplits) {
+    if (name == split_name(split)) return split;
+  }
+  fail(ErrorCode::InvalidArgument, "unknown split '", name, "', known are train, validation, test");
+}
+
+Dataset Dataset::open(const std::filesystem::path& dir, Split split) {
+  const std::optional<detail::Manifest> manifest = detail::load_manifest(dir);
+  if (!manifest) fail(ErrorCode::NotFound, "no shards in ", dir.string(), ": no manifest.json");
+  if (!manifest->complete()) {
+    fail(ErrorCode::FailedPrecondition, "the ingest into ", dir.string(),
+         " has not finished, run it again to resume it");
+  }
+  Dataset dataset;
+  // shared: copies of a Dataset read the same mappings
+  auto mapped = std::make_shared<std::vector<detail::MappedShard>>();
+  for (const auto& file : manifest->files) {
+    for (const IngestedFile::Shard& shard : file->shards) {
+      if (shard.split != split) continue;
+      mapped->push_back(detail::map_shard(dir / shard.name));
+      const std::int64_t before = dataset.num_jets();
+      for (const edm::JetView& view : mapped->back().views) {
+        dataset.views_.push_back(view);
+        dataset.first_rows_.push_back(dataset.num_jets() + view.num_jets);
+        dataset.num_particles_ += view.offsets.back() - view.offsets.front();
+      }
+      if (dataset.num_jets() - before != shard.num_jets) {
+        fail(ErrorCode::DataLoss, "the shard ", (dir / shard.name).string(), " has ",
+             dataset.num_jets() - before, " jets, its manifest says ", shard.num_jets);
+      }
+    }
+  }
+  dataset.mapped_ = std::move(mapped);
+  return dataset;
+}
+
+void Dataset::append_features(std::span<const std::int64_t> rows, edm::InputMode mode,
+                              edm::FeatureBatch& out) const {
+  for (const std::int64_t row : rows) {
+    if (row < 0 || row >= num_jets()) {
+      fail(ErrorCode::InvalidArgument, "row ", row, " is not in a dataset of ", num_jets(),
+           " jets");
+    }
+    const auto after = std::upper_bound(first_rows_.begin(), first_rows_.end(), row);
+    const auto i = static_cast<std::size_t>(after - first_rows_.begin()) - 1;
+    edm::append_features(views_[i], row - first_rows_[i], mode, out);
+  }
+}
+
+std::vector<std::int64_t> epoch_order(std::int64_t n, std::uint64_t seed, std::int64_t epoch) {
+  std::vector<std::int64_t> order(static_cast<std::size_t>(std::max<std::int64_t>(n, 0)));
+  std::iota(order.begin(), order.end(), 0);
+  Rng rng(mix64(seed, static_cast<std::uint64_t>(epoch)));
+  shuffle(std::span(order), rng);
+  return order;
+}
+
+}  // namespace jetcal::data

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "jetcal/data/detail/manifest.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "jetcal/base/error.h"
+#include "jetcal/base/files.h"
+
+namespace jetcal::data::detail {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr const char* kFileName = "manifest.json";
+constexpr int kVersion = 1;
+
+// One list of the counts for writing and reading.
+#define JETCAL_COUNTS(X)                                                                 \
+  X(read)                                                                                \
+  X(selected)                                                                            \
+  X(not_finite)                                                                          \
+  X(unmatched)                                                                           \
+  X(rejected_reco_pt)                                                                    \
+  X(rejected_reco_eta) X(rejected_gen_pt) X(rejected_gen_eta) X(selected_unmatched)      \
+      X(selected_by_split) X(particles_read) X(particles_selected) X(particles_unusable) \
+          X(skipped_links)
+
+Json write_counts(const IngestCounts& counts) {
+  Json json;
+#define JETCAL_WRITE(name) json[#name] = counts.name;
+  JETCAL_COUNTS(JETCAL_WRITE)
+#undef JETCAL_WRITE
+  return json;
+}
+
+IngestCounts parse_counts(const Json& json) {
+  IngestCounts counts;
+#define JETCAL_READ(name) json.at(#name).get_to(counts.name);
+  JETCAL_COUNTS(JETCAL_READ)
+#undef JETCAL_READ
+  return counts;
+}
+
+Json write_ingested(const IngestedFile& file) {
+  Json json{{"path", file.path.string()},
+            {"size", file.size},
+            {"modified_ns", file.modified_ns},
+            {"schema", schema_name(file.source.schema)},
+            {"storage", storage_name(file.source.storage)},
+            {"tree", file.source.tree},
+            {"cycle", file.source.cycle},
+            {"num_cycles", file.source.num_cycles},
+            {"num_entries", file.source.num_entries},
+            {"counts", write_counts(file.counts)},
+            {"shards", Json::array()}};
+  for (const IngestedFile::Shard& shard : file.shards) {
+    json["shards"].push_back({{"name", shard.name},
+                              {"split", split_name(shard.split)},
+                              {"num_jets", shard.num_jets},
+                              {"num_particles", shard.num_particles}});
+  }
+  return json;
+}
+
+IngestedFile parse_ingested(const Json& json) {
+  IngestedFile file;
+  file.path = json.at("path").get<std::string>();
+  json.at("size").get_to(file.size);
+  json.at("modified_ns").get_to(file.modified_ns);
+  file.source.path = file.path;
+  file.source.schema =
+      json.at("schema") == schema_name(Schema::PFNano) ? Schema::PFNano : Schema::JetNTuple;
+  file.source.storage =
+      json.at("storage") == storage_name(Storage::RNTuple) ? Storage::RNTuple : Storage::TTree;
+  json.at("tree").get_to(file.source.tree);
+  json.at("cycle").get_to(file.source.cycle);
+  json.at("num_cycles").get_to(file.source.num_cycles);
+  json.at("num_entries").get_to(file.source.num_entries);
+  file.counts = parse_counts(json.at("counts"));
+  for (const Json& shard : json.at("shards")) {
+    file.shards.push_back(
+        {parse_split(shard.at("split").get<std::string>()), shard.at("name").get<std::string>(),
+         shard.at("num_jets").get<std::int64_t>(), shard.at("num_particles").get<std::int64_t>()});
+  }
+  return file;
+}
+
+}  // namespace
+
+bool Manifest::complete() const noexcept {
+  return std::all_of(files.begin(), files.end(), [](const auto& file) { return file.has_value(); });
+}
+
+std::string describe_options(const IngestOptions& options,
+                             const std::vector<std::filesystem::path>& inputs) {
+  const Selection& cuts = options.selection;
+  const SplitOptions& split = options.split;
+  const bool by_hash = split.by == SplitBy::Hash;
+  Json json{{"gen_pt_min", cuts.gen_pt_min},
+            {"gen_eta_max", cuts.gen_eta_max},
+            {"reco_pt_min", cuts.reco_pt_min},
+            // JSON has no infinity; a negative bound means none.
+            {"reco_eta_max", std::isfinite(cuts.reco_eta_max) ? cuts.reco_eta_max : -1},
+            {"keep_unmatched", cuts.keep_unmatched},
+            {"split", by_hash ? "hash" : "file"},
+            {"tree", options.tree},
+            {"shard_batch_jets", options.shard_batch_jets}};
+  if (!std::isfinite(cuts.gen_eta_max)) json["gen_eta_max"] = -1;
+  if (by_hash) {
+    json["fractions"] = split.fractions;
+    json["seed"] = split.seed;
+  } else {
+    json["patterns"] = split.patterns;
+  }
+  json["inputs"] = Json::array();
+  for (const std::filesystem::path& input : inputs)
+    json["inputs"].push_back(std::filesystem::absolute(input).lexically_normal().string());
+  return json.dump();
+}
+
+std::optional<Manifest> load_manifest(const std::filesystem::path& dir) {
+  const std::filesystem::path path = dir / kFileName;
+  if (!std::filesystem::exists(path)) return std::nullopt;
+  try {
+    const Json json = Json::parse(read_file(path));
+    if (json.at("version").get<int>() != kVersion) {
+      fail(ErrorCode::FailedPrecondition, path.string(), " is of version ",
+           json.at("version").get<int>(), ", this jetcal reads version ", kVersion);
+    }
+    Manifest manifest;
+    manifest.options = json.at("options").dump();
+    for (const Json& file : json.at("files")) {
+      manifest.files.emplace_back();
+      if (!file.is_null()) manifest.files.back() = parse_ingested(file);
+    }
+    return manifest;
+  } catch (const nlohmann::json::exception& error) {
+    fail(ErrorCode::DataLoss, "cannot understand ", path.string(), ": ", error.what());
+  }
+}
+
+void save_manifest(const std::filesystem::path& dir, const Manifest& manifest) {
+  Json json{{"version", kVersion},
+            {"complete", manifest.complete()},
+            {"options", Json::parse(manifest.options)},
+            {"files", Json::array()}};
+  for (const auto& file : manifest.files)
+    json["files"].push_back(file ? write_ingested(*file) : Json(nullptr));
+  write_file(dir / kFileName, json.dump(1) + "\n");
+}
+
+IngestReport make_report(const Manifest& manifest) {
+  IngestReport report;
+  for (const auto& file : manifest.files) {
+    if (!file) continue;
+    report.counts += file->counts;
+    report.files.push_back(*file);
+  }
+  return report;
+}
+
+}  // namespace jetcal::data::detail

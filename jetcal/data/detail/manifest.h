@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// The manifest of a folder of shards: what was ingested, with which options, into which files.
+#pragma once
+
+#include <filesystem>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "jetcal/data/ingest.h"
+
+namespace jetcal::data::detail {
+
+/// Holds what manifest.json says. Writing it after each file lets a killed ingest resume.
+struct Manifest {
+  std::string options;  ///< What the result depends on, as canonical JSON.
+  /// One element an input; null while it is not finished.
+  std::vector<std::optional<IngestedFile>> files;
+
+  bool complete() const noexcept;
+};
+
+/// Describes everything in the options and inputs that changes the result.
+std::string describe_options(const IngestOptions& options,
+                             const std::vector<std::filesystem::path>& inputs);
+
+/// Returns nothing when the folder has no manifest. Throws DataLoss when it cannot be understood.
+std::optional<Manifest> load_manifest(const std::filesystem::path& dir);
+/// Writes the manifest completely or not at all.
+void save_manifest(const std::filesystem::path& dir, const Manifest& manifest);
+
+/// Sums the finished files.
+IngestReport make_report(const Manifest& manifest);
+
+}  // namespace jetcal::data::detail

@@ -1,0 +1,375 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "jetcal/data/ingest.h"
+
+#include <fmt/format.h>
+#include <fnmatch.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <mutex>
+#include <numeric>
+#include <set>
+
+#include "jetcal/base/error.h"
+#include "jetcal/base/files.h"
+#include "jetcal/base/random.h"
+#include "jetcal/base/stop.h"
+#include "jetcal/base/threads.h"
+#include "jetcal/data/detail/manifest.h"
+#include "jetcal/data/detail/shard_file.h"
+
+namespace jetcal::data {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+// Entries read at once: bounds memory, and how long a stop signal waits.
+constexpr std::int64_t kChunkJetRows = 4096, kChunkEvents = 256;
+
+bool columns_finite(const edm::JetView& jets, std::size_t row) {
+  bool finite = true;
+#define JETCAL_FINITE(type, name) \
+  if constexpr (std::is_floating_point_v<type>) finite = finite && std::isfinite(jets.name[row]);
+  JETCAL_JET_COLUMNS(JETCAL_FINITE)
+#undef JETCAL_FINITE
+  return finite;
+}
+
+std::int64_t count_unusable(const edm::JetView& jets, std::size_t row) {
+  std::int64_t count = 0;
+  for (auto i = static_cast<std::size_t>(jets.offsets[row]);
+       i < static_cast<std::size_t>(jets.offsets[row + 1]); ++i) {
+    const bool usable = std::isfinite(jets.pf_pt[i]) && jets.pf_pt[i] > 0 &&
+                        std::isfinite(jets.pf_d_eta[i]) && std::isfinite(jets.pf_d_phi[i]);
+    count += usable ? 0 : 1;
+  }
+  return count;
+}
+
+// Counts the row in its one place and tells whether it is selected.
+bool select(const Selection& cuts, const edm::JetView& jets, std::size_t row,
+            IngestCounts& counts) {
+  ++counts.read;
+  counts.particles_read += jets.offsets[row + 1] - jets.offsets[row];
+  const auto reject = [](std::int64_t& count) {
+    ++count;
+    return false;
+  };
+  if (!columns_finite(jets, row)) return reject(counts.not_finite);
+  const bool matched = jets.pt_gen[row] > 0;
+  if (!matched && !cuts.keep_unmatched) return reject(counts.unmatched);
+  if (!(jets.pt_reco[row] > cuts.reco_pt_min)) return reject(counts.rejected_reco_pt);
+  if (!(std::abs(jets.eta[row]) < cuts.reco_eta_max)) return reject(counts.rejected_reco_eta);
+  if (matched && !(jets.pt_gen[row] > cuts.gen_pt_min)) return reject(counts.rejected_gen_pt);
+  if (matched && !(std::abs(jets.eta_gen[row]) < cuts.gen_eta_max))
+    return reject(counts.rejected_gen_eta);
+  ++counts.selected;
+  counts.selected_unmatched += matched ? 0 : 1;
+  counts.particles_selected += jets.offsets[row + 1] - jets.offsets[row];
+  counts.particles_unusable += count_unusable(jets, row);
+  return true;
+}
+
+Split split_by_hash(const SplitOptions& options, std::uint64_t event) {
+  const double draw = static_cast<double>(mix64(options.seed, event) >> 11) * 0x1.0p-53;
+  if (draw < options.fractions[0]) return Split::Train;
+  return draw < options.fractions[0] + options.fractions[1] ? Split::Validation : Split::Test;
+}
+
+Split split_by_file(const SplitOptions& options, const fs::path& input) {
+  std::vector<Split> matches;
+  for (std::size_t i = 0; i < kSplits.size(); ++i) {
+    const auto& patterns = options.patterns[i];
+    const bool match =
+        std::any_of(patterns.begin(), patterns.end(), [&](const std::string& pattern) {
+          return ::fnmatch(pattern.c_str(), input.filename().c_str(), 0) == 0 ||
+                 ::fnmatch(pattern.c_str(), input.c_str(), 0) == 0;
+        });
+    if (match) matches.push_back(kSplits[i]);
+  }
+  if (matches.size() != 1) {
+    fail(ErrorCode::InvalidArgument, "the input ", input.string(), " matches the patterns of ",
+         matches.size(), " splits, it must match exactly one");
+  }
+  return matches.front();
+}
+
+void check_options(const IngestOptions& options) {
+  const auto& parts = options.split.fractions;
+  const bool fractions_ok =
+      std::all_of(parts.begin(), parts.end(), [](double part) { return part >= 0; }) &&
+      std::abs(std::accumulate(parts.begin(), parts.end(), 0.0) - 1) < 1e-9;
+  if (options.split.by == SplitBy::Hash && !fractions_ok) {
+    fail(ErrorCode::InvalidArgument,
+         "the split fractions must not be negative and must sum to 1: ", parts[0], ", ", parts[1],
+         ", ", parts[2]);
+  }
+  const Selection& cuts = options.selection;
+  for (const double cut :
+       {cuts.gen_pt_min, cuts.gen_eta_max, cuts.reco_pt_min, cuts.reco_eta_max}) {
+    if (std::isnan(cut)) fail(ErrorCode::InvalidArgument, "a cut of the selection is not a number");
+  }
+  if (options.shard_batch_jets < 1)
+    fail(ErrorCode::InvalidArgument,
+         "shard_batch_jets must be positive: ", options.shard_batch_jets);
+  if (options.output.empty()) fail(ErrorCode::InvalidArgument, "no output folder is given");
+}
+
+std::vector<fs::path> find_inputs(const IngestOptions& options) {
+  std::vector<fs::path> inputs;
+  std::set<fs::path> seen;
+  for (const std::string& pattern : options.inputs) {
+    for (const fs::path& path : glob_files(pattern)) {
+      if (!seen.insert(fs::weakly_canonical(path)).second)
+        fail(ErrorCode::InvalidArgument, "the input ", path.string(), " is given twice");
+      inputs.push_back(path);
+    }
+  }
+  if (inputs.empty()) fail(ErrorCode::InvalidArgument, "no input files are given");
+  return inputs;
+}
+
+struct FileStamp {
+  std::int64_t size = 0, modified_ns = 0;
+};
+
+FileStamp stamp(const fs::path& path) {
+  struct stat info {};
+  if (::stat(path.c_str(), &info) != 0) fail(ErrorCode::NotFound, "no such file: ", path.string());
+  return {info.st_size, info.st_mtim.tv_sec * 1'000'000'000LL + info.st_mtim.tv_nsec};
+}
+
+std::string shard_name(Split split, std::size_t index) {
+  return fmt::format("{}-{:05}.arrow", split_name(split), index);
+}
+
+// Writes the up to three shards of one input file.
+class FileIngest {
+ public:
+  FileIngest(const IngestOptions& options, fs::path input, std::size_t index)
+      : options_(options), index_(index) {
+    const FileStamp now = stamp(input);
+    result_.size = now.size;
+    result_.modified_ns = now.modified_ns;
+    result_.path = fs::absolute(input).lexically_normal();
+    if (options.split.by == SplitBy::File) file_split_ = split_by_file(options.split, input);
+    for (const Split split : kSplits) {
+      fs::remove(options.output / shard_name(split, index));
+      fs::remove(options.output / (shard_name(split, index) + ".part"));
+    }
+  }
+
+  // Calls progress(entries) after each chunk.
+  IngestedFile run(const std::function<void(std::int64_t)>& progress) {
+    RootJetReader reader(result_.path, options_.tree);
+    result_.source = reader.source();
+    const std::int64_t chunk =
+        reader.source().schema == Schema::PFNano ? kChunkEvents : kChunkJetRows;
+    for (;;) {
+      edm::JetColumns jets;
+      JetOrigins origins;
+      const std::int64_t entries = reader.read(chunk, jets, &origins);
+      if (entries == 0) break;
+      add(jets.view(), origins);
+      progress(entries);
+    }
+    result_.counts.skipped_links = reader.skipped_links();
+    result_.counts.check();
+    const FileStamp now = stamp(result_.path);
+    if (now.size != result_.size || now.modified_ns != result_.modified_ns) {
+      fail(ErrorCode::FailedPrecondition, "the input ", result_.path.string(),
+           " changed while it was read");
+    }
+    finish();
+    return std::move(result_);
+  }
+
+ private:
+  void add(const edm::JetView& jets, const JetOrigins& origins) {
+    for (std::size_t row = 0; row < static_cast<std::size_t>(jets.num_jets); ++row) {
+      if (!select(options_.selection, jets, row, result_.counts)) continue;
+      const Split split =
+          file_split_ ? *file_split_ : split_by_hash(options_.split, jets.event[row]);
+      const auto at = static_cast<std::size_t>(split);
+      ++result_.counts.selected_by_split[at];
+      if (!writers_[at]) {
+        writers_[at] = std::make_unique<detail::ShardWriter>(
+            options_.output / shard_name(split, index_), options_.shard_batch_jets);
+      }
+      writers_[at]->append(jets, static_cast<std::int64_t>(row), origins.entry[row],
+                           origins.jet[row]);
+    }
+  }
+
+  void finish() {
+    for (std::size_t i = 0; i < kSplits.size(); ++i) {
+      if (!writers_[i]) continue;
+      writers_[i]->finish();
+      result_.shards.push_back({kSplits[i], shard_name(kSplits[i], index_), writers_[i]->num_jets(),
+                                writers_[i]->num_particles()});
+    }
+  }
+
+  const IngestOptions& options_;
+  std::size_t index_;
+  std::optional<Split> file_split_;
+  IngestedFile result_;
+  std::array<std::unique_ptr<detail::ShardWriter>, 3> writers_;
+};
+
+// Loads what an earlier run left, or starts anew.
+detail::Manifest open_manifest(const IngestOptions& options, const std::vector<fs::path>& inputs) {
+  const std::string description = detail::describe_options(options, inputs);
+  std::optional<detail::Manifest> manifest = detail::load_manifest(options.output);
+  if (manifest && manifest->options != description) {
+    fail(ErrorCode::FailedPrecondition, options.output.string(),
+         " holds the result of other inputs or options, ingest into another folder or remove it");
+  }
+  if (!manifest || manifest->files.size() != inputs.size()) {
+    manifest.emplace();
+    manifest->options = description;
+    manifest->files.resize(inputs.size());
+  }
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    std::optional<IngestedFile>& file = manifest->files[i];
+    if (!file) continue;
+    const FileStamp now = stamp(inputs[i]);
+    const bool shards_there =
+        std::all_of(file->shards.begin(), file->shards.end(),
+                    [&](const auto& shard) { return fs::exists(options.output / shard.name); });
+    if (now.size != file->size || now.modified_ns != file->modified_ns || !shards_there)
+      file.reset();
+  }
+  return std::move(*manifest);
+}
+
+std::int64_t read_entries(const std::optional<IngestedFile>& file) {
+  return file ? file->source.num_entries : 0;
+}
+
+// What the threads share.
+class Work {
+ public:
+  Work(const IngestOptions& options, detail::Manifest manifest, IngestProgress progress)
+      : options_(options), manifest_(std::move(manifest)), progress_(std::move(progress)) {
+    for (const auto& file : manifest_.files) {
+      entries_ += read_entries(file);
+      files_ += file ? 1 : 0;
+    }
+  }
+
+  void run_file(const fs::path& input, std::size_t index) {
+    if (failed_) return;  // another thread's error is on its way up
+    try {
+      std::int64_t in_work = 0;
+      FileIngest file(options_, input, index);
+      IngestedFile result = file.run([&](std::int64_t entries) {
+        if (stop_requested()) fail(ErrorCode::Cancelled, "stopped, run it again to resume");
+        if (failed_) fail(ErrorCode::Cancelled, "stopped by the error of another file");
+        in_work += entries;
+        advance(entries);
+      });
+      const std::lock_guard lock(mutex_);
+      manifest_.files[index] = std::move(result);
+      detail::save_manifest(options_.output, manifest_);
+      ++files_;
+    } catch (...) {
+      const std::lock_guard lock(mutex_);
+      if (!error_) error_ = std::current_exception();
+      failed_ = true;
+      return;
+    }
+    advance(0);
+  }
+
+  void rethrow() const {
+    if (error_) std::rethrow_exception(error_);
+  }
+  const detail::Manifest& manifest() const noexcept { return manifest_; }
+
+ private:
+  void advance(std::int64_t entries) {
+    const std::lock_guard lock(mutex_);
+    entries_ += entries;
+    if (progress_) progress_(entries_, files_, static_cast<std::int64_t>(manifest_.files.size()));
+  }
+
+  const IngestOptions& options_;
+  std::mutex mutex_;
+  detail::Manifest manifest_;
+  IngestProgress progress_;
+  std::int64_t entries_ = 0, files_ = 0;
+  std::exception_ptr error_;
+  std::atomic<bool> failed_ = false;
+};
+
+}  // namespace
+
+IngestCounts& IngestCounts::operator+=(const IngestCounts& other) noexcept {
+  read += other.read;
+  selected += other.selected;
+  not_finite += other.not_finite;
+  unmatched += other.unmatched;
+  rejected_reco_pt += other.rejected_reco_pt;
+  rejected_reco_eta += other.rejected_reco_eta;
+  rejected_gen_pt += other.rejected_gen_pt;
+  rejected_gen_eta += other.rejected_gen_eta;
+  selected_unmatched += other.selected_unmatched;
+  for (std::size_t i = 0; i < selected_by_split.size(); ++i)
+    selected_by_split[i] += other.selected_by_split[i];
+  particles_read += other.particles_read;
+  particles_selected += other.particles_selected;
+  particles_unusable += other.particles_unusable;
+  skipped_links += other.skipped_links;
+  return *this;
+}
+
+void IngestCounts::check() const {
+  const std::int64_t placed = selected + not_finite + unmatched + rejected_reco_pt +
+                              rejected_reco_eta + rejected_gen_pt + rejected_gen_eta;
+  const std::int64_t split =
+      std::accumulate(selected_by_split.begin(), selected_by_split.end(), std::int64_t{0});
+  if (placed != read || split != selected) {
+    fail(ErrorCode::Internal, "the rows do not add up: ", read, " read, ", placed, " placed, ",
+         selected, " selected, ", split, " split");
+  }
+}
+
+IngestReport ingest(const IngestOptions& options, const IngestProgress& progress) {
+  check_options(options);
+  const std::vector<fs::path> inputs = find_inputs(options);
+  if (options.split.by == SplitBy::File) {
+    for (const fs::path& input : inputs) static_cast<void>(split_by_file(options.split, input));
+  }
+  detail::Manifest manifest = open_manifest(options, inputs);
+  std::vector<std::size_t> todo;
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    if (!manifest.files[i]) todo.push_back(i);
+  }
+  // Before the first shard, so that other options meet their error even after an early kill.
+  detail::save_manifest(options.output, manifest);
+  Work work(options, std::move(manifest), progress);
+  parallel_for(static_cast<std::int64_t>(todo.size()), 1,
+               [&](std::int64_t begin, std::int64_t end) {
+                 for (std::int64_t i = begin; i < end; ++i) {
+                   const std::size_t index = todo[static_cast<std::size_t>(i)];
+                   work.run_file(inputs[index], index);
+                 }
+               });
+  work.rethrow();
+  IngestReport report = detail::make_report(work.manifest());
+  report.files_resumed = static_cast<std::int64_t>(inputs.size() - todo.size());
+  report.counts.check();
+  return report;
+}
+
+IngestReport read_manifest(const fs::path& dir) {
+  const std::optional<detail::Manifest> manifest = detail::load_manifest(dir);
+  if (!manifest) fail(ErrorCode::NotFound, "no shards in ", dir.string(), ": no manifest.json");
+  return detail::make_report(*manifest);
+}
+
+}  // namespace jetcal::data

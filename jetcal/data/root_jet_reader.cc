@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "jetcal/data/root_jet_reader.h"
+
+#include <TFile.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "jetcal/base/error.h"
+#include "jetcal/data/detail/jet_rows.h"
+#include "jetcal/data/detail/root_errors.h"
+#include "jetcal/data/detail/root_file.h"
+
+namespace jetcal::data {
+
+namespace {
+
+constexpr const char* kJetNtupleTree = "AK4jets/jetTree";
+constexpr const char* kNanoTree = "Events";
+
+struct Found {
+  detail::TreeKey key;
+  Schema schema;
+  std::unique_ptr<detail::Table> table;
+};
+
+// A tree is of a schema when it has its telltale branch, or its published name: then the error
+// names the branch that is missing, rather than the tree.
+std::optional<Schema> schema_of(const detail::TreeKey& key, const detail::Table& table) {
+  if (table.has("jetPt") || key.name == kJetNtupleTree) return Schema::JetNTuple;
+  if (table.has("Jet_pt") || key.name == kNanoTree) return Schema::PFNano;
+  return std::nullopt;
+}
+
+Found find_tree(TFile& file, const std::string& wanted) {
+  const std::vector<detail::TreeKey> keys = detail::list_trees(file);
+  std::vector<Found> found;
+  std::string names;
+  for (const detail::TreeKey& key : keys) {
+    names += (names.empty() ? "" : ", ") + key.name;
+    if (!wanted.empty() && key.name != wanted) continue;
+    std::unique_ptr<detail::Table> table = detail::open_table(file, key);
+    if (const std::optional<Schema> schema = schema_of(key, *table))
+      found.push_back({key, *schema, std::move(table)});
+  }
+  if (names.empty()) fail(ErrorCode::InvalidArgument, "no tree in ", file.GetName());
+  if (found.empty()) {
+    fail(
+        ErrorCode::InvalidArgument, "no tree ",
+        wanted.empty() ? "with the branches of JetNTuple or PFNano" : wanted + " of a known schema",
+        " in ", file.GetName(), ", which has ", names);
+  }
+  const auto published = std::find_if(found.begin(), found.end(), [](const Found& tree) {
+    return tree.key.name == kJetNtupleTree || tree.key.name == kNanoTree;
+  });
+  if (published != found.end()) return std::move(*published);
+  if (found.size() > 1) {
+    fail(ErrorCode::InvalidArgument, "several trees with jets in ", file.GetName(),
+         ", name one of them: ", names);
+  }
+  return std::move(found.front());
+}
+
+}  // namespace
+
+std::string_view schema_name(Schema schema) noexcept {
+  return schema == Schema::JetNTuple ? "JetNTuple" : "PFNano";
+}
+
+std::string_view storage_name(Storage storage) noexcept {
+  return storage == Storage::TTree ? "TTree" : "RNTuple";
+}
+
+RootJetReader::RootJetReader(const std::filesystem::path& path, const std::string& tree)
+    : file_(detail::open_root_file(path)) {
+  Found found = find_tree(*file_, tree);
+  source_.path = path;
+  source_.schema = found.schema;
+  source_.storage = found.key.is_ntuple ? Storage::RNTuple : Storage::TTree;
+  source_.tree = found.key.name;
+  source_.cycle = found.key.cycle;
+  source_.num_cycles = found.key.num_cycles;
+  source_.num_entries = found.table->num_entries();
+  rows_ = found.schema == Schema::JetNTuple
+              ? detail::make_jet_ntuple_rows(std::move(found.table), path.string())
+              : detail::make_pf_nano_rows(std::move(found.table), path.string());
+}
+
+RootJetReader::~RootJetReader() {
+  const detail::RootMessages silent;
+  rows_.reset();
+  file_.reset();
+}
+
+RootJetReader::RootJetReader(RootJetReader&&) noexcept = default;
+RootJetReader& RootJetReader::operator=(RootJetReader&&) noexcept = default;
+
+std::int64_t RootJetReader::read(std::int64_t max_entries, edm::JetColumns& jets,
+                                 JetOrigins* origins) {
+  const std::int64_t begin = next_entry_;
+  const std::int64_t end = std::min(source_.num_entries, begin + max_entries);
+  for (; next_entry_ < end; ++next_entry_)
+    skipped_links_ += rows_->read(next_entry_, jets, origins);
+  return next_entry_ - begin;
+}
+
+}  // namespace jetcal::data
