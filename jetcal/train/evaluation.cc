@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "jetcal/train/evaluation.h"
+
+#include <vector>
+
+#include "jetcal/models/predictor.h"
+#include "jetcal/train/batch_loader.h"
+
+namespace jetcal::train {
+
+// Large enough to keep every thread busy, small enough to stay in a few MB.
+static constexpr std::int64_t kEvaluationBatch = 1024;
+
+std::optional<Evaluation> evaluate(const models::Model& model, const JetSource& source,
+                                   double constant, const std::function<bool()>& should_stop) {
+  const models::Predictor predictor(model);
+  BatchLoader loader(source, storage_order(source.num_jets()), kEvaluationBatch);
+  Evaluation result;
+  std::vector<float> prediction;
+  while (const edm::FeatureBatch* const batch = loader.next()) {
+    if (should_stop && should_stop()) return std::nullopt;
+    prediction.resize(batch->target.size());
+    predictor.predict(batch->view(), prediction);
+    result.network += sum_loss(batch->target, prediction);
+    result.no_correction += sum_loss(batch->target, 0.0);
+    result.constant += sum_loss(batch->target, constant);
+    result.dropped_particles += batch->dropped_particles;
+  }
+  return result;
+}
+
+}  // namespace jetcal::train

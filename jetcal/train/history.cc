@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "jetcal/train/history.h"
+
+namespace jetcal::train {
+
+double TrainResult::jets_per_second() const noexcept {
+  double seconds = 0;
+  for (const EpochRecord& epoch : epochs) {
+    if (epoch.jets_per_second > 0)
+      seconds += static_cast<double>(train.jets) / epoch.jets_per_second;
+  }
+  return seconds > 0
+             ? static_cast<double>(train.jets * static_cast<std::int64_t>(epochs.size())) / seconds
+             : 0;
+}
+
+double TrainResult::gain_percent(double reference) const noexcept {
+  return reference > 0 ? 100 * (1 - test.loss / reference) : 0;
+}
+
+nlohmann::ordered_json report(const TrainResult& result) {
+  nlohmann::ordered_json epochs = nlohmann::ordered_json::array();
+  for (const EpochRecord& epoch : result.epochs) {
+    epochs.push_back({{"epoch", epoch.epoch},
+                      {"train_loss", epoch.train_loss},
+                      {"validation_loss", epoch.validation_loss},
+                      {"learning_rate", epoch.learning_rate},
+                      {"jets_per_second", epoch.jets_per_second},
+                      {"seconds", epoch.seconds}});
+  }
+  return {{"parameters", result.num_parameters},
+          {"jets",
+           {{"train", result.train.jets},
+            {"validation", result.validation.jets},
+            {"test", result.test_jets.jets}}},
+          {"rejected_jets",
+           {{"train", result.train.rejected_jets},
+            {"validation", result.validation.rejected_jets},
+            {"test", result.test_jets.rejected_jets}}},
+          {"dropped_particles",
+           {{"train", result.train.dropped_particles},
+            {"validation", result.validation.dropped_particles},
+            {"test", result.test_jets.dropped_particles}}},
+          {"epochs", epochs},
+          {"best_epoch", result.best_epoch},
+          {"best_validation_loss", result.best_validation_loss},
+          {"test_loss", result.test.loss},
+          {"baselines",
+           {{"no_correction", result.test.no_correction_loss},
+            {"best_constant", result.test.best_constant_loss},
+            {"constant", result.constant}}},
+          {"gain_percent",
+           {{"over_no_correction", result.gain_percent(result.test.no_correction_loss)},
+            {"over_best_constant", result.gain_percent(result.test.best_constant_loss)}}},
+          {"jets_per_second", result.jets_per_second()},
+          {"fingerprint", result.fingerprint},
+          {"was_finished", result.was_finished},
+          {"resumed_step", result.resumed_step}};
+}
+
+}  // namespace jetcal::train

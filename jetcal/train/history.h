@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a training run tells: one record an epoch, and the result at its end.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+namespace jetcal::train {
+
+/// Describes one finished epoch.
+struct EpochRecord {
+  std::int64_t epoch = 0;  ///< From 1.
+  double train_loss = 0;   ///< Mean over the epoch, each batch before its update, with dropout.
+  double validation_loss = 0;
+  double learning_rate = 0;
+  double jets_per_second = 0;  ///< Training alone, without validation.
+  double seconds = 0;          ///< Training and validation.
+  double wall_time = 0;        ///< End of the epoch, seconds since 1970.
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(EpochRecord, epoch, train_loss, validation_loss, learning_rate,
+                                   jets_per_second, seconds, wall_time)
+
+/// Counts the jets of one split.
+struct SplitCounts {
+  std::int64_t jets = 0;
+  std::int64_t rejected_jets = 0;      ///< |y| >= 1: in the denominator of the loss alone.
+  std::int64_t dropped_particles = 0;  ///< Not usable, see edm::append_features.
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(SplitCounts, jets, rejected_jets, dropped_particles)
+
+/// Compares the network with two predictions that need none, on the test split.
+struct TestResult {
+  double loss = 0;
+  double no_correction_loss = 0;
+  double best_constant_loss = 0;  ///< Of `constant`, the best one on the training split.
+  double wall_time = 0;
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TestResult, loss, no_correction_loss, best_constant_loss,
+                                   wall_time)
+
+/// Describes a finished run.
+struct TrainResult {
+  std::int64_t num_parameters = 0;
+  SplitCounts train, validation, test_jets;
+  double constant = 0;
+  std::vector<EpochRecord> epochs;
+  std::int64_t best_epoch = 0;
+  double best_validation_loss = 0;
+  TestResult test;
+  std::string fingerprint;  ///< Of the model, see models::fingerprint.
+
+  // How this call came to it; not kept.
+  bool was_finished = false;      ///< Nothing was trained: the run had ended before.
+  std::int64_t resumed_step = 0;  ///< Steps that an earlier call had done; 0 for a fresh run.
+
+  /// Returns training speed over all epochs.
+  double jets_per_second() const noexcept;
+  /// Returns by how many percent the test loss is below `reference`.
+  double gain_percent(double reference) const noexcept;
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TrainResult, num_parameters, train, validation, test_jets,
+                                   constant, epochs, best_epoch, best_validation_loss, test,
+                                   fingerprint)
+
+/// Returns the document that `jetcal train --json` prints.
+nlohmann::ordered_json report(const TrainResult& result);
+
+}  // namespace jetcal::train

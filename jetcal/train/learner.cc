@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "jetcal/train/learner.h"
+
+#include <ATen/Parallel.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+#include <vector>
+
+#include "jetcal/base/error.h"
+#include "jetcal/models/training_pass.h"
+#include "jetcal/train/detail/loss_terms.h"
+
+namespace jetcal::train {
+namespace {
+
+// What one call of the network needs besides its parameters.
+struct NetworkCall {
+  models::TrainingPass& pass;
+  std::span<float> buffers;
+  edm::FeatureView features;
+  std::uint64_t dropout_seed;
+};
+
+std::span<const float> values_of(const at::Tensor& tensor) {
+  return {tensor.const_data_ptr<float>(), static_cast<std::size_t>(tensor.numel())};
+}
+
+std::span<float> mutable_values_of(at::Tensor& tensor) {
+  return {tensor.mutable_data_ptr<float>(), static_cast<std::size_t>(tensor.numel())};
+}
+
+// The whole network as one differentiable function of its flat parameter tensor.
+struct NetworkFunction : torch::autograd::Function<NetworkFunction> {
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& parameters,
+                            NetworkCall* call) {
+    at::Tensor y = at::empty({call->features.num_jets()}, at::kFloat);
+    call->pass.forward(values_of(parameters), call->buffers, call->features, call->dropout_seed,
+                       mutable_values_of(y));
+    context->save_for_backward({parameters});
+    context->saved_data["call"] = reinterpret_cast<std::int64_t>(call);
+    return y;
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 torch::autograd::variable_list grad_outputs) {
+    auto* const call = reinterpret_cast<NetworkCall*>(context->saved_data["call"].toInt());
+    const at::Tensor parameters = context->get_saved_variables()[0];
+    const at::Tensor grad_y = grad_outputs[0].contiguous();
+    at::Tensor grad_parameters = at::empty_like(parameters);
+    call->pass.backward(values_of(parameters), values_of(grad_y),
+                        mutable_values_of(grad_parameters));
+    return {grad_parameters, at::Tensor()};
+  }
+};
+
+}  // namespace
+
+struct Learner::Impl {
+  Impl(models::Model start, const OptimizerOptions& options)
+      : model(std::move(start)),
+        gradient(model.parameters.size(), 0.0F),
+        pass(model.config, model.standardisation),
+        optimizer(options, model.parameters, gradient) {
+    const auto size = static_cast<std::int64_t>(gradient.size());
+    parameters = at::from_blob(model.parameters.data(), {size}, at::kFloat).requires_grad_();
+    parameters.mutable_grad() = at::from_blob(gradient.data(), {size}, at::kFloat);
+  }
+
+  // Leaves the gradient in `gradient` and returns the loss.
+  double differentiate(const edm::FeatureBatch& batch, std::uint64_t dropout_seed) {
+    std::fill(gradient.begin(), gradient.end(), 0.0F);  // autograd adds to it
+    NetworkCall call{pass, model.buffers, batch.view(), dropout_seed};
+    auto* const target_data = const_cast<float*>(batch.target.data());  // only read
+    const at::Tensor target = at::from_blob(target_data, {batch.num_jets()}, at::kFloat);
+    const at::Tensor y = NetworkFunction::apply(parameters, &call);
+    const at::Tensor loss = detail::loss_terms(target, y).mean();
+    const double value = loss.item<double>();
+    if (std::isfinite(value)) loss.backward();
+    return value;
+  }
+
+  models::Model model;
+  std::vector<float> gradient;
+  models::TrainingPass pass;
+  Optimizer optimizer;
+  at::Tensor parameters;  // shares the memory of model.parameters and gradient
+};
+
+Learner::Learner(models::Model start, const OptimizerOptions& options) {
+  // libtorch only touches flat vectors of at most some hundred thousand numbers here; its own pool
+  // would spin on the cores that the native pass needs.
+  at::set_num_threads(1);
+  impl_ = std::make_unique<Impl>(std::move(start), options);
+}
+
+Learner::~Learner() = default;
+
+StepOutcome Learner::step(const edm::FeatureBatch& batch, std::uint64_t dropout_seed,
+                          double learning_rate) {
+  StepOutcome outcome;
+  outcome.loss = impl_->differentiate(batch, dropout_seed);
+  outcome.loss_finite = std::isfinite(outcome.loss);
+  if (!outcome.loss_finite) return outcome;
+  const auto is_finite = [](float value) { return std::isfinite(value); };
+  outcome.gradient_finite = std::all_of(impl_->gradient.begin(), impl_->gradient.end(), is_finite);
+  if (outcome.gradient_finite) impl_->optimizer.step(learning_rate);
+  return outcome;
+}
+
+double Learner::gradient(const edm::FeatureBatch& batch, std::uint64_t dropout_seed,
+                         std::span<float> gradient) {
+  JETCAL_DCHECK(gradient.size() == impl_->gradient.size());
+  const double loss = impl_->differentiate(batch, dropout_seed);
+  std::copy(impl_->gradient.begin(), impl_->gradient.end(), gradient.begin());
+  return loss;
+}
+
+const models::Model& Learner::model() const noexcept { return impl_->model; }
+
+OptimizerState Learner::optimizer_state() const { return impl_->optimizer.state(); }
+
+void Learner::restore(std::span<const float> parameters, std::span<const float> buffers,
+                      const OptimizerState& optimizer) {
+  models::Model& model = impl_->model;
+  if (parameters.size() != model.parameters.size() || buffers.size() != model.buffers.size()) {
+    fail(ErrorCode::DataLoss, "the checkpoint holds ", parameters.size(), " parameters and ",
+         buffers.size(), " buffers instead of ", model.parameters.size(), " and ",
+         model.buffers.size());
+  }
+  impl_->optimizer.restore(optimizer);
+  std::copy(parameters.begin(), parameters.end(), model.parameters.begin());
+  std::copy(buffers.begin(), buffers.end(), model.buffers.begin());
+}
+
+}  // namespace jetcal::train

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// One training step: forward pass, loss, gradient, update.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "jetcal/edm/features.h"
+#include "jetcal/models/model.h"
+#include "jetcal/train/optimizer.h"
+
+namespace jetcal::train {
+
+/// Tells how a step went.
+struct StepOutcome {
+  double loss = 0;  ///< Of the batch, before the update.
+  bool loss_finite = true;
+  bool gradient_finite = true;
+  bool finite() const noexcept { return loss_finite && gradient_finite; }
+};
+
+/// Holds a network in training. The forward and backward pass is models::TrainingPass, wrapped in
+/// one autograd function; loss, gradient accumulation and updates are libtorch's.
+///
+/// Not thread-safe; the pass uses parallel_for inside. With one thread the same calls give the same
+/// bits.
+class Learner {
+ public:
+  Learner(models::Model start, const OptimizerOptions& options);
+  ~Learner();
+
+  /// Makes one update. Where the loss or the gradient is not finite, parameters stay as they were.
+  StepOutcome step(const edm::FeatureBatch& batch, std::uint64_t dropout_seed,
+                   double learning_rate);
+
+  /// Computes the loss and its gradient [num_parameters] without an update. Running statistics of
+  /// batch normalisation move on, as in step().
+  double gradient(const edm::FeatureBatch& batch, std::uint64_t dropout_seed,
+                  std::span<float> gradient);
+
+  /// The network with its present weights.
+  const models::Model& model() const noexcept;
+  OptimizerState optimizer_state() const;
+  /// Puts weights, running statistics and the optimizer back. Throws DataLoss when sizes differ.
+  void restore(std::span<const float> parameters, std::span<const float> buffers,
+               const OptimizerState& optimizer);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace jetcal::train

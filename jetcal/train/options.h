@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a training run is told: network, optimizer, course of the epochs, where data and results
+// live.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <nlohmann/json_fwd.hpp>
+
+#include "jetcal/base/config.h"
+#include "jetcal/models/model_config.h"
+#include "jetcal/train/optimizer.h"
+#include "jetcal/train/schedule.h"
+
+namespace jetcal::train {
+
+/// Configures train().
+struct TrainOptions {
+  std::filesystem::path data;    ///< Folder of shards.
+  std::filesystem::path output;  ///< Folder of the results; made when it is not there.
+  models::ModelConfig model;
+  OptimizerOptions optimizer;
+  Schedule schedule = Schedule::FlatDecay;
+  std::int64_t epochs = 50;
+  std::int64_t batch_size = 500;
+  std::int64_t seed = 1;                ///< Initial weights, order of the jets and dropout.
+  std::int64_t checkpoint_steps = 200;  ///< A checkpoint at least every so many steps ...
+  double checkpoint_seconds = 60;       ///< ... and every so many seconds.
+  bool restart = false;                 ///< Throws an existing run in `output` away.
+};
+
+/// Reads the sections data, model and training, and output. Throws InvalidArgument naming the
+/// field; unknown fields, and sizes of the other network, are rejected.
+TrainOptions read_train_options(const Config& config);
+
+/// Throws InvalidArgument naming the first field that is out of range.
+void validate(const TrainOptions& options);
+
+/// Lists all that decides about the result, under the names of the configuration file; folders and
+/// checkpoint intervals do not.
+nlohmann::json identity(const TrainOptions& options);
+
+}  // namespace jetcal::train

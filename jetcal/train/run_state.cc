@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "jetcal/train/run_state.h"
+
+#include <algorithm>
+#include <set>
+#include <string_view>
+#include <utility>
+
+#include "jetcal/base/error.h"
+
+namespace jetcal::train {
+
+static constexpr std::string_view kOptimizerPrefix = "optimizer.";
+
+Checkpoint to_checkpoint(const RunState& state) {
+  Checkpoint checkpoint;
+  checkpoint.state = {{"identity", state.identity},
+                      {"start_time", state.start_time},
+                      {"constant", state.constant},
+                      {"train", state.train},
+                      {"epoch", state.epoch},
+                      {"batch", state.batch},
+                      {"step", state.step},
+                      {"epoch_error", state.epoch_error},
+                      {"epoch_jets", state.epoch_jets},
+                      {"epoch_seconds", state.epoch_seconds},
+                      {"optimizer_steps", state.optimizer.steps},
+                      {"history", state.history},
+                      {"validation", state.validation},
+                      {"best_epoch", state.best_epoch},
+                      {"best_validation_loss", state.best_validation_loss}};
+  if (state.result) checkpoint.state["result"] = *state.result;
+  checkpoint.tensors = {{"parameters", state.parameters},
+                        {"buffers", state.buffers},
+                        {"best_parameters", state.best_parameters},
+                        {"best_buffers", state.best_buffers},
+                        {"particle_mean", state.standardisation.particle_mean},
+                        {"particle_deviation", state.standardisation.particle_deviation},
+                        {"jet_mean", state.standardisation.jet_mean},
+                        {"jet_deviation", state.standardisation.jet_deviation}};
+  for (const auto& [name, values] : state.optimizer.tensors) {
+    checkpoint.tensors[std::string(kOptimizerPrefix) + name] = values;
+  }
+  return checkpoint;
+}
+
+static RunState read_state(Checkpoint checkpoint) {
+  const nlohmann::json& json = checkpoint.state;
+  RunState state;
+  state.identity = json.at("identity");
+  json.at("start_time").get_to(state.start_time);
+  json.at("constant").get_to(state.constant);
+  json.at("train").get_to(state.train);
+  json.at("epoch").get_to(state.epoch);
+  json.at("batch").get_to(state.batch);
+  json.at("step").get_to(state.step);
+  json.at("epoch_error").get_to(state.epoch_error);
+  json.at("epoch_jets").get_to(state.epoch_jets);
+  json.at("epoch_seconds").get_to(state.epoch_seconds);
+  json.at("optimizer_steps").get_to(state.optimizer.steps);
+  json.at("history").get_to(state.history);
+  json.at("validation").get_to(state.validation);
+  json.at("best_epoch").get_to(state.best_epoch);
+  json.at("best_validation_loss").get_to(state.best_validation_loss);
+  if (json.contains("result")) state.result = json.at("result").get<TrainResult>();
+  state.parameters = checkpoint.tensor("parameters");
+  state.buffers = checkpoint.tensor("buffers");
+  state.best_parameters = checkpoint.tensor("best_parameters");
+  state.best_buffers = checkpoint.tensor("best_buffers");
+  state.standardisation = {checkpoint.tensor("particle_mean"),
+                           checkpoint.tensor("particle_deviation"), checkpoint.tensor("jet_mean"),
+                           checkpoint.tensor("jet_deviation")};
+  for (auto& [name, values] : checkpoint.tensors) {
+    if (name.starts_with(kOptimizerPrefix))
+      state.optimizer.tensors[name.substr(kOptimizerPrefix.size())] = std::move(values);
+  }
+  return state;
+}
+
+RunState from_checkpoint(Checkpoint checkpoint) {
+  try {
+    return read_state(std::move(checkpoint));
+  } catch (const nlohmann::json::exception& error) {
+    fail(ErrorCode::DataLoss, "the checkpoint is of another version of jetcal: ", error.what());
+  }
+}
+
+void require_same_run(const nlohmann::json& stored, const nlohmann::json& asked,
+                      const std::string& where) {
+  const nlohmann::json before = stored.flatten();
+  const nlohmann::json now = asked.flatten();
+  std::set<std::string> keys;
+  for (const auto& entry : before.items()) keys.insert(entry.key());
+  for (const auto& entry : now.items()) keys.insert(entry.key());
+  for (const std::string& key : keys) {
+    const nlohmann::json old_value = before.value(key, nlohmann::json());
+    const nlohmann::json new_value = now.value(key, nlohmann::json());
+    if (old_value == new_value) continue;
+    std::string field = key.substr(1);
+    std::replace(field.begin(), field.end(), '/', '.');
+    fail(ErrorCode::FailedPrecondition, where, " holds a run with ", field, " = ", old_value.dump(),
+         ", this one has ", new_value.dump(),
+         "; use another output folder, or --restart to throw that run away");
+  }
+}
+
+}  // namespace jetcal::train

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where a run stands, and how that becomes a checkpoint and back.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "jetcal/models/model.h"
+#include "jetcal/train/checkpoint.h"
+#include "jetcal/train/history.h"
+#include "jetcal/train/optimizer.h"
+
+namespace jetcal::train {
+
+/// Holds all that a run needs to go on, besides its options and its data.
+struct RunState {
+  nlohmann::json identity;  ///< Of options and data; a run goes on only where it is the same.
+  double start_time = 0;    ///< Seconds since 1970.
+
+  // Learned from the training split before the first step.
+  models::Standardisation standardisation;
+  double constant = 0;
+  SplitCounts train;
+
+  // The next batch to do. Shuffles and dropout follow from seed, epoch and step alone.
+  std::int64_t epoch = 0, batch = 0, step = 0;
+  double epoch_error = 0;  ///< Sum of loss * jets over the batches done in this epoch.
+  std::int64_t epoch_jets = 0;
+  double epoch_seconds = 0;
+
+  std::vector<float> parameters, buffers;
+  OptimizerState optimizer;
+
+  std::vector<EpochRecord> history;
+  SplitCounts validation;
+  std::int64_t best_epoch = 0;  ///< From 1; 0 before the first validation.
+  double best_validation_loss = 0;
+  std::vector<float> best_parameters, best_buffers;
+
+  std::optional<TrainResult> result;  ///< Set when the run has ended.
+};
+
+Checkpoint to_checkpoint(const RunState& state);
+/// Throws DataLoss when something is missing.
+RunState from_checkpoint(Checkpoint checkpoint);
+
+/// Throws FailedPrecondition naming the first field in which the two runs differ.
+void require_same_run(const nlohmann::json& stored, const nlohmann::json& asked,
+                      const std::string& where);
+
+}  // namespace jetcal::train

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// A training run from start, or from its last checkpoint, to the tested network.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+
+#include "jetcal/train/history.h"
+#include "jetcal/train/jet_source.h"
+#include "jetcal/train/options.h"
+
+namespace jetcal::train {
+
+/// Tells how far the present epoch is.
+struct BatchProgress {
+  std::int64_t epoch = 0, epochs = 0;  ///< `epoch` from 1.
+  std::int64_t jets_done = 0, jets = 0;
+  std::int64_t step = 0;  ///< Updates made so far, over all epochs.
+  double loss = 0;        ///< Mean over this epoch so far.
+};
+
+/// Lets the caller watch, stop and time a run; every function may be empty. All are called on the
+/// thread of train().
+struct TrainHooks {
+  std::function<bool()> should_stop;                   ///< Asked after every batch.
+  std::function<void(const BatchProgress&)> on_batch;  ///< After every step.
+  std::function<void(const EpochRecord&)> on_epoch;    ///< After validation.
+  std::function<void(std::int64_t step)> on_resume;    ///< A checkpoint was found.
+  std::function<double()> now;                         ///< Seconds since 1970.
+};
+
+/// Trains, validates after every epoch, tests the state with the lowest validation loss.
+///
+/// Writes into options.output: model.jetcal, metrics.txt, history.json, tensorboard/ and
+/// checkpoint/. Called again after it was stopped or killed it goes on from the last checkpoint; on
+/// one thread the result is the same, bit for bit, as that of an uninterrupted run. Called again
+/// after it has ended it returns the result.
+///
+/// Throws InvalidArgument for options or jets that are wrong and when loss or gradient is not
+/// finite (naming epoch and batch), FailedPrecondition when the folder holds another run or another
+/// process works in it, Cancelled after a stop, DataLoss for a corrupt checkpoint,
+/// ResourceExhausted on a full disk.
+TrainResult train(const TrainOptions& options, const JetSources& sources,
+                  const TrainHooks& hooks = {});
+
+}  // namespace jetcal::train
