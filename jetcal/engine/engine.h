@@ -33,7 +33,7 @@ struct EngineOptions {
 struct ModelState {
   std::string name, version;
   bool ready = false;
-  std::string reason;  ///< Why it is not ready.
+  std::string reason;  ///< Why it is not ready, or why ONNX Runtime runs what has native weights.
   std::string engine;  ///< "native" or "onnxruntime"; empty when it is not ready.
 };
 

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "jetcal/engine/detail/request_check.h"
+
+#include <algorithm>
+#include <optional>
+#include <sstream>
+
+namespace jetcal::engine::detail {
+namespace {
+
+template <typename... Parts>
+Error invalid(const Parts&... parts) {
+  std::ostringstream text;
+  (text << ... << parts);
+  return {ErrorCode::InvalidArgument, text.str()};
+}
+
+template <typename Items, typename Name>
+std::string list_names(const Items& items, Name name) {
+  std::string text;
+  for (const auto& item : items) text += (text.empty() ? "'" : ",'") + name(item) + "'";
+  return "[" + text + "]";
+}
+
+const TensorSpec* find(const std::vector<TensorSpec>& specs, const std::string& name) {
+  const auto found = std::find_if(specs.begin(), specs.end(),
+                                  [&](const TensorSpec& spec) { return spec.name == name; });
+  return found == specs.end() ? nullptr : &*found;
+}
+
+bool given(const InferRequest& request, const std::string& name) {
+  return std::any_of(request.inputs.begin(), request.inputs.end(),
+                     [&](const TensorView& input) { return input.name == name; });
+}
+
+bool fits(std::span<const std::int64_t> want, std::span<const std::int64_t> got) {
+  return std::equal(want.begin(), want.end(), got.begin(), got.end(),
+                    [](std::int64_t w, std::int64_t g) { return w == -1 || w == g; });
+}
+
+std::optional<Error> check_names(const InferRequest& request, const ServedModelConfig& config) {
+  for (std::size_t i = 0; i < request.inputs.size(); ++i) {
+    const std::string& name = request.inputs[i].name;
+    if (find(config.inputs, name) == nullptr)
+      return invalid("unexpected inference input '", name, "' for model '", config.name, "'");
+    for (std::size_t k = 0; k < i; ++k) {
+      if (request.inputs[k].name == name)
+        return invalid("input '", name, "' already exists in request for model '", config.name,
+                       "'");
+    }
+  }
+  if (request.inputs.size() < config.inputs.size()) {
+    std::vector<TensorSpec> missing;
+    std::copy_if(config.inputs.begin(), config.inputs.end(), std::back_inserter(missing),
+                 [&](const TensorSpec& spec) { return !given(request, spec.name); });
+    const auto name = [](const auto& tensor) { return tensor.name; };
+    return invalid("expected ", config.inputs.size(), " inputs but got ", request.inputs.size(),
+                   " inputs for model '", config.name, "'. Got input(s) ",
+                   list_names(request.inputs, name), ", but missing required input(s) ",
+                   list_names(missing, name), ". Please provide all required input(s).");
+  }
+  for (const std::string& name : request.outputs) {
+    if (find(config.outputs, name) == nullptr)
+      return invalid("unexpected inference output '", name, "' for model '", config.name, "'");
+  }
+  return std::nullopt;
+}
+
+std::optional<Error> check_input(const TensorView& input, const ServedModelConfig& config) {
+  const TensorSpec& spec = *find(config.inputs, input.name);
+  if (input.type != spec.type)
+    return invalid("inference input '", input.name, "' data-type is '", data_type_name(input.type),
+                   "', but model '", config.name, "' expects '", data_type_name(spec.type), "'");
+  std::vector<std::int64_t> want = spec.shape;
+  if (config.max_batch_size > 0) want.insert(want.begin(), -1);
+  const std::optional<std::int64_t> count = element_count(input.shape);
+  if (!count || !fits(want, input.shape))
+    return invalid("unexpected shape for input '", input.name, "' for model '", config.name,
+                   "'. Expected ", shape_text(want), ", got ", shape_text(input.shape));
+  const std::size_t size = data_type_size(input.type);
+  if (size > 0 && input.data.size() != static_cast<std::size_t>(*count) * size)
+    return invalid("input '", input.name, "' got unexpected byte size ", input.data.size(),
+                   ", expected ", static_cast<std::size_t>(*count) * size);
+  return std::nullopt;
+}
+
+// Sizes that the configuration leaves open but that belong together: particles of a jet.
+std::optional<Error> check_particles(const InferRequest& request, const ServedModelConfig& config) {
+  const TensorView* mask = nullptr;
+  for (const TensorView& input : request.inputs) {
+    if (input.name == "pf_mask") mask = &input;
+  }
+  if (mask == nullptr || mask->shape.size() < 2) return std::nullopt;
+  for (const TensorView& input : request.inputs) {
+    const bool of_particles = input.name == "pf_points" || input.name == "pf_features";
+    if (of_particles && input.shape.size() == mask->shape.size() &&
+        input.shape.back() != mask->shape.back()) {
+      std::vector<std::int64_t> want = input.shape;
+      want.back() = mask->shape.back();
+      return invalid("unexpected shape for input '", input.name, "' for model '", config.name,
+                     "'. Expected ", shape_text(want), " as 'pf_mask' has ", want.back(),
+                     " particles, got ", shape_text(input.shape));
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+Result<std::int64_t> check_request(const InferRequest& request, const ServedModelConfig& config) {
+  if (auto error = check_names(request, config)) return *error;
+  for (const TensorView& input : request.inputs) {
+    if (auto error = check_input(input, config)) return *error;
+  }
+  if (auto error = check_particles(request, config)) return *error;
+  if (config.max_batch_size == 0 || request.inputs.empty()) return std::int64_t{1};
+  const std::int64_t batch = request.inputs.front().shape.front();
+  for (const TensorView& input : request.inputs) {
+    if (input.shape.front() != batch)
+      return invalid("input '", input.name, "' batch size does not match other inputs for '",
+                     config.name, "'");
+  }
+  if (batch < 1)
+    return invalid("inference request batch-size must be at least 1 for '", config.name, "'");
+  if (batch > config.max_batch_size)
+    return invalid("inference request batch-size must be <= ", config.max_batch_size, " for '",
+                   config.name, "'");
+  return batch;
+}
+
+}  // namespace jetcal::engine::detail

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "jetcal/engine/detail/served_model_config.h"
+
+#include "jetcal/base/error.h"
+#include "jetcal/engine/detail/config_schema.h"
+#include "jetcal/engine/detail/text_format.h"
+
+namespace jetcal::engine::detail {
+namespace {
+
+using nlohmann::ordered_json;
+
+std::vector<TensorSpec> read_tensors(const ordered_json& config, const char* kind,
+                                     const std::string& source) {
+  std::vector<TensorSpec> specs;
+  if (!config.contains(kind)) return specs;
+  for (const ordered_json& entry : config[kind]) {
+    TensorSpec spec;
+    spec.name = entry.value("name", "");
+    if (spec.name.empty()) fail(ErrorCode::InvalidArgument, source, ": an ", kind, " has no name");
+    const std::string type = entry.value("data_type", "");
+    const auto known = parse_data_type(type);
+    if (!known || !type.starts_with("TYPE_"))
+      fail(ErrorCode::InvalidArgument, source, ": the ", kind, " '", spec.name,
+           "' has the unknown data_type '", type, "'");
+    spec.type = *known;
+    for (const ordered_json& size : entry.value("dims", ordered_json::array())) {
+      spec.shape.push_back(size.get<std::int64_t>());
+      if (spec.shape.back() < -1 || spec.shape.back() == 0)
+        fail(ErrorCode::InvalidArgument, source, ": the ", kind, " '", spec.name,
+             "' has a dimension ", spec.shape.back());
+    }
+    for (const char* flag : {"allow_ragged_batch", "optional", "is_shape_tensor"}) {
+      if (entry.value(flag, false))
+        fail(ErrorCode::Unimplemented, source, ": the ", kind, " '", spec.name, "' sets ", flag,
+             ", which jetcal cannot do");
+    }
+    specs.push_back(std::move(spec));
+  }
+  return specs;
+}
+
+VersionPolicy read_version_policy(const ordered_json& config, const std::string& source) {
+  VersionPolicy policy;
+  if (!config.contains("version_policy")) return policy;
+  const ordered_json& given = config["version_policy"];
+  if (given.size() != 1)
+    fail(ErrorCode::InvalidArgument, source,
+         ": version_policy wants one of latest, all and specific");
+  if (given.contains("all")) {
+    policy.kind = VersionPolicy::Kind::All;
+  } else if (given.contains("specific")) {
+    policy.kind = VersionPolicy::Kind::Specific;
+    policy.versions = given["specific"].value("versions", std::vector<std::int64_t>{});
+  } else {
+    policy.num_versions = given["latest"].value("num_versions", std::int64_t{1});
+  }
+  return policy;
+}
+
+ordered_json tensor_json(const TensorSpec& spec, bool input) {
+  ordered_json out;
+  out["name"] = spec.name;
+  out["data_type"] = spec.type == DataType::Bytes
+                         ? "TYPE_STRING"
+                         : "TYPE_" + std::string(data_type_name(spec.type));
+  if (input) out["format"] = "FORMAT_NONE";
+  out["dims"] = spec.shape;
+  if (!input) out["label_filename"] = "";
+  out["is_shape_tensor"] = false;
+  if (input) {
+    out["allow_ragged_batch"] = false;
+    out["optional"] = false;
+  }
+  return out;
+}
+
+}  // namespace
+
+ServedModelConfig parse_config(std::string_view text, const std::string& source) {
+  ServedModelConfig config;
+  config.given = config_to_json(parse_text_format(text, source), source);
+  const ordered_json& given = config.given;
+  config.name = given.value("name", "");
+  config.platform = given.value("platform", "");
+  config.backend = given.value("backend", "");
+  config.max_batch_size = given.value("max_batch_size", std::int64_t{0});
+  if (config.max_batch_size < 0)
+    fail(ErrorCode::InvalidArgument, source, ": max_batch_size is negative");
+  config.inputs = read_tensors(given, "input", source);
+  config.outputs = read_tensors(given, "output", source);
+  config.version_policy = read_version_policy(given, source);
+  config.default_model_filename = given.value("default_model_filename", "model.onnx");
+  if (config.default_model_filename.find('/') != std::string::npos)
+    fail(ErrorCode::InvalidArgument, source, ": default_model_filename is not a plain file name");
+  if (given.contains("optimization") && given["optimization"].contains("graph"))
+    config.graph_level = given["optimization"]["graph"].value("level", 0);
+  if (given.contains("parameters")) {
+    for (const auto& [key, value] : given["parameters"].items())
+      config.parameters[key] = value.value("string_value", "");
+  }
+  if (given.contains("model_transaction_policy") &&
+      given["model_transaction_policy"].value("decoupled", false))
+    fail(ErrorCode::Unimplemented, source, ": decoupled models are not served");
+  return config;
+}
+
+ordered_json ServedModelConfig::to_json() const {
+  ordered_json out;
+  out["name"] = name;
+  out["platform"] = platform;
+  out["backend"] = backend;
+  out["version_policy"] =
+      given.value("version_policy", ordered_json{{"latest", {{"num_versions", 1}}}});
+  out["max_batch_size"] = max_batch_size;
+  out["input"] = ordered_json::array();
+  for (const TensorSpec& spec : inputs) out["input"].push_back(tensor_json(spec, true));
+  out["output"] = ordered_json::array();
+  for (const TensorSpec& spec : outputs) out["output"].push_back(tensor_json(spec, false));
+  out["batch_input"] = ordered_json::array();
+  out["batch_output"] = ordered_json::array();
+  out["optimization"] = given.value("optimization", ordered_json::object());
+  if (given.contains("dynamic_batching")) out["dynamic_batching"] = given["dynamic_batching"];
+  out["instance_group"] = given.value(
+      "instance_group",
+      ordered_json::array({{{"name", name + "_0"}, {"kind", "KIND_CPU"}, {"count", 1}}}));
+  out["default_model_filename"] = default_model_filename;
+  for (const char* map : {"cc_model_filenames", "metric_tags", "parameters"})
+    out[map] = given.value(map, ordered_json::object());
+  out["model_warmup"] = given.value("model_warmup", ordered_json::array());
+  for (const auto& [key, value] : given.items()) {
+    if (!out.contains(key)) out[key] = value;
+  }
+  return out;
+}
+
+}  // namespace jetcal::engine::detail

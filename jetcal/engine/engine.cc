@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "jetcal/engine/engine.h"
+
+#include <atomic>
+#include <condition_variable>
+#include <mutex>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "jetcal/engine/detail/repository_loader.h"
+
+namespace jetcal::engine {
+
+using detail::LoadedVersion;
+using detail::ModelVersion;
+
+struct Engine::Impl {
+  explicit Impl(const EngineOptions& options) : versions(detail::load_repository(options)) {}
+
+  std::vector<LoadedVersion> versions;  // fixed after construction, so it needs no lock
+  std::mutex mutex;                     // of the two below
+  std::condition_variable all_submitted;
+  bool draining = false;
+  std::int64_t submitting = 0;  // calls between their check of `draining` and their queue
+
+  // The version asked for, or the highest ready one; NotFound and Unavailable as in engine.h.
+  Result<ModelVersion*> find(const std::string& model, const std::string& version) const {
+    const LoadedVersion* match = nullptr;
+    for (const LoadedVersion& loaded : versions) {  // versions of a model rise
+      if (loaded.state.name != model) continue;
+      if (!version.empty() && loaded.state.version != version && !loaded.state.version.empty())
+        continue;
+      if (match == nullptr || loaded.state.ready || !match->state.ready) match = &loaded;
+    }
+    const std::string which =
+        version.empty() ? "'" + model + "'" : "'" + model + "' version " + version;
+    if (match == nullptr)
+      return Error(ErrorCode::NotFound, "Request for unknown model: " + which + " is not found");
+    if (!match->state.ready)
+      return Error(ErrorCode::Unavailable,
+                   "Request for unavailable model: " + which + ": " + match->state.reason);
+    return match->model.get();
+  }
+
+  bool enter() {
+    const std::lock_guard lock(mutex);
+    if (draining) return false;
+    ++submitting;
+    return true;
+  }
+
+  void leave() {
+    const std::lock_guard lock(mutex);
+    if (--submitting == 0) all_submitted.notify_all();
+  }
+};
+
+Engine::Engine(const EngineOptions& options) : impl_(std::make_unique<Impl>(options)) {}
+
+Engine::~Engine() { drain(); }
+
+std::vector<ModelState> Engine::models() const {
+  std::vector<ModelState> states;
+  for (const LoadedVersion& loaded : impl_->versions) states.push_back(loaded.state);
+  return states;
+}
+
+bool Engine::ready(const std::string& model, const std::string& version) const {
+  {
+    const std::lock_guard lock(impl_->mutex);
+    if (impl_->draining) return false;
+  }
+  return impl_->find(model, version).ok();
+}
+
+bool Engine::ready() const {
+  const std::lock_guard lock(impl_->mutex);
+  if (impl_->draining) return false;
+  for (const LoadedVersion& loaded : impl_->versions) {
+    if (!loaded.state.ready) return false;
+  }
+  return true;
+}
+
+Result<ModelMetadata> Engine::metadata(const std::string& model, const std::string& version) const {
+  const Result<ModelVersion*> found = impl_->find(model, version);
+  if (!found.ok()) return found.error();
+  const detail::ServedModelConfig& config = found.value()->config();
+  ModelMetadata metadata{model, {}, config.platform, config.inputs, config.outputs};
+  if (metadata.platform.empty()) metadata.platform = config.backend;
+  if (config.max_batch_size > 0) {
+    for (auto* specs : {&metadata.inputs, &metadata.outputs}) {
+      for (TensorSpec& spec : *specs) spec.shape.insert(spec.shape.begin(), -1);
+    }
+  }
+  for (const LoadedVersion& loaded : impl_->versions) {
+    if (loaded.state.name == model && loaded.state.ready)
+      metadata.versions.push_back(loaded.state.version);
+  }
+  return metadata;
+}
+
+Result<nlohmann::ordered_json> Engine::config(const std::string& model,
+                                              const std::string& version) const {
+  const Result<ModelVersion*> found = impl_->find(model, version);
+  if (!found.ok()) return found.error();
+  return found.value()->config().to_json();
+}
+
+Result<std::vector<ModelStatistics>> Engine::statistics(const std::string& model,
+                                                        const std::string& version) const {
+  std::vector<ModelStatistics> statistics;
+  if (!model.empty()) {
+    const Result<ModelVersion*> found = impl_->find(model, version);
+    if (!found.ok()) return found.error();
+  }
+  for (const LoadedVersion& loaded : impl_->versions) {
+    const bool asked = (model.empty() || loaded.state.name == model) &&
+                       (version.empty() || loaded.state.version == version);
+    if (asked && loaded.state.ready) statistics.push_back(loaded.model->statistics());
+  }
+  return statistics;
+}
+
+void Engine::submit(InferRequest request, Callback done) {
+  const Result<ModelVersion*> found = impl_->find(request.model, request.version);
+  if (!found.ok()) {
+    done(found.error());
+    return;
+  }
+  if (!impl_->enter()) {
+    done(Error(ErrorCode::Unavailable, "the server is shutting down"));
+    return;
+  }
+  found.value()->submit(std::move(request), std::move(done));
+  impl_->leave();
+}
+
+Result<InferReply> Engine::infer(InferRequest request) {
+  std::mutex mutex;
+  std::condition_variable arrived;
+  std::optional<Result<InferReply>> reply;
+  submit(std::move(request), [&](Result<InferReply> result) {
+    const std::lock_guard lock(mutex);  // held while notifying: the waiter owns the condition
+    reply.emplace(std::move(result));
+    arrived.notify_one();
+  });
+  std::unique_lock lock(mutex);
+  arrived.wait(lock, [&] { return reply.has_value(); });
+  return *std::move(reply);
+}
+
+void Engine::drain() {
+  {
+    std::unique_lock lock(impl_->mutex);
+    impl_->draining = true;
+    impl_->all_submitted.wait(lock, [this] { return impl_->submitting == 0; });
+  }
+  for (const LoadedVersion& loaded : impl_->versions) {
+    if (loaded.model) loaded.model->wait_until_idle();
+  }
+}
+
+}  // namespace jetcal::engine

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "jetcal/onnx/detail/network_graph.h"
+
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "jetcal/edm/features.h"
+
+namespace jetcal::onnx::detail {
+namespace {
+
+using models::Dense;
+using models::FoldedEdgeBlock;
+using models::FoldedModel;
+using ::onnx::TensorProto;
+
+// Marks pairs that are no neighbors.
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+
+/// What every part of the graph needs to know about the padded batch.
+struct Batch {
+  Value valid;        // bool [N, 1, P]
+  Value valid_rows;   // bool [N * P, 1]
+  Value shape;        // int64 [2]: N, P
+  Value num_jets;     // int64 scalar
+  Value slots;        // int64 scalar: P
+  Value slots_1d;     // int64 [1]
+  Value forbidden;    // bool [N, P, P]: j is padding or i itself (ParticleNet)
+  Value num_nearest;  // int64 [1]: min(k, P) (ParticleNet)
+  Value row_offset;   // int64 [N, 1, 1]: n * P (ParticleNet)
+};
+
+Value dense(GraphBuilder& graph, const Value& rows, const std::string& name, const Dense& layer,
+            bool relu, bool with_bias = true) {
+  return graph.dense(rows, name, layer.in, layer.out, layer.weight,
+                     with_bias ? std::span<const float>(layer.bias) : std::span<const float>(),
+                     relu);
+}
+
+Batch add_batch(GraphBuilder& graph, const Value& mask) {
+  Batch batch;
+  batch.valid = graph.cast(mask, TensorProto::BOOL);
+  batch.valid_rows = graph.reshape(batch.valid, {-1, 1});
+  const Value shape = graph.op("Shape", {mask});
+  batch.shape = graph.op("Gather", {shape, graph.int_list({0, 2})});
+  batch.num_jets = graph.op("Gather", {shape, graph.int_scalar(0)});
+  batch.slots = graph.op("Gather", {shape, graph.int_scalar(2)});
+  batch.slots_1d = graph.op("Gather", {shape, graph.int_list({2})});
+  return batch;
+}
+
+// Who may be whose neighbor does not depend on the block.
+void add_neighborhood(GraphBuilder& graph, Batch& batch, int neighbors) {
+  const Value index = graph.op("Range", {graph.int_scalar(0), batch.slots, graph.int_scalar(1)});
+  const Value itself =
+      graph.op("Equal", {graph.reshape(index, {1, -1, 1}), graph.reshape(index, {1, 1, -1})});
+  batch.forbidden = graph.op("Or", {graph.op("Not", {batch.valid}), itself});
+  batch.num_nearest = graph.op("Min", {batch.slots_1d, graph.int_list({neighbors})});
+  const Value jet = graph.op("Range", {graph.int_scalar(0), batch.num_jets, graph.int_scalar(1)});
+  batch.row_offset = graph.reshape(graph.op("Mul", {jet, batch.slots}), {-1, 1, 1});
+}
+
+// Turns a padded input [N, C, P] into rows [N * P, C] with zeros under the padding.
+Value particle_rows(GraphBuilder& graph, const Batch& batch, const Value& input,
+                    std::int64_t channels) {
+  const Value rows =
+      graph.reshape(graph.op("Transpose", {input}, {{"perm", std::vector<std::int64_t>{0, 2, 1}}}),
+                    {-1, channels});
+  return graph.op("Where", {batch.valid_rows, rows, graph.float_scalar(0)});
+}
+
+Value to_jets(GraphBuilder& graph, const Batch& batch, const Value& rows, std::int64_t channels) {
+  return graph.reshape(rows, graph.op("Concat", {batch.shape, graph.int_list({channels})},
+                                      {{"axis", std::int64_t{0}}}));
+}
+
+// Squared distances float [N, P, P] of points in the plane with the rounding of the native kernel,
+// fma(d1, d1, d0 * d0): double holds d1 * d1 exactly, so the sum is rounded once more, to float.
+// Equal distances stay equal and go to the lower index in both.
+Value plane_distances(GraphBuilder& graph, const Value& points) {
+  std::vector<Value> differences;
+  for (const std::int64_t axis : {0, 1}) {
+    const Value coordinate = graph.op("Gather", {points, graph.int_list({axis})},
+                                      {{"axis", std::int64_t{2}}});  // [N, P, 1]
+    const Value across =
+        graph.op("Transpose", {coordinate}, {{"perm", std::vector<std::int64_t>{0, 2, 1}}});
+    differences.push_back(graph.op("Sub", {coordinate, across}));
+  }
+  const Value first = graph.op("Mul", {differences[0], differences[0]});
+  const Value second = graph.cast(differences[1], TensorProto::DOUBLE);
+  const Value sum =
+      graph.op("Add", {graph.cast(first, TensorProto::DOUBLE), graph.op("Mul", {second, second})});
+  return graph.cast(sum, TensorProto::FLOAT);
+}
+
+// Squared distances double [N, P, P] less |x_i|^2, which does not change the order of a row's
+// neighbors.
+// In double the expansion |x_j|^2 - 2 x_i x_j keeps the order that direct differences give.
+Value feature_distances(GraphBuilder& graph, const Value& features) {
+  const Value across =
+      graph.op("Transpose", {features}, {{"perm", std::vector<std::int64_t>{0, 2, 1}}});
+  const Value squares =
+      graph.op("ReduceSumSquare", {across},
+               {{"axes", std::vector<std::int64_t>{1}}, {"keepdims", std::int64_t{1}}});
+  const Value products =
+      graph.op("MatMul", {graph.op("Mul", {features, graph.double_scalar(-2)}), across});
+  return graph.op("Add", {products, squares});
+}
+
+struct Neighbors {
+  Value rows;     // int64 [N * P, K]: rows of the neighbors
+  Value weights;  // float [N * P, 1, K]: 1 / count where the neighbor exists, 0 elsewhere
+};
+
+Neighbors add_nearest(GraphBuilder& graph, const Batch& batch, const Value& distances,
+                      const Value& no_neighbor) {
+  const Value allowed = graph.op("Where", {batch.forbidden, no_neighbor, distances});
+  const auto [nearest, index] = graph.op2(
+      "TopK", {allowed, batch.num_nearest},
+      {{"axis", std::int64_t{-1}}, {"largest", std::int64_t{0}}, {"sorted", std::int64_t{0}}});
+  const Value row_shape =
+      graph.op("Concat", {graph.int_list({-1}), batch.num_nearest}, {{"axis", std::int64_t{0}}});
+  const Value exists = graph.cast(
+      graph.reshape(graph.op("Less", {nearest, no_neighbor}), row_shape), TensorProto::FLOAT);
+  const Value count = graph.op("ReduceSum", {exists, graph.int_list({1})});
+  const Value weights = graph.op("Div", {exists, graph.op("Max", {count, graph.float_scalar(1)})});
+  return {graph.reshape(graph.op("Add", {index, batch.row_offset}), row_shape),
+          graph.op("Unsqueeze", {weights, graph.int_list({1})})};
+}
+
+Value add_edge_block(GraphBuilder& graph, const Batch& batch, const Value& rows,
+                     const Neighbors& neighbors, const FoldedEdgeBlock& block,
+                     const std::string& name) {
+  // The first edge layer is linear in x_i and x_j, so it runs once a particle, not once an edge.
+  const Value center = dense(graph, rows, name + ".center", block.center, false);
+  const Value neighbor = dense(graph, rows, name + ".neighbor", block.neighbor, false, false);
+  const Value gathered = graph.op("Gather", {neighbor, neighbors.rows});  // [N * P, K, C]
+  Value edges = graph.op(
+      "Relu", {graph.op("Add", {gathered, graph.op("Unsqueeze", {center, graph.int_list({1})})})});
+  std::int64_t channels = block.center.out;
+  if (!block.layers.empty()) {
+    edges = graph.reshape(edges, {-1, channels});
+    for (std::size_t i = 0; i < block.layers.size(); ++i) {
+      edges = dense(graph, edges, name + ".edge" + std::to_string(i + 1), block.layers[i], true);
+      channels = block.layers[i].out;
+    }
+    const Value edge_shape =
+        graph.op("Concat", {graph.int_list({-1}), batch.num_nearest, graph.int_list({channels})},
+                 {{"axis", std::int64_t{0}}});
+    edges = graph.reshape(edges, edge_shape);
+  }
+  const Value mean = graph.reshape(graph.op("MatMul", {neighbors.weights, edges}), {-1, channels});
+  const Value shortcut =
+      block.shortcut ? dense(graph, rows, name + ".shortcut", *block.shortcut, false) : rows;
+  return graph.op("Relu", {graph.op("Add", {mean, shortcut})});
+}
+
+Value add_edge_blocks(GraphBuilder& graph, Batch& batch, Value rows, std::int64_t channels,
+                      const Value& points, const FoldedModel& network) {
+  add_neighborhood(graph, batch, network.config.neighbors);
+  Value coordinates = points;
+  for (std::size_t i = 0; i < network.blocks.size(); ++i) {
+    const FoldedEdgeBlock& block = network.blocks[i];
+    const Neighbors neighbors =
+        i == 0 ? add_nearest(graph, batch, plane_distances(graph, coordinates),
+                             graph.float_scalar(kInfinity))
+               : add_nearest(graph, batch,
+                             feature_distances(graph, graph.cast(coordinates, TensorProto::DOUBLE)),
+                             graph.double_scalar(kInfinity));
+    rows = add_edge_block(graph, batch, rows, neighbors, block, "block" + std::to_string(i + 1));
+    channels = block.layers.empty() ? block.center.out : block.layers.back().out;
+    if (i + 1 < network.blocks.size()) coordinates = to_jets(graph, batch, rows, channels);
+  }
+  return rows;
+}
+
+// Sums (PFN) or averages (ParticleNet) the real particles of each jet: [N, C].
+Value add_pooling(GraphBuilder& graph, const Batch& batch, const Value& rows, std::int64_t channels,
+                  bool mean) {
+  Value weights = graph.cast(batch.valid, TensorProto::FLOAT);  // [N, 1, P]
+  if (mean) {
+    const Value count = graph.op("ReduceSum", {weights, graph.int_list({2})});
+    weights = graph.op("Div", {weights, graph.op("Max", {count, graph.float_scalar(1)})});
+  }
+  const Value pooled = graph.op("MatMul", {weights, to_jets(graph, batch, rows, channels)});
+  return graph.op("Squeeze", {pooled, graph.int_list({1})});
+}
+
+}  // namespace
+
+void add_network(GraphBuilder& graph, const FoldedModel& network) {
+  const bool particle_net = network.config.network == models::Network::ParticleNet;
+  Value points;
+  if (particle_net) points = graph.input("pf_points", {"N", edm::kNumPointCoordinates, "P"});
+  const Value features = graph.input("pf_features", {"N", edm::kNumParticleFeatures, "P"});
+  const Value mask = graph.input("pf_mask", {"N", std::int64_t{1}, "P"});
+  const Value jet_features = graph.input("jet_features", {"N", edm::kNumJetFeatures});
+
+  Batch batch = add_batch(graph, mask);
+  Value rows = particle_rows(graph, batch, features, edm::kNumParticleFeatures);
+  std::int64_t channels = edm::kNumParticleFeatures;
+  for (std::size_t i = 0; i < network.particle_layers.size(); ++i) {
+    const Dense& layer = network.particle_layers[i];
+    rows = dense(graph, rows, "particle" + std::to_string(i + 1), layer, true);
+    channels = layer.out;
+  }
+  if (particle_net) {
+    const Value plane =
+        to_jets(graph, batch, particle_rows(graph, batch, points, edm::kNumPointCoordinates),
+                edm::kNumPointCoordinates);
+    rows = add_edge_blocks(graph, batch, rows, channels, plane, network);
+    if (!network.blocks.empty()) {
+      const FoldedEdgeBlock& last = network.blocks.back();
+      channels = last.layers.empty() ? last.center.out : last.layers.back().out;
+    }
+  }
+  const Value pooled = add_pooling(graph, batch, rows, channels, particle_net);
+  Value head = graph.op("Concat", {pooled, jet_features}, {{"axis", std::int64_t{1}}});
+  for (std::size_t i = 0; i < network.head.size(); ++i) {
+    const bool last = i + 1 == network.head.size();
+    head = dense(graph, head, "head" + std::to_string(i + 1), network.head[i], !last);
+  }
+  graph.output(graph.named("output", "Identity", {head}), {"N", std::int64_t{1}});
+}
+
+}  // namespace jetcal::onnx::detail

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "jetcal/onnx/repository.h"
+
+#include <fcntl.h>
+#include <stdio.h>  // NOLINT(modernize-deprecated-headers): renameat2 is not in <cstdio>
+
+#include <algorithm>
+#include <cctype>
+#include <cerrno>
+#include <cstring>
+#include <sstream>
+#include <system_error>
+
+#include "jetcal/base/error.h"
+#include "jetcal/base/files.h"
+#include "jetcal/onnx/export.h"
+
+namespace jetcal::onnx {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+// What the paper's servers were set to; larger requests are refused.
+constexpr int kMaxBatchSize = 100000;
+
+void write_tensor(std::ostream& out, const char* kind, const char* name, const std::string& dims) {
+  out << kind << " [ { name: \"" << name << "\" data_type: TYPE_FP32 dims: " << dims << " } ]\n";
+}
+
+[[noreturn]] void fail_system(const std::string& what, const fs::path& path, int number) {
+  const bool full = number == ENOSPC || number == EDQUOT;
+  fail(full ? ErrorCode::ResourceExhausted : ErrorCode::Internal, "cannot ", what, " ",
+       path.string(), ": ", std::strerror(number));
+}
+
+void check_name(const RepositoryOptions& options) {
+  const std::string& name = options.name;
+  const bool plain = std::all_of(name.begin(), name.end(), [](unsigned char c) {
+    return std::isalnum(c) != 0 || c == '_' || c == '-' || c == '.';
+  });
+  if (name.empty() || name.front() == '.' || !plain)
+    fail(ErrorCode::InvalidArgument, "a model name is made of letters, digits, '_', '-' and '.': '",
+         name, "'");
+  if (options.version < 1)
+    fail(ErrorCode::InvalidArgument, "a model version is at least 1, not ", options.version);
+}
+
+bool is_version(const std::string& folder) {
+  return !folder.empty() && folder.front() != '0' &&
+         std::all_of(folder.begin(), folder.end(), [](unsigned char c) { return std::isdigit(c); });
+}
+
+// Refuses to replace what is there unless forced.
+void check_existing(const fs::path& folder, const std::string& config,
+                    const RepositoryOptions& options) {
+  if (options.force || !fs::exists(folder)) return;
+  std::int64_t highest = 0;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
+    const std::string name = entry.path().filename().string();
+    if (is_version(name) && name.size() < 18)
+      highest = std::max<std::int64_t>(highest, std::stoll(name));
+  }
+  if (fs::exists(folder / std::to_string(options.version)))
+    fail(ErrorCode::AlreadyExists, "version ", options.version, " of model '", options.name,
+         "' is already in ", options.repository.string(), "; version ", highest + 1,
+         " is free, --force replaces");
+  if (highest > 0 && fs::exists(folder / "config.pbtxt") &&
+      read_file(folder / "config.pbtxt") != config)
+    fail(ErrorCode::FailedPrecondition, "the versions of model '", options.name, "' in ",
+         options.repository.string(),
+         " have another config.pbtxt; choose another name, --force replaces it");
+}
+
+// Copies what the new folder shares with the old one; hard links, for weights can be large.
+void keep_others(const fs::path& from, const fs::path& to, const std::string& replaced) {
+  if (!fs::exists(from)) return;
+  for (const fs::directory_entry& entry : fs::directory_iterator(from)) {
+    const fs::path name = entry.path().filename();
+    if (name == replaced || name == "config.pbtxt") continue;
+    std::error_code error;
+    const auto how = fs::copy_options::recursive | fs::copy_options::copy_symlinks;
+    fs::copy(entry.path(), to / name, how | fs::copy_options::create_hard_links, error);
+    if (error) {
+      fs::remove_all(to / name);
+      fs::copy(entry.path(), to / name, how, error);
+    }
+    if (error) fail_system("copy", entry.path(), error.value());
+  }
+}
+
+// Puts `stage` in the place of `target` in one step.
+void exchange(const fs::path& stage, const fs::path& target) {
+  if (!fs::exists(target)) {
+    std::error_code error;
+    fs::rename(stage, target, error);
+    if (error) fail_system("write", target, error.value());
+    return;
+  }
+  if (::renameat2(AT_FDCWD, stage.c_str(), AT_FDCWD, target.c_str(), RENAME_EXCHANGE) == 0) {
+    fs::remove_all(stage);  // now the old folder
+    return;
+  }
+  if (errno != EINVAL && errno != ENOSYS) fail_system("write", target, errno);
+  // A file system that cannot exchange: the model is missing between these two steps.
+  fs::path old = stage;
+  old += ".old";
+  fs::rename(target, old);
+  fs::rename(stage, target);
+  fs::remove_all(old);
+}
+
+/// A folder that is removed unless it was moved away.
+class Stage {
+ public:
+  explicit Stage(fs::path path) : path_(std::move(path)) {
+    std::error_code error;
+    fs::remove_all(path_, error);  // left by a process that was killed
+    fs::create_directories(path_, error);
+    if (error) fail_system("make", path_, error.value());
+  }
+  ~Stage() {
+    std::error_code ignored;
+    fs::remove_all(path_, ignored);
+  }
+  Stage(const Stage&) = delete;
+  Stage& operator=(const Stage&) = delete;
+  const fs::path& path() const noexcept { return path_; }
+
+ private:
+  fs::path path_;
+};
+
+}  // namespace
+
+std::string config_text(const models::ModelConfig& config, const std::string& name) {
+  const bool particle_net = config.network == models::Network::ParticleNet;
+  std::ostringstream out;
+  out << "name: \"" << name
+      << "\"\nplatform: \"onnxruntime_onnx\"\nmax_batch_size: " << kMaxBatchSize << "\n";
+  if (particle_net) write_tensor(out, "input", "pf_points", "[ 2, -1 ]");
+  write_tensor(out, "input", "pf_features", "[ 6, -1 ]");
+  write_tensor(out, "input", "pf_mask", "[ 1, -1 ]");
+  write_tensor(out, "input", "jet_features", "[ 8 ]");
+  write_tensor(out, "output", "output", "[ 1 ]");
+  out << "optimization { graph { level: " << (particle_net ? -1 : 1) << " } }\n";
+  return out.str();
+}
+
+fs::path write_repository(const models::Model& model, const RepositoryOptions& options) {
+  check_name(options);
+  const fs::path target = options.repository / options.name;
+  const std::string version = std::to_string(options.version);
+  const std::string config = config_text(model.config, options.name);
+  check_existing(target, config, options);
+
+  // Hidden names are no models to a server that polls the repository.
+  const Stage stage(options.repository / ("." + options.name + ".part"));
+  keep_others(target, stage.path(), version);
+  write_file(stage.path() / "config.pbtxt", config);
+  export_model(model, stage.path() / version / "model.onnx");
+  models::save_model(model, stage.path() / version / "model.jetcal");
+  exchange(stage.path(), target);
+  return target / version;
+}
+
+}  // namespace jetcal::onnx
