@@ -17,6 +17,7 @@ using nlohmann::ordered_json;
 // that nearly always holds more, or the constituents of a jet above 30 GeV (real CMS jets: 39.6).
 constexpr std::int64_t kPaperParticles = 100;
 constexpr std::int64_t kConstituentParticles = 40;
+constexpr std::int64_t kMaxParticles = 1'000'000;
 
 struct SummaryOptions {
   std::string preset, model, mode;
@@ -62,8 +63,9 @@ models::ModelConfig configuration(const SummaryOptions& options) {
 }
 
 std::int64_t particles_per_jet(const SummaryOptions& options, edm::InputMode mode) {
-  if (options.particles < 0) {
-    fail(ErrorCode::InvalidArgument, "particles must be at least 1, got ", options.particles);
+  if (options.particles < 0 || options.particles > kMaxParticles) {  // from --config, unchecked
+    fail(ErrorCode::InvalidArgument, "particles must be in [1, ", kMaxParticles, "], got ",
+         options.particles);
   }
   if (options.particles > 0) return options.particles;
   return mode == edm::InputMode::Paper ? kPaperParticles : kConstituentParticles;
@@ -195,7 +197,7 @@ std::function<int()> set_up(CLI::App& app, CommonOptions& common) {
       ->add_option("--particles", options->summary.particles,
                    "particles of the real jet that MACs are counted for; default 100 in paper "
                    "mode, 40 for constituents")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(std::int64_t{1}, kMaxParticles));
   CLI::App* const show =
       app.add_subcommand("show", "print configuration, tensors and provenance")->fallthrough();
   show->add_option("FILE", options->show_path, "a model file (*.jetcal)")->required();

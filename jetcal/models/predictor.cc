@@ -69,8 +69,8 @@ std::span<float> rows_in(std::vector<float>& storage, std::int64_t rows, std::in
   return std::span(storage).first(size);
 }
 
-void apply(const PackedDense& layer, std::span<const float> x, std::span<float> y,
-           Activation activation) {
+void run_dense(const PackedDense& layer, std::span<const float> x, std::span<float> y,
+               Activation activation) {
   kernels::linear_forward(x, layer.weight, layer.bias, y, activation);
 }
 
@@ -158,8 +158,8 @@ void Predictor::Impl::run_edges(const PackedBlock& block, std::int64_t first, st
   kernels::edge_add(center, work.neighbor, work.edge_list, out, rows_in(work.edges, num_edges, out),
                     Activation::Relu);
   for (const PackedDense& layer : block.layers) {
-    apply(layer, rows_in(work.edges, num_edges, out), rows_in(work.next_edges, num_edges, out),
-          Activation::Relu);
+    run_dense(layer, rows_in(work.edges, num_edges, out), rows_in(work.next_edges, num_edges, out),
+              Activation::Relu);
     std::swap(work.edges, work.next_edges);
   }
   kernels::segment_mean(rows_in(work.edges, num_edges, out), work.edge_list.offsets, out,
@@ -175,8 +175,8 @@ void Predictor::Impl::run_block(const PackedBlock& block, std::span<const float>
   const std::span<float> x = rows_in(work.x, rows, block.center.in());
   work.neighbor_rows.resize(static_cast<std::size_t>(rows * k));
   kernels::knn(coordinates, dimensions, dimensions, work.offsets, k, work.neighbor_rows);
-  apply(block.center, x, rows_in(work.center, rows, out), Activation::None);
-  apply(block.neighbor, x, rows_in(work.neighbor, rows, out), Activation::None);
+  run_dense(block.center, x, rows_in(work.center, rows, out), Activation::None);
+  run_dense(block.neighbor, x, rows_in(work.neighbor, rows, out), Activation::None);
   const std::span<float> mean = rows_in(work.y, rows, out);
   const std::int64_t step = std::max<std::int64_t>(1, kPieceEdges / k);
   for (std::int64_t first = 0; first < rows; first += step) {
@@ -184,7 +184,7 @@ void Predictor::Impl::run_block(const PackedBlock& block, std::span<const float>
   }
   if (block.shortcut) {
     const std::span<float> shortcut = rows_in(work.center, rows, out);
-    apply(*block.shortcut, x, shortcut, Activation::None);
+    run_dense(*block.shortcut, x, shortcut, Activation::None);
     kernels::add(shortcut, mean);
   } else {
     kernels::add(x, mean);
@@ -207,7 +207,7 @@ void Predictor::Impl::run_tile(const edm::FeatureView& features, std::int64_t be
                                                             rows * edm::kNumParticleFeatures);
   for (const PackedDense& layer : particle_layers) {
     const std::span<float> output = rows_in(work.y, rows, layer.out());
-    apply(layer, input, output, Activation::Relu);
+    run_dense(layer, input, output, Activation::Relu);
     std::swap(work.x, work.y);
     input = output;
   }
@@ -239,11 +239,11 @@ void Predictor::Impl::run_head(const edm::FeatureView& features, std::int64_t be
   std::span<const float> input = joined;
   for (std::size_t layer = 0; layer + 1 < head.size(); ++layer) {
     const std::span<float> output = rows_in(work.next_head, rows, head[layer].out());
-    apply(head[layer], input, output, Activation::Relu);
+    run_dense(head[layer], input, output, Activation::Relu);
     std::swap(work.head, work.next_head);
     input = output;
   }
-  apply(head.back(), input, y.subspan(begin, rows), Activation::None);
+  run_dense(head.back(), input, y.subspan(begin, rows), Activation::None);
 }
 
 void Predictor::Impl::predict_range(const edm::FeatureView& features, std::int64_t begin,
