@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "jetcal/data/write_with_branch.h"
+
+#include <TBranch.h>
+#include <TFile.h>
+#include <TLeaf.h>
+#include <TTree.h>
+
+#include <algorithm>
+#include <memory>
+#include <numeric>
+#include <vector>
+
+#include "jetcal/base/error.h"
+#include "jetcal/base/files.h"
+#include "jetcal/data/detail/root_errors.h"
+#include "jetcal/data/detail/root_file.h"
+#include "jetcal/data/root_jet_reader.h"
+
+namespace jetcal::data {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+// Counts the jets of every event; a JetNTuple has one per entry and no counter.
+std::vector<int> read_counts(TTree& tree, const fs::path& input) {
+  const detail::RootMessages messages;
+  TBranch* branch = tree.GetBranch("nJet");
+  auto* leaf = branch != nullptr ? branch->GetLeaf("nJet") : nullptr;
+  if (leaf == nullptr) fail(ErrorCode::InvalidArgument, "missing branch nJet in ", input.string());
+  std::vector<int> counts(static_cast<std::size_t>(tree.GetEntries()));
+  for (std::size_t i = 0; i < counts.size(); ++i) {
+    if (branch->GetEntry(static_cast<std::int64_t>(i)) <= 0) {
+      fail(ErrorCode::DataLoss, "cannot read entry ", i, " of branch nJet in ", input.string(),
+           ": ", messages.error());
+    }
+    counts[i] = static_cast<int>(leaf->GetValue());
+  }
+  return counts;
+}
+
+void fill_scalar(TTree& tree, const std::string& name, std::span<const float> values) {
+  float value = 0;
+  TBranch* branch = tree.Branch(name.c_str(), &value, (name + "/F").c_str());
+  for (const float next : values) {
+    value = next;
+    branch->Fill();
+  }
+  branch->ResetAddress();
+}
+
+void fill_lists(TTree& tree, const std::string& name, const std::vector<int>& counts,
+                std::span<const float> values) {
+  const int most = counts.empty() ? 0 : *std::max_element(counts.begin(), counts.end());
+  std::vector<float> buffer(static_cast<std::size_t>(std::max(most, 1)));
+  TBranch* branch = tree.Branch(name.c_str(), buffer.data(), (name + "[nJet]/F").c_str());
+  TBranch* counter = tree.GetBranch("nJet");
+  std::size_t next = 0;
+  for (std::size_t i = 0; i < counts.size(); ++i) {
+    counter->GetEntry(static_cast<std::int64_t>(i));  // Fill takes the length from this branch
+    const auto count = static_cast<std::size_t>(counts[i]);
+    std::copy_n(values.begin() + static_cast<std::ptrdiff_t>(next), count, buffer.begin());
+    next += count;
+    branch->Fill();
+  }
+  branch->ResetAddress();
+}
+
+void check_written(const detail::RootMessages& messages, const TFile& file,
+                   const fs::path& output) {
+  if (messages.error().empty() && !file.TestBit(TFile::kWriteError)) return;
+  fail(messages.disk_full() ? ErrorCode::ResourceExhausted : ErrorCode::Internal, "cannot write ",
+       output.string(), ": ",
+       messages.disk_full() ? "no space left on the device" : messages.error());
+}
+
+TDirectory& make_folder(TFile& file, const std::string& tree) {
+  const std::size_t slash = tree.rfind('/');
+  if (slash == std::string::npos) return file;
+  const std::string folder = tree.substr(0, slash);
+  file.mkdir(folder.c_str());
+  return *file.GetDirectory(folder.c_str());
+}
+
+// Finds the tree that the reader reads; it is owned by the file.
+TTree& find_tree(TFile& file, const RootSource& source) {
+  if (source.storage == Storage::RNTuple) {
+    fail(ErrorCode::Unimplemented, "adding a branch to an RNTuple is not supported: ", source.tree,
+         " in ", source.path.string());
+  }
+  const std::string keyed = source.tree + ";" + std::to_string(source.cycle);
+  TTree* tree = nullptr;
+  file.GetObject(keyed.c_str(), tree);
+  if (tree == nullptr)
+    fail(ErrorCode::DataLoss, "cannot read ", keyed, " in ", source.path.string());
+  return *tree;
+}
+
+// Copies the baskets as they are, without unpacking them.
+TTree& copy_tree(TTree& original, TFile& out, const RootSource& source, const fs::path& output,
+                 const detail::RootMessages& messages) {
+  make_folder(out, source.tree).cd();
+  TTree* copy = original.CloneTree(-1, "fast");  // owned by `out`
+  check_written(messages, out, output);
+  if (copy == nullptr || copy->GetEntries() != source.num_entries) {
+    fail(ErrorCode::DataLoss, "cannot copy the tree ", source.tree, " of ", source.path.string());
+  }
+  copy->ResetBranchAddresses();
+  return *copy;
+}
+
+}  // namespace
+
+void write_with_branch(const fs::path& input, const std::string& tree, const fs::path& output,
+                       const std::string& name, std::span<const float> values) {
+  const RootSource source = RootJetReader(input, tree).source();
+  const detail::RootMessages messages;
+  const std::unique_ptr<TFile> in = detail::open_root_file(input);
+  TTree& original = find_tree(*in, source);
+  if (original.GetBranch(name.c_str()) != nullptr) {
+    fail(ErrorCode::AlreadyExists, "the tree ", source.tree, " in ", input.string(),
+         " has a branch ", name, " already");
+  }
+  const bool lists = source.schema == Schema::PFNano;
+  const std::vector<int> counts = lists ? read_counts(original, input) : std::vector<int>{};
+  const std::int64_t num_jets =
+      lists ? std::accumulate(counts.begin(), counts.end(), std::int64_t{0}) : source.num_entries;
+  if (num_jets != static_cast<std::int64_t>(values.size())) {
+    fail(ErrorCode::InvalidArgument, "the branch ", name, " has ", values.size(), " values for ",
+         num_jets, " jets in ", input.string());
+  }
+
+  PartialFile part(output);
+  const std::unique_ptr<TFile> out(
+      TFile::Open(part.path().c_str(), "RECREATE", "", in->GetCompressionSettings()));
+  if (!out || out->IsZombie()) {
+    fail(messages.disk_full() ? ErrorCode::ResourceExhausted : ErrorCode::InvalidArgument,
+         "cannot write ", output.string(), ": ", messages.error());
+  }
+  TTree& copy = copy_tree(original, *out, source, output, messages);
+  if (lists) {
+    fill_lists(copy, name, counts, values);
+  } else {
+    fill_scalar(copy, name, values);
+  }
+  copy.GetDirectory()->cd();
+  copy.Write("", TObject::kOverwrite);
+  check_written(messages, *out, output);
+  out->Close();
+  check_written(messages, *out, output);
+  part.commit();
+}
+
+}  // namespace jetcal::data

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// Small JetNTuple files and jets for tests of the data room.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+#include "jetcal/data/root_jet_reader.h"
+#include "jetcal/edm/jet_columns.h"
+
+namespace jetcal::data {
+
+/// Makes `count` jets with 0 to 12 particles each; every number is representable as float.
+edm::JetColumns make_jets(std::int64_t count, std::uint64_t seed);
+
+/// Changes to a file that the tests ask for.
+struct FixtureOptions {
+  Storage storage = Storage::TTree;
+  std::string folder = "AK4jets";  ///< Empty: the tree is at the top of the file.
+  std::string skip_branch = {};    ///< Leaves this branch out.
+  std::string wrong_branch = {};   ///< Writes this branch as an array of doubles.
+  bool second_cycle = false;       ///< First writes a cycle with half of the jets.
+};
+
+/// Writes a file with the branches of a JetNTuple that the reader needs: leaf types as the producer
+/// has them, PF_mass with its leaf cPF_mass.
+void write_jet_ntuple(const std::filesystem::path& path, const edm::JetColumns& jets,
+                      const FixtureOptions& options = {});
+
+/// Writes a NanoAOD file with candidates of two events; integers are of the widths of v12 if
+/// `narrow`, of v8 otherwise.
+void write_pf_nano(const std::filesystem::path& path, bool narrow);
+
+/// A folder that is removed at the end of a test.
+class TemporaryFolder {
+ public:
+  TemporaryFolder();
+  ~TemporaryFolder();
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
+  const std::filesystem::path& path() const noexcept { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+}  // namespace jetcal::data
