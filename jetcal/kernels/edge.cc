@@ -60,7 +60,7 @@ void build_edges(std::span<const std::int32_t> neighbors, std::int64_t k, bool w
 void edge_add(std::span<const float> center, std::span<const float> neighbor, const Edges& edges,
               std::int64_t channels, std::span<float> z, Activation activation) {
   JETCAL_DCHECK(static_cast<std::int64_t>(center.size()) == edges.num_particles() * channels);
-  JETCAL_DCHECK(center.size() == neighbor.size());
+  JETCAL_DCHECK(static_cast<std::int64_t>(neighbor.size()) % channels == 0);
   JETCAL_DCHECK(static_cast<std::int64_t>(z.size()) == edges.num_edges() * channels);
   if (edges.num_particles() <= 0 || channels == 0) return;
   const auto& kernels = variant();

@@ -31,8 +31,9 @@ void build_edges(std::span<const std::int32_t> neighbors, std::int64_t k, bool w
 
 /// Computes z_e = activation(center_i + neighbor_j) for every edge e from i to j.
 ///
-/// Shapes: center, neighbor [P, C], z [E, C], row-major. Uses parallel_for; thread-safe. The mean
-/// over the edges of each particle is segment_mean(z, edges.offsets, C, y).
+/// Shapes: center [P, C], neighbor [Q, C] with Q above every target (the edges of some particles
+/// may point at others that have none), z [E, C], row-major. Uses parallel_for; thread-safe. The
+/// mean over the edges of each particle is segment_mean(z, edges.offsets, C, y).
 void edge_add(std::span<const float> center, std::span<const float> neighbor, const Edges& edges,
               std::int64_t channels, std::span<float> z, Activation activation = Activation::None);
 
