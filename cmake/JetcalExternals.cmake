@@ -69,8 +69,10 @@ if(EXISTS ${JETCAL_WHEELS}/torch/lib/libtorch_cpu.so)
   string(REGEX MATCH "[0-9]+\\.[0-9]+\\.[0-9]+" jetcal_torch_version "${jetcal_torch_version}")
   file(GLOB jetcal_cuda_libraries ${JETCAL_WHEELS}/nvidia/cu*/lib)
   jetcal_external(torch VERSION ${jetcal_torch_version}
-                  INCLUDES ${JETCAL_WHEELS}/torch/include ${JETCAL_WHEELS}/torch/include/torch/csrc/api/include
-                  LIBRARIES ${JETCAL_WHEELS}/torch/lib/libtorch_cpu.so ${JETCAL_WHEELS}/torch/lib/libc10.so)
+                  LIBRARIES ${JETCAL_WHEELS}/torch/lib/libtorch_cpu.so ${JETCAL_WHEELS}/torch/lib/libc10.so
+                  # Its folder of headers has copies of fmt and protobuf, which must not hide Debian's.
+                  OPTIONS "SHELL:-idirafter ${JETCAL_WHEELS}/torch/include"
+                          "SHELL:-idirafter ${JETCAL_WHEELS}/torch/include/torch/csrc/api/include")
   # libtorch_cpu.so of the CUDA build needs libcudart and libcupti, which live in wheels of their own.
   target_link_options(jetcal_external_torch INTERFACE "LINKER:-rpath,${jetcal_cuda_libraries}"
                       "LINKER:-rpath-link,${jetcal_cuda_libraries}")
