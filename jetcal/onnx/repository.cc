@@ -147,12 +147,16 @@ std::string config_text(const models::ModelConfig& config, const std::string& na
   return out.str();
 }
 
-fs::path write_repository(const models::Model& model, const RepositoryOptions& options) {
+void check_repository(const models::ModelConfig& config, const RepositoryOptions& options) {
   check_name(options);
+  check_existing(options.repository / options.name, config_text(config, options.name), options);
+}
+
+fs::path write_repository(const models::Model& model, const RepositoryOptions& options) {
+  check_repository(model.config, options);
   const fs::path target = options.repository / options.name;
   const std::string version = std::to_string(options.version);
   const std::string config = config_text(model.config, options.name);
-  check_existing(target, config, options);
 
   // Hidden names are no models to a server that polls the repository.
   const Stage stage(options.repository / ("." + options.name + ".part"));

@@ -21,6 +21,9 @@ struct RepositoryOptions {
 /// optimisation level of the paper (ParticleNet basic, PFN extended).
 std::string config_text(const models::ModelConfig& config, const std::string& name);
 
+/// Throws what write_repository would throw for these options before it writes anything.
+void check_repository(const models::ModelConfig& config, const RepositoryOptions& options);
+
 /// Writes REPOSITORY/NAME/config.pbtxt, NAME/VERSION/model.onnx and NAME/VERSION/model.jetcal, and
 /// returns NAME/VERSION.
 ///
