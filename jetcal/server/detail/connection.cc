@@ -1,0 +1,469 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "jetcal/server/detail/connection.h"
+
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+#include "jetcal/base/error.h"
+#include "jetcal/base/log.h"
+
+namespace jetcal::server::detail {
+namespace {
+
+constexpr std::size_t kInputBytes = std::size_t{16} << 10;
+// One readable event takes at most this many receives, so that a fast sender starves nobody.
+constexpr int kReceivesPerEvent = 16;
+constexpr std::size_t kMaxReceive = std::size_t{1} << 20;
+// After an error reply, input is read and dropped for a while: closing a socket with unread bytes
+// resets it, and the client would lose the reply.
+constexpr std::size_t kMaxSwallowed = std::size_t{256} << 20;
+constexpr std::chrono::seconds kLingerTime{5};
+constexpr std::size_t kFirstChunkedBytes = 4096;
+constexpr std::size_t kMaxHeaders = 128;
+constexpr std::size_t kMaxSegments = 64;
+
+}  // namespace
+
+struct Connection::Callbacks {
+  static Connection& self(http_parser* parser) { return *static_cast<Connection*>(parser->data); }
+
+  static int on_url(http_parser* parser, const char* at, std::size_t length) {
+    Connection& connection = self(parser);
+    connection.request_.head.target.append(at, length);
+    return connection.add_header_bytes(length);
+  }
+  static int on_header_field(http_parser* parser, const char* at, std::size_t length) {
+    Connection& connection = self(parser);
+    if (connection.head_done_) return connection.add_header_bytes(length);  // trailers are dropped
+    auto& headers = connection.request_.head.headers;
+    if (connection.in_header_value_ || headers.empty()) {
+      if (headers.size() == kMaxHeaders)
+        return connection.refuse(HTTP_STATUS_REQUEST_HEADER_FIELDS_TOO_LARGE,
+                                 "the request has too many headers");
+      headers.emplace_back();
+      connection.in_header_value_ = false;
+    }
+    for (std::size_t i = 0; i < length; ++i) {
+      const char c = at[i];
+      headers.back().name += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    }
+    return connection.add_header_bytes(length);
+  }
+  static int on_header_value(http_parser* parser, const char* at, std::size_t length) {
+    Connection& connection = self(parser);
+    if (!connection.head_done_) {
+      connection.in_header_value_ = true;
+      connection.request_.head.headers.back().value.append(at, length);
+    }
+    return connection.add_header_bytes(length);
+  }
+  static int on_headers_complete(http_parser* parser) { return self(parser).on_headers_complete(); }
+  static int on_body(http_parser* parser, const char* at, std::size_t length) {
+    Connection& connection = self(parser);
+    BodyBuffer& body = connection.request_.body;
+    if (body.size() + length > connection.max_body_)
+      return connection.refuse(HTTP_STATUS_PAYLOAD_TOO_LARGE,
+                               "the request body is larger than the limit of " +
+                                   std::to_string(connection.max_body_) + " bytes");
+    if (at == body.free_space().data()) {
+      body.advance(length);  // it was received there
+      return 0;
+    }
+    try {
+      body.append({at, length});
+    } catch (const Error& error) {  // no exception may pass through the parser, which is C
+      return connection.refuse(HTTP_STATUS_SERVICE_UNAVAILABLE, error.what());
+    }
+    return 0;
+  }
+  static int on_message_complete(http_parser* parser) {
+    Connection& connection = self(parser);
+    connection.complete_ = true;
+    connection.keep_alive_ = http_should_keep_alive(parser) != 0;
+    http_parser_pause(parser, 1);
+    return 0;
+  }
+
+  static http_parser_settings settings() {
+    http_parser_settings settings;
+    http_parser_settings_init(&settings);
+    settings.on_url = on_url;
+    settings.on_header_field = on_header_field;
+    settings.on_header_value = on_header_value;
+    settings.on_headers_complete = on_headers_complete;
+    settings.on_body = on_body;
+    settings.on_message_complete = on_message_complete;
+    return settings;
+  }
+};
+
+Connection::Connection(int socket, std::uint64_t id, const ConnectionContext& context,
+                       Clock::time_point now)
+    : socket_(socket),
+      id_(id),
+      context_(context),
+      deadline_(now + context.options.idle_timeout),
+      phase_begun_(now),
+      input_(kInputBytes) {
+  http_parser_init(&parser_, HTTP_REQUEST);
+  parser_.data = this;
+}
+
+Connection::~Connection() { close(); }
+
+void Connection::close() noexcept {
+  if (phase_ == Phase::Closed) return;
+  phase_ = Phase::Closed;
+  if (cancelled_) cancelled_->store(true, std::memory_order_relaxed);
+  ::close(socket_);
+}
+
+bool Connection::reading_request() const noexcept {
+  return phase_ == Phase::Idle || phase_ == Phase::Head || phase_ == Phase::Body;
+}
+
+bool Connection::busy() const noexcept {
+  return phase_ == Phase::Head || phase_ == Phase::Body || phase_ == Phase::Handling ||
+         phase_ == Phase::Sending;
+}
+
+std::uint32_t Connection::wanted_events() const noexcept {
+  std::uint32_t events = 0;
+  if (!input_ended_ && (phase_ == Phase::Lingering || end_ - begin_ < input_.size()))
+    events |= EPOLLIN;
+  if (phase_ == Phase::Sending) events |= EPOLLOUT;
+  return events;
+}
+
+Clock::time_point Connection::moving_deadline(std::size_t bytes) const {
+  const double seconds =
+      static_cast<double>(bytes) / static_cast<double>(context_.options.min_bytes_per_second);
+  return phase_begun_ + context_.options.stall_timeout +
+         std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
+}
+
+void Connection::on_readable(Clock::time_point now) {
+  switch (phase_) {
+    case Phase::Idle:
+    case Phase::Head:
+    case Phase::Body:
+      read_more(now);
+      return;
+    case Phase::Handling:
+    case Phase::Sending:
+      receive();
+      return;
+    case Phase::Lingering:
+      swallow();
+      return;
+    case Phase::Closed:
+      return;
+  }
+}
+
+void Connection::on_writable(Clock::time_point now) {
+  if (phase_ == Phase::Sending) flush(now);
+}
+
+void Connection::read_more(Clock::time_point now) {
+  for (int i = 0; i < kReceivesPerEvent; ++i) {
+    const bool more = phase_ == Phase::Body && begin_ == end_ && (parser_.flags & F_CHUNKED) == 0
+                          ? receive_into_body(now)
+                          : receive();
+    parse_input(now);
+    if (!more || !reading_request()) return;
+  }
+}
+
+bool Connection::receive() {
+  if (begin_ > 0) {
+    std::memmove(input_.data(), input_.data() + begin_, end_ - begin_);
+    end_ -= begin_;
+    begin_ = 0;
+  }
+  if (end_ == input_.size()) return false;
+  const std::size_t room = input_.size() - end_;
+  const ssize_t got = ::recv(socket_, input_.data() + end_, room, 0);
+  if (got > 0) {
+    end_ += static_cast<std::size_t>(got);
+    return static_cast<std::size_t>(got) == room;
+  }
+  if (got < 0 && (errno == EAGAIN || errno == EINTR)) return false;
+  if (got < 0) {
+    close();
+    return false;
+  }
+  peer_closed();
+  return false;
+}
+
+// A client that ends its side while a request is served has most likely given up: its request is
+// marked as cancelled, and the reply is sent all the same in case it only half-closed.
+void Connection::peer_closed() {
+  input_ended_ = true;
+  if (phase_ == Phase::Handling) {
+    cancelled_->store(true, std::memory_order_relaxed);
+    return;
+  }
+  const bool unparsed = begin_ < end_;
+  if (phase_ != Phase::Sending && !unparsed) close();
+}
+
+bool Connection::receive_into_body(Clock::time_point now) {
+  BodyBuffer& body = request_.body;
+  const std::size_t missing = parser_.content_length;
+  const std::span<char> room = body.free_space();
+  const std::size_t wanted = std::min({missing, room.size(), kMaxReceive});
+  const ssize_t got = ::recv(socket_, room.data(), wanted, 0);
+  if (got > 0) {
+    parse(room.data(), static_cast<std::size_t>(got), now);
+    return static_cast<std::size_t>(got) == wanted;
+  }
+  if (got < 0 && (errno == EAGAIN || errno == EINTR)) return false;
+  close();
+  return false;
+}
+
+void Connection::swallow() {
+  for (int i = 0; i < kReceivesPerEvent; ++i) {
+    const ssize_t got = ::recv(socket_, input_.data(), input_.size(), 0);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
+    if (got <= 0) {
+      close();
+      return;
+    }
+    swallowed_ += static_cast<std::size_t>(got);
+    if (swallowed_ > kMaxSwallowed) {
+      close();
+      return;
+    }
+  }
+}
+
+// Parses what lies in the input buffer, up to the end of one request.
+void Connection::parse_input(Clock::time_point now) {
+  if (!reading_request()) return;
+  // Some clients send a line end too many behind a body; it opens no request.
+  while (phase_ == Phase::Idle && begin_ < end_ &&
+         (input_[begin_] == '\r' || input_[begin_] == '\n'))
+    ++begin_;
+  if (begin_ < end_) {
+    const std::size_t used = parse(input_.data() + begin_, end_ - begin_, now);
+    begin_ += std::min(used, end_ - begin_);
+  }
+  if (begin_ == end_) begin_ = end_ = 0;
+  if (reading_request() && input_ended_) close();  // in the middle of a request, or between two
+}
+
+std::size_t Connection::parse(const char* data, std::size_t size, Clock::time_point now) {
+  static const http_parser_settings kSettings = Callbacks::settings();
+  if (phase_ == Phase::Idle) begin_request(now);
+  const std::size_t used = http_parser_execute(&parser_, &kSettings, data, size);
+  if (phase_ == Phase::Head && head_done_) {
+    phase_ = Phase::Body;
+    phase_begun_ = now;
+  }
+  if (phase_ == Phase::Body) deadline_ = moving_deadline(request_.body.size());
+  if (complete_) {
+    hand_over();
+    return used;
+  }
+  const auto error = HTTP_PARSER_ERRNO(&parser_);
+  if (error == HPE_OK && !refusal_) return used;
+  if (!refusal_)
+    refuse(HTTP_STATUS_BAD_REQUEST,
+           std::string("malformed HTTP request: ") + http_errno_description(error));
+  refuse_request(now);
+  return used;
+}
+
+void Connection::begin_request(Clock::time_point now) {
+  phase_ = Phase::Head;
+  phase_begun_ = now;
+  deadline_ = now + context_.options.head_timeout;
+  request_ = {};
+  header_bytes_ = 0;
+  in_header_value_ = head_done_ = complete_ = false;
+  refusal_.reset();
+}
+
+int Connection::add_header_bytes(std::size_t count) {
+  header_bytes_ += count;
+  if (header_bytes_ <= context_.options.max_header_bytes) return 0;
+  return refuse(HTTP_STATUS_REQUEST_HEADER_FIELDS_TOO_LARGE,
+                "the request headers are larger than the limit of " +
+                    std::to_string(context_.options.max_header_bytes) + " bytes");
+}
+
+// Ends parsing with an error of ours; returns what a parser callback returns.
+int Connection::refuse(int status, std::string_view text) {
+  refusal_ = error_reply(status, text);
+  return -1;
+}
+
+int Connection::on_headers_complete() {
+  head_done_ = true;
+  parser_.upgrade = 0;  // an offer to change the protocol may be ignored
+  HttpHead& head = request_.head;
+  head.method = http_method_str(static_cast<http_method>(parser_.method));
+  if (parser_.http_major != 1)
+    return refuse(HTTP_STATUS_HTTP_VERSION_NOT_SUPPORTED, "only HTTP/1.0 and HTTP/1.1 are served");
+  if (parser_.http_minor > 0 && head.find("host") == nullptr)
+    return refuse(HTTP_STATUS_BAD_REQUEST, "an HTTP/1.1 request needs a Host header");
+  const BodyPlan plan = context_.handler.plan_body(head);
+  max_body_ = plan.max_bytes;
+  const bool chunked = (parser_.flags & F_CHUNKED) != 0;
+  const bool sized = (parser_.flags & F_CONTENTLENGTH) != 0;
+  if (sized && parser_.content_length > plan.max_bytes)
+    return refuse(HTTP_STATUS_PAYLOAD_TOO_LARGE,
+                  "the request body of " + std::to_string(parser_.content_length) +
+                      " bytes is larger than the limit of " + std::to_string(plan.max_bytes));
+  const std::size_t expected = sized ? parser_.content_length : 0;
+  try {
+    // Pages are not touched before bytes arrive, so the whole length may be asked for at once.
+    request_.body.reserve(chunked ? kFirstChunkedBytes : expected, plan.align_at);
+  } catch (const Error& error) {
+    return refuse(HTTP_STATUS_SERVICE_UNAVAILABLE, error.what());
+  }
+  if (const std::string* expect = head.find("expect")) {
+    if (*expect != "100-continue" && *expect != "100-Continue")
+      return refuse(HTTP_STATUS_EXPECTATION_FAILED, "the only expectation met is 100-continue");
+    if (expected > 0 || chunked) send_now("HTTP/1.1 100 Continue\r\n\r\n");
+  }
+  return 0;
+}
+
+void Connection::hand_over() {
+  http_parser_pause(&parser_, 0);
+  complete_ = false;
+  phase_ = Phase::Handling;
+  deadline_ = Clock::time_point::max();
+  context_.counters.requests.fetch_add(1, std::memory_order_relaxed);
+  cancelled_ = std::make_shared<std::atomic<bool>>(false);
+  Responder responder(context_.mailbox, id_, cancelled_);
+  try {
+    context_.handler.handle(std::move(request_), std::move(responder));
+  } catch (const std::exception& error) {
+    // The responder has answered 500 when it was destroyed.
+    spdlog::error("unexpected failure in a request handler: {}", error.what());
+  }
+}
+
+void Connection::refuse_request(Clock::time_point now) {
+  context_.counters.bad_requests.fetch_add(1, std::memory_order_relaxed);
+  keep_alive_ = false;
+  begin_ = end_ = 0;
+  queue_reply(std::move(*refusal_), now);
+}
+
+void Connection::deliver(HttpReply reply, Clock::time_point now) {
+  if (phase_ == Phase::Handling) queue_reply(std::move(reply), now);
+}
+
+void Connection::check_deadline(Clock::time_point now) {
+  if (phase_ == Phase::Closed || now < deadline_) return;
+  if (busy()) context_.counters.timeouts.fetch_add(1, std::memory_order_relaxed);
+  if (phase_ == Phase::Head || phase_ == Phase::Body) {
+    refuse(HTTP_STATUS_REQUEST_TIMEOUT, "the request came too slowly");
+    refuse_request(now);
+    return;
+  }
+  close();
+}
+
+void Connection::queue_reply(HttpReply reply, Clock::time_point now) {
+  if (reply.close || draining_) keep_alive_ = false;
+  reply_ = std::move(reply);
+  std::size_t length = reply_.body.size();
+  for (const auto part : reply_.tail) length += part.size();
+  reply_head_ = "HTTP/1.1 " + std::to_string(reply_.status) + " " +
+                http_status_str(static_cast<http_status>(reply_.status)) + "\r\n";
+  if (!reply_.content_type.empty()) reply_head_ += "Content-Type: " + reply_.content_type + "\r\n";
+  for (const HttpHeader& header : reply_.headers)
+    reply_head_ += header.name + ": " + header.value + "\r\n";
+  reply_head_ += "Content-Length: " + std::to_string(length) + "\r\n";
+  if (!keep_alive_) reply_head_ += "Connection: close\r\n";
+  if (keep_alive_ && parser_.http_minor == 0) reply_head_ += "Connection: keep-alive\r\n";
+  reply_head_ += "\r\n";
+  if (parser_.method == HTTP_HEAD) {
+    reply_.body.clear();
+    reply_.tail.clear();
+    length = 0;
+  }
+  reply_bytes_ = reply_head_.size() + length;
+  sent_ = 0;
+  phase_ = Phase::Sending;
+  phase_begun_ = now;
+  deadline_ = moving_deadline(0);
+  flush(now);
+}
+
+// Sends a few bytes at once; used for "100 Continue" only, when nothing else is under way.
+void Connection::send_now(std::string_view text) {
+  [[maybe_unused]] const ssize_t sent =
+      ::send(socket_, text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+void Connection::flush(Clock::time_point now) {
+  while (sent_ < reply_bytes_) {
+    std::array<iovec, kMaxSegments> segments{};
+    std::size_t count = 0;
+    std::size_t skip = sent_;
+    const auto add = [&](const void* data, std::size_t size) {
+      if (skip >= size) {
+        skip -= size;
+        return;
+      }
+      if (count == segments.size()) return;
+      segments[count++] = {const_cast<char*>(static_cast<const char*>(data)) + skip, size - skip};
+      skip = 0;
+    };
+    add(reply_head_.data(), reply_head_.size());
+    add(reply_.body.data(), reply_.body.size());
+    for (const auto part : reply_.tail) add(part.data(), part.size());
+    msghdr message{};
+    message.msg_iov = segments.data();
+    message.msg_iovlen = count;
+    const ssize_t sent = ::sendmsg(socket_, &message, MSG_NOSIGNAL);
+    if (sent < 0) {
+      if (errno != EAGAIN && errno != EINTR) close();
+      return;
+    }
+    sent_ += static_cast<std::size_t>(sent);
+    deadline_ = moving_deadline(sent_);
+  }
+  reply_sent(now);
+}
+
+void Connection::reply_sent(Clock::time_point now) {
+  reply_ = {};
+  reply_head_.clear();
+  cancelled_.reset();
+  if (!keep_alive_) {
+    linger(now);
+    return;
+  }
+  phase_ = Phase::Idle;
+  phase_begun_ = now;
+  deadline_ = now + context_.options.idle_timeout;
+  parse_input(now);
+}
+
+void Connection::linger(Clock::time_point now) {
+  if (input_ended_) {
+    close();
+    return;
+  }
+  ::shutdown(socket_, SHUT_WR);
+  phase_ = Phase::Lingering;
+  deadline_ = now + kLingerTime;
+}
+
+}  // namespace jetcal::server::detail

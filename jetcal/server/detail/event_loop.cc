@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "jetcal/server/detail/event_loop.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <string_view>
+
+#include "jetcal/base/error.h"
+#include "jetcal/base/log.h"
+
+namespace jetcal::server::detail {
+namespace {
+
+constexpr std::uint64_t kListenerId = 0;
+constexpr std::uint64_t kMailboxId = 1;
+constexpr std::uint64_t kFirstConnectionId = 2;
+constexpr std::size_t kMaxEvents = 128;
+
+}  // namespace
+
+EventLoop::EventLoop(const HttpOptions& options, HttpHandler& handler, int listener,
+                     std::atomic<std::size_t>& open_connections)
+    : options_(options),
+      handler_(handler),
+      listener_(listener),
+      open_connections_(open_connections),
+      epoll_(::epoll_create1(EPOLL_CLOEXEC)),
+      mailbox_(std::make_shared<Mailbox>()),
+      next_id_(kFirstConnectionId) {
+  using std::chrono::milliseconds;
+  if (epoll_ < 0)
+    fail(ErrorCode::ResourceExhausted, "cannot make an epoll set: ", std::strerror(errno));
+  const auto shortest = std::min(
+      {options.idle_timeout, options.head_timeout, options.stall_timeout, options.drain_timeout});
+  tick_ = std::clamp(shortest / 4, milliseconds(5), milliseconds(500));
+  // Exclusive: one loop wakes for a new connection, not all of them.
+  if (!watch(mailbox_->wake_fd, kMailboxId, EPOLLIN, EPOLL_CTL_ADD) ||
+      !watch(listener_, kListenerId, EPOLLIN | EPOLLEXCLUSIVE, EPOLL_CTL_ADD)) {
+    const int number = errno;
+    ::close(epoll_);
+    fail(ErrorCode::ResourceExhausted, "cannot watch a socket: ", std::strerror(number));
+  }
+}
+
+EventLoop::~EventLoop() {
+  if (thread_.joinable()) {
+    begin_drain();
+    thread_.join();
+  }
+  ::close(epoll_);
+}
+
+void EventLoop::start() {
+  thread_ = std::thread([this] { run(); });
+}
+
+void EventLoop::begin_drain() {
+  draining_.store(true);
+  mailbox_->wake();
+}
+
+std::size_t EventLoop::join() {
+  if (thread_.joinable()) thread_.join();
+  return given_up_;
+}
+
+bool EventLoop::watch(int file, std::uint64_t id, std::uint32_t events, int operation) noexcept {
+  epoll_event event{};
+  event.events = events;
+  event.data.u64 = id;
+  return ::epoll_ctl(epoll_, operation, file, &event) == 0;
+}
+
+void EventLoop::run() {
+  mailbox_->owner = std::this_thread::get_id();
+  next_tick_ = Clock::now() + tick_;
+  std::array<epoll_event, kMaxEvents> events{};
+  for (;;) {
+    const bool timed = !connections_.empty() || !accepting_;
+    const int timeout = timed ? static_cast<int>(tick_.count()) : -1;
+    const int count = ::epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), timeout);
+    const Clock::time_point now = Clock::now();
+    for (int i = 0; i < count; ++i) {
+      const epoll_event& event = events[static_cast<std::size_t>(i)];
+      if (event.data.u64 == kListenerId) {
+        accept_all(now);
+      } else if (event.data.u64 == kMailboxId) {
+        mailbox_->clear_wake();
+      } else {
+        handle_event(event.data.u64, event.events, now);
+      }
+    }
+    deliver_replies(now);
+    if (now >= next_tick_) check_deadlines(now);
+    if (draining_.load() && drained(now)) break;
+  }
+  for (const auto& [id, connection] : connections_) given_up_ += connection->busy() ? 1 : 0;
+  open_connections_.fetch_sub(connections_.size());
+  connections_.clear();
+}
+
+void EventLoop::accept_all(Clock::time_point now) {
+  while (accepting_) {
+    const int socket = ::accept4(listener_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (socket >= 0) {
+      admit(socket, now);
+      continue;
+    }
+    if (errno == EMFILE || errno == ENFILE) {
+      spdlog::warn("no more file descriptors: new connections wait");
+      watch(listener_, kListenerId, 0, EPOLL_CTL_DEL);
+      accepting_ = false;  // until the next tick
+    }
+    return;  // nothing more, or a client that went away
+  }
+}
+
+void EventLoop::admit(int socket, Clock::time_point now) {
+  if (open_connections_.fetch_add(1) >= options_.max_connections) {
+    open_connections_.fetch_sub(1);
+    counters_.rejected_connections.fetch_add(1, std::memory_order_relaxed);
+    static constexpr std::string_view kFull =
+        "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n"
+        "Retry-After: 1\r\nConnection: close\r\n\r\n"
+        "{\"error\":\"the server has too many connections\"}";
+    [[maybe_unused]] const auto sent =
+        ::send(socket, kFull.data(), kFull.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    ::close(socket);
+    return;
+  }
+  counters_.connections.fetch_add(1, std::memory_order_relaxed);
+  const int one = 1;
+  ::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+  const std::uint64_t id = next_id_++;
+  const ConnectionContext context{options_, handler_, mailbox_, counters_};
+  auto connection = std::make_unique<Connection>(socket, id, context, now);
+  connection->watched_events = connection->wanted_events();
+  if (!watch(socket, id, connection->watched_events, EPOLL_CTL_ADD)) {
+    open_connections_.fetch_sub(1);
+    return;  // the kernel's limit of watches; the connection is closed
+  }
+  connections_.emplace(id, std::move(connection));
+}
+
+void EventLoop::handle_event(std::uint64_t id, std::uint32_t events, Clock::time_point now) {
+  const auto found = connections_.find(id);
+  if (found == connections_.end()) return;
+  Connection& connection = *found->second;
+  if ((events & (EPOLLERR | EPOLLHUP)) != 0) {
+    connection.on_hangup();
+  } else {
+    if ((events & EPOLLIN) != 0) connection.on_readable(now);
+    if ((events & EPOLLOUT) != 0) connection.on_writable(now);
+  }
+  settle(id);
+}
+
+void EventLoop::settle(std::uint64_t id) {
+  const auto found = connections_.find(id);
+  if (found == connections_.end()) return;
+  Connection& connection = *found->second;
+  if (connection.closed()) {
+    connections_.erase(found);
+    open_connections_.fetch_sub(1);
+    return;
+  }
+  const std::uint32_t wanted = connection.wanted_events();
+  if (wanted == connection.watched_events) return;
+  if (watch(connection.socket(), id, wanted, EPOLL_CTL_MOD)) connection.watched_events = wanted;
+}
+
+void EventLoop::deliver_replies(Clock::time_point now) {
+  // A delivered reply may let the next pipelined request in, whose reply may be here at once.
+  for (auto letters = mailbox_->take(); !letters.empty(); letters = mailbox_->take()) {
+    for (auto& [id, reply] : letters) {
+      const auto found = connections_.find(id);
+      if (found == connections_.end()) continue;  // the client has gone
+      if (draining_.load(std::memory_order_relaxed)) found->second->drain();
+      found->second->deliver(std::move(reply), now);
+      settle(id);
+    }
+  }
+}
+
+void EventLoop::check_deadlines(Clock::time_point now) {
+  next_tick_ = now + tick_;
+  if (!accepting_ && !draining_.load()) {
+    accepting_ = watch(listener_, kListenerId, EPOLLIN | EPOLLEXCLUSIVE, EPOLL_CTL_ADD);
+  }
+  std::vector<std::uint64_t> changed;
+  for (const auto& [id, connection] : connections_) {
+    connection->check_deadline(now);
+    const bool differs = connection->wanted_events() != connection->watched_events;
+    if (connection->closed() || differs) changed.push_back(id);
+  }
+  for (const std::uint64_t id : changed) settle(id);
+}
+
+bool EventLoop::drained(Clock::time_point now) {
+  if (drain_until_ == Clock::time_point{}) {
+    drain_until_ = now + options_.drain_timeout;
+    if (accepting_) watch(listener_, kListenerId, 0, EPOLL_CTL_DEL);
+    accepting_ = false;
+  }
+  if (now >= drain_until_) return true;
+  return std::none_of(connections_.begin(), connections_.end(),
+                      [](const auto& entry) { return entry.second->busy(); });
+}
+
+}  // namespace jetcal::server::detail

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+// An HTTP/1.1 server on epoll: keep-alive, pipelining, chunked bodies, limits, draining. It knows
+// no protocol above HTTP.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "jetcal/server/http_message.h"
+
+namespace jetcal::server {
+
+namespace detail {
+class EventLoop;
+struct Mailbox;
+}  // namespace detail
+
+/// Limits and addresses of an HttpServer.
+struct HttpOptions {
+  std::string host = "127.0.0.1";
+  int port = 0;  ///< 0 picks a free one; see HttpServer::port().
+  int io_threads = 1;
+  std::size_t max_connections = 1024;      ///< One more gets 503 and is closed.
+  std::size_t max_header_bytes = 32768;    ///< Target and headers; more gets 431.
+  std::size_t min_bytes_per_second = 1024; /**< A body or reply that moves slower on average, after
+                                                `stall_timeout`, is given up. */
+  std::chrono::milliseconds idle_timeout{75000};   ///< Between requests of a connection.
+  std::chrono::milliseconds head_timeout{10000};   ///< From the first byte to the last header.
+  std::chrono::milliseconds stall_timeout{30000};  ///< Start-up allowance of a body or reply.
+  std::chrono::milliseconds drain_timeout{10000};  ///< For requests in flight when it stops.
+};
+
+/// Throws InvalidArgument naming the field that is out of range.
+void validate(const HttpOptions& options);
+
+/// How the body of a request may be read; decided from its head.
+struct BodyPlan {
+  std::size_t max_bytes = std::size_t{64} << 20;  ///< More gets 413.
+  std::size_t align_at = 0;                       ///< Offset to put on a 64-byte boundary.
+};
+
+/// Answers one request, once, from any thread. Destroyed without an answer it sends 500.
+class Responder {
+ public:
+  Responder(std::shared_ptr<detail::Mailbox> mailbox, std::uint64_t connection,
+            std::shared_ptr<const std::atomic<bool>> cancelled);
+  ~Responder();
+  Responder(Responder&&) noexcept = default;
+  Responder& operator=(Responder&&) = delete;
+
+  void send(HttpReply reply);
+  /// Tells whether the client has gone. Stays valid after the responder has been moved or used.
+  std::shared_ptr<const std::atomic<bool>> cancelled() const { return cancelled_; }
+
+ private:
+  std::shared_ptr<detail::Mailbox> mailbox_;  // shared: the loop may end before the answer comes
+  std::uint64_t connection_;
+  std::shared_ptr<const std::atomic<bool>> cancelled_;
+};
+
+/// What stands above HTTP. Called on I/O threads, several at a time: must not block.
+class HttpHandler {
+ public:
+  virtual ~HttpHandler() = default;
+  virtual BodyPlan plan_body(const HttpHead& head) = 0;
+  virtual void handle(HttpRequest request, Responder responder) = 0;
+};
+
+/// Counts what a server did since its start.
+struct HttpCounters {
+  std::uint64_t connections = 0;           ///< Accepted.
+  std::uint64_t rejected_connections = 0;  ///< Over max_connections.
+  std::uint64_t requests = 0;              ///< Given to the handler.
+  std::uint64_t bad_requests = 0;          ///< Refused by HTTP itself: malformed or over a limit.
+  std::uint64_t timeouts = 0;              ///< Connections given up for slowness while in use.
+};
+
+/// Listens from construction, serves from start() to stop().
+class HttpServer {
+ public:
+  /// Throws FailedPrecondition when the port is in use, InvalidArgument for a bad host or option.
+  HttpServer(const HttpOptions& options, HttpHandler& handler);
+  ~HttpServer();
+  HttpServer(const HttpServer&) = delete;
+  HttpServer& operator=(const HttpServer&) = delete;
+
+  /// Returns the bound port.
+  int port() const noexcept { return port_; }
+  void start();
+  /// Accepts no more, waits for requests in flight (bounded by drain_timeout), closes everything.
+  /// Returns the number of requests it gave up on.
+  std::size_t stop();
+  HttpCounters counters() const;
+
+ private:
+  HttpOptions options_;
+  int listener_ = -1;
+  int port_ = 0;
+  std::atomic<std::size_t> open_connections_{0};
+  std::vector<std::unique_ptr<detail::EventLoop>> loops_;
+};
+
+}  // namespace jetcal::server

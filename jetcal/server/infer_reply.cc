@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "jetcal/server/infer_reply.h"
+
+#include <algorithm>
+
+#include "jetcal/server/detail/json_tensor.h"
+#include "jetcal/server/json_text.h"
+
+namespace jetcal::server {
+
+static bool is_binary(const ParsedInfer& parsed, const std::string& output) {
+  const auto& names = parsed.request.outputs;
+  const auto found = std::find(names.begin(), names.end(), output);
+  if (found == names.end()) return parsed.all_binary;
+  return parsed.binary[static_cast<std::size_t>(found - names.begin())];
+}
+
+std::int64_t json_elements(const ParsedInfer& parsed, const engine::InferReply& result) {
+  std::int64_t count = 0;
+  for (const engine::Tensor& output : result.outputs) {
+    if (!is_binary(parsed, output.name)) count += static_cast<std::int64_t>(output.data.size()) / 4;
+  }
+  return count;
+}
+
+static void append_field(std::string& out, std::string_view name, std::string_view value) {
+  append_json_string(out, name);
+  out += ':';
+  append_json_string(out, value);
+}
+
+static void append_output(std::string& out, const engine::Tensor& output, bool binary) {
+  out += '{';
+  append_field(out, "name", output.name);
+  out += ',';
+  append_field(out, "datatype", engine::data_type_name(output.type));
+  out += ",\"shape\":" + engine::shape_text(output.shape) + ",";
+  if (binary) {
+    out += "\"parameters\":{\"binary_data_size\":" + std::to_string(output.data.size()) + "}";
+  } else {
+    detail::append_json_data(out, output);
+  }
+  out += '}';
+}
+
+HttpReply make_infer_reply(const ParsedInfer& parsed, engine::InferReply result) {
+  // shared: the reply's tail views these tensors until the last byte is sent
+  const auto kept = std::make_shared<const engine::InferReply>(std::move(result));
+  HttpReply reply;
+  std::string& out = reply.body;
+  out += '{';
+  if (parsed.has_id) {
+    append_field(out, "id", parsed.request.id);
+    out += ',';
+  }
+  append_field(out, "model_name", kept->model);
+  out += ',';
+  append_field(out, "model_version", kept->version);
+  out += ",\"outputs\":[";
+  bool any_binary = false;
+  for (const engine::Tensor& output : kept->outputs) {
+    const bool binary = is_binary(parsed, output.name);
+    if (&output != kept->outputs.data()) out += ',';
+    append_output(out, output, binary);
+    if (!binary) continue;
+    any_binary = true;
+    if (!output.data.empty()) reply.tail.emplace_back(output.data);
+  }
+  out += "]}";
+  if (any_binary) {
+    reply.content_type = "application/octet-stream";
+    reply.headers.push_back({"Inference-Header-Content-Length", std::to_string(out.size())});
+    reply.tail_owner = kept;
+  }
+  return reply;
+}
+
+}  // namespace jetcal::server

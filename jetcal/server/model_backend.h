@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the protocol asks of whatever runs the models: engine::Engine, or a stand-in of a test.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "jetcal/engine/engine.h"
+
+namespace jetcal::server {
+
+/// The calls of engine::Engine that the protocol needs; see there. Thread-safe.
+class ModelBackend {
+ public:
+  virtual ~ModelBackend() = default;
+  virtual bool ready() const = 0;
+  virtual std::vector<engine::ModelState> models() const = 0;
+  virtual Result<engine::ModelMetadata> metadata(const std::string& model,
+                                                 const std::string& version) const = 0;
+  virtual Result<nlohmann::ordered_json> config(const std::string& model,
+                                                const std::string& version) const = 0;
+  virtual Result<std::vector<engine::ModelStatistics>> statistics(
+      const std::string& model, const std::string& version) const = 0;
+  virtual void submit(engine::InferRequest request, engine::Engine::Callback done) = 0;
+};
+
+/// Hands every call to an engine, which must outlive it.
+class EngineBackend final : public ModelBackend {
+ public:
+  explicit EngineBackend(engine::Engine& engine) : engine_(engine) {}
+  bool ready() const override { return engine_.ready(); }
+  std::vector<engine::ModelState> models() const override { return engine_.models(); }
+  Result<engine::ModelMetadata> metadata(const std::string& model,
+                                         const std::string& version) const override {
+    return engine_.metadata(model, version);
+  }
+  Result<nlohmann::ordered_json> config(const std::string& model,
+                                        const std::string& version) const override {
+    return engine_.config(model, version);
+  }
+  Result<std::vector<engine::ModelStatistics>> statistics(
+      const std::string& model, const std::string& version) const override {
+    return engine_.statistics(model, version);
+  }
+  void submit(engine::InferRequest request, engine::Engine::Callback done) override {
+    engine_.submit(std::move(request), std::move(done));
+  }
+
+ private:
+  engine::Engine& engine_;
+};
+
+}  // namespace jetcal::server

@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "jetcal/server/oip_service.h"
+
+#include <simdjson.h>
+
+#include <algorithm>
+#include <array>
+
+#include "jetcal/server/detail/infer_call.h"
+#include "jetcal/server/metrics_text.h"
+#include "jetcal/server/protocol_json.h"
+#include "jetcal/server/status_map.h"
+
+namespace jetcal::server {
+namespace {
+
+using nlohmann::ordered_json;
+using Path = std::vector<std::string>;
+
+constexpr int kNotFound = 404;
+constexpr int kMethodNotAllowed = 405;
+constexpr int kUnavailable = 503;
+
+Path split_path(std::string_view path) {
+  Path parts;
+  while (!path.empty()) {
+    path.remove_prefix(1);  // the slash
+    const std::string_view part = path.substr(0, path.find('/'));
+    parts.push_back(percent_decode(part));
+    path.remove_prefix(part.size());
+  }
+  return parts;
+}
+
+HttpReply json_reply(const ordered_json& document, int status = 200) {
+  HttpReply reply;
+  reply.status = status;
+  // A model's folder may have a name that is not UTF-8.
+  reply.body = document.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
+  return reply;
+}
+
+HttpReply failure(const Error& error) {
+  return error_reply(http_status(error.code()), error.what());
+}
+
+bool is_version(const std::string& text) {
+  return !text.empty() &&
+         std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
+}
+
+// A path below /v2/models/M[/versions/N]: what is asked of which model.
+struct ModelPath {
+  std::string model, version, verb;
+};
+
+std::optional<ModelPath> model_path(const Path& path) {
+  if (path.size() < 3 || path[0] != "v2" || path[1] != "models" || path[2].empty())
+    return std::nullopt;
+  ModelPath found{path[2], "", ""};
+  std::size_t at = 3;
+  if (path.size() > 4 && path[3] == "versions" && is_version(path[4])) {
+    found.version = path[4];
+    at = 5;
+  }
+  if (at + 1 < path.size()) return std::nullopt;
+  if (at < path.size()) {
+    found.verb = path[at];
+    if (found.verb.empty()) return std::nullopt;
+  }
+  return found;
+}
+
+bool is_model_get(std::string_view verb) {
+  static constexpr std::array<std::string_view, 4> kVerbs{"", "ready", "config", "stats"};
+  return std::find(kVerbs.begin(), kVerbs.end(), verb) != kVerbs.end();
+}
+
+bool is_load(const Path& path) {
+  return path.size() == 5 && path[0] == "v2" && path[1] == "repository" && path[2] == "models" &&
+         (path[4] == "load" || path[4] == "unload");
+}
+
+const Path kServerPath{"v2"};
+const Path kLivePath{"v2", "health", "live"};
+const Path kReadyPath{"v2", "health", "ready"};
+const Path kModelsPath{"v2", "models"};
+const Path kAllStatisticsPath{"v2", "models", "stats"};
+const Path kIndexPath{"v2", "repository", "index"};
+const Path kMetricsPath{"metrics"};
+
+}  // namespace
+
+OipService::OipService(ModelBackend& backend, const OipOptions& options)
+    : backend_(backend), options_(options), tasks_(std::make_shared<detail::TaskThread>()) {}
+
+OipService::~OipService() { tasks_->stop(); }
+
+BodyPlan OipService::plan_body(const HttpHead& head) {
+  if (head.find(kInferHeaderLength) == nullptr) {
+    // Compressed JSON may be shorter than it says, never longer.
+    return {options_.max_json_bytes, 0};
+  }
+  try {
+    const std::size_t json_length = infer_header_length(head).value_or(0);
+    return {options_.max_body_bytes, json_length};
+  } catch (const Error&) {
+    return {options_.max_body_bytes, 0};  // handle() says what is wrong with it
+  }
+}
+
+bool OipService::knows(const Path& path, std::string_view method) const {
+  if (method == "POST") {
+    const std::optional<ModelPath> model = model_path(path);
+    return path == kIndexPath || is_load(path) || (model && model->verb == "infer");
+  }
+  if (method != "GET") return false;
+  for (const Path& known : {kServerPath, kLivePath, kReadyPath, kModelsPath, kMetricsPath}) {
+    if (path == known) return true;
+  }
+  const std::optional<ModelPath> model = model_path(path);
+  return model && is_model_get(model->verb);
+}
+
+void OipService::handle(HttpRequest request, Responder responder) {
+  const std::string_view target = request.head.path();
+  const Path path = target.starts_with('/') ? split_path(target) : Path{};
+  const std::string_view method = request.head.method;
+  if (!knows(path, method)) {
+    const bool get = knows(path, "GET");
+    if (!get && !knows(path, "POST")) {
+      responder.send(error_reply(kNotFound, "unknown path: " + std::string(target)));
+      return;
+    }
+    HttpReply reply =
+        error_reply(kMethodNotAllowed, "method " + std::string(method) + " is not allowed here");
+    reply.headers.push_back({"Allow", get ? "GET" : "POST"});
+    responder.send(std::move(reply));
+    return;
+  }
+  const std::optional<ModelPath> model = model_path(path);
+  if (method == "POST" && model && model->verb == "infer") {
+    if (draining_.load()) {
+      responder.send(error_reply(kUnavailable, "the server is shutting down"));
+      return;
+    }
+    const detail::InferLimits limits{options_.max_json_bytes, options_.max_body_bytes};
+    std::make_shared<detail::InferCall>(backend_, tasks_, limits, std::move(request),
+                                        std::move(responder))
+        ->start(model->model, model->version);
+    return;
+  }
+  responder.send(method == "GET" ? get(path) : post(path, request));
+}
+
+HttpReply OipService::get(const Path& path) const {
+  if (path == kServerPath) return json_reply(server_metadata_json());
+  if (path == kLivePath) return json_reply({{"live", true}});
+  if (path == kReadyPath) {
+    const bool ready = !draining_.load() && backend_.ready();
+    return json_reply({{"ready", ready}}, ready ? 200 : kUnavailable);
+  }
+  if (path == kMetricsPath) return metrics();
+  if (path == kModelsPath) {
+    ordered_json names = ordered_json::array();
+    for (const engine::ModelState& state : backend_.models()) {
+      if (names.empty() || names.back() != state.name) names.push_back(state.name);
+    }
+    return json_reply({{"models", names}});
+  }
+  if (path == kAllStatisticsPath) {
+    const auto all = backend_.statistics("", "");
+    return all.ok() ? json_reply(statistics_json(all.value())) : failure(all.error());
+  }
+  return get_model(path);
+}
+
+HttpReply OipService::get_model(const Path& path) const {
+  const ModelPath asked = model_path(path).value();
+  if (asked.verb == "ready") return model_ready(asked.model, asked.version);
+  if (asked.verb == "config") {
+    const auto config = backend_.config(asked.model, asked.version);
+    return config.ok() ? json_reply(config.value()) : failure(config.error());
+  }
+  if (asked.verb == "stats") {
+    const auto statistics = backend_.statistics(asked.model, asked.version);
+    return statistics.ok() ? json_reply(statistics_json(statistics.value()))
+                           : failure(statistics.error());
+  }
+  const auto metadata = backend_.metadata(asked.model, asked.version);
+  return metadata.ok() ? json_reply(metadata_json(metadata.value())) : failure(metadata.error());
+}
+
+HttpReply OipService::model_ready(const std::string& model, const std::string& version) const {
+  const auto metadata = backend_.metadata(model, version);
+  if (!metadata.ok() && metadata.error().code() == ErrorCode::NotFound)
+    return failure(metadata.error());
+  const bool ready = metadata.ok() && !draining_.load();
+  return json_reply({{"name", model}, {"ready", ready}}, ready ? 200 : kUnavailable);
+}
+
+HttpReply OipService::post(const Path& path, const HttpRequest& request) const {
+  if (path == kIndexPath) return index(request);
+  return error_reply(kUnavailable,
+                     "explicit model load / unload is not allowed: the model control mode is none");
+}
+
+HttpReply OipService::index(const HttpRequest& request) const {
+  bool only_ready = false;
+  if (!request.body.view().empty()) {
+    simdjson::dom::parser parser;
+    simdjson::dom::element document;
+    const std::string_view body = request.body.view();
+    const bool parsed =
+        parser.parse(reinterpret_cast<const std::uint8_t*>(body.data()), body.size(), false)
+            .get(document) == simdjson::SUCCESS;
+    if (!parsed || !document.is_object())
+      return error_reply(400, "the body of a repository index request must be a JSON object");
+    simdjson::dom::element ready;
+    if (document["ready"].get(ready) == simdjson::SUCCESS &&
+        ready.get(only_ready) != simdjson::SUCCESS)
+      return error_reply(400, "the field 'ready' must be a boolean");
+  }
+  return json_reply(index_json(backend_.models(), only_ready));
+}
+
+HttpReply OipService::metrics() const {
+  const auto all = backend_.statistics("", "");
+  if (!all.ok()) return failure(all.error());
+  HttpReply reply;
+  reply.content_type = kMetricsContentType;
+  reply.body = metrics_text(all.value(), http_counters_ ? http_counters_() : HttpCounters{});
+  return reply;
+}
+
+BodyPlan MetricsService::plan_body(const HttpHead&) { return {0, 0}; }
+
+void MetricsService::handle(HttpRequest request, Responder responder) {
+  if (request.head.path() != "/metrics") {
+    responder.send(error_reply(kNotFound, "only /metrics is served on this port"));
+    return;
+  }
+  if (request.head.method != "GET") {
+    HttpReply reply = error_reply(kMethodNotAllowed, "only GET is allowed here");
+    reply.headers.push_back({"Allow", "GET"});
+    responder.send(std::move(reply));
+    return;
+  }
+  responder.send(service_.metrics());
+}
+
+}  // namespace jetcal::server

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// The Open Inference Protocol v2 over HTTP: which path does what.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "jetcal/server/http_server.h"
+#include "jetcal/server/model_backend.h"
+
+namespace jetcal::server {
+
+namespace detail {
+class TaskThread;
+}
+
+struct OipOptions {
+  std::size_t max_json_bytes = std::size_t{64} << 20;  ///< JSON of a request.
+  std::size_t max_body_bytes = std::size_t{2} << 30;   ///< JSON and binary tensors.
+};
+
+/// Answers requests from a backend, which must outlive it and, when it is an engine, be drained
+/// before it ends. Thread-safe.
+class OipService final : public HttpHandler {
+ public:
+  explicit OipService(ModelBackend& backend, const OipOptions& options = {});
+  ~OipService() override;
+
+  BodyPlan plan_body(const HttpHead& head) override;
+  void handle(HttpRequest request, Responder responder) override;
+
+  /// Makes the server not ready and refuses new infer requests with 503.
+  void begin_drain() noexcept { draining_.store(true); }
+  /// Sets where /metrics finds the counters of HTTP; call it before serving.
+  void count_http(std::function<HttpCounters()> counters) { http_counters_ = std::move(counters); }
+  HttpReply metrics() const;
+
+ private:
+  using Path = std::vector<std::string>;
+  HttpReply get(const Path& path) const;
+  HttpReply get_model(const Path& path) const;
+  HttpReply post(const Path& path, const HttpRequest& request) const;
+  HttpReply index(const HttpRequest& request) const;
+  HttpReply model_ready(const std::string& model, const std::string& version) const;
+  bool knows(const Path& path, std::string_view method) const;
+
+  ModelBackend& backend_;
+  OipOptions options_;
+  std::atomic<bool> draining_{false};
+  std::function<HttpCounters()> http_counters_;
+  std::shared_ptr<detail::TaskThread> tasks_;  // shared with calls in flight
+};
+
+/// Serves nothing but GET /metrics, for a port of its own.
+class MetricsService final : public HttpHandler {
+ public:
+  explicit MetricsService(const OipService& service) : service_(service) {}
+  BodyPlan plan_body(const HttpHead& head) override;
+  void handle(HttpRequest request, Responder responder) override;
+
+ private:
+  const OipService& service_;
+};
+
+}  // namespace jetcal::server
