@@ -1,8 +1,204 @@
 // SPDX-License-Identifier: Apache-2.0
+// jetcal simulate: makes a JetNTuple file of simulated jets.
+#include <cstdio>
+#include <memory>
+
+#include "jetcal/base/files.h"
+#include "jetcal/base/progress.h"
 #include "jetcal/cli/verb.h"
+#include "jetcal/sim/production.h"
 
 namespace jetcal::cli {
 
-Verb make_simulate_verb() { return {}; }
+namespace {
+
+/// What the command line gave; an empty optional leaves the word to --config.
+struct SimulateFlags {
+  std::optional<std::string> output, derive_correction, precision_bits;
+  std::optional<std::int64_t> jets, events, pileup_pool, block_events;
+  std::optional<std::uint64_t> seed;
+  std::optional<int> workers, compression;
+  std::optional<double> pileup_mean;
+};
+
+void add_flags(CLI::App& app, SimulateFlags& f) {
+  app.add_option("--output", f.output, "file to write, tree AK4jets/jetTree");
+  app.add_option("--jets", f.jets,
+                 "selected jets to make (genJetPt > 20 GeV, |genJetEta| < 2.5); the event that "
+                 "completes them is whole");
+  app.add_option("--events", f.events, "collisions to generate, instead of --jets");
+  app.add_option("--seed", f.seed, "seed of everything random; default 1");
+  app.add_option("--workers", f.workers, "processes; the file does not depend on it; default 1");
+  app.add_option("--pileup-mean", f.pileup_mean, "mean number of pileup collisions; default 23");
+  app.add_option("--pileup-pool", f.pileup_pool, "minimum-bias events to draw from; default 20000");
+  app.add_option("--block-events", f.block_events, "collisions per block; default 250");
+  app.add_option("--compression", f.compression,
+                 "ROOT's number, e.g. 505 for ZSTD level 5 (default), 209 for LZMA level 9");
+  app.add_option("--precision-bits", f.precision_bits,
+                 "mantissa bits kept of constituents, other candidates and gen particles, e.g. "
+                 "12,12,12 (default)");
+  app.add_option("--derive-correction", f.derive_correction,
+                 "derive the correction of jetPt from --events collisions and write its card here; "
+                 "no sample is made");
+}
+
+template <typename T>
+T choose(const std::optional<T>& flag, const Config& config, const char* name, const T& fallback) {
+  const T value = config.get(name, fallback);
+  return flag.value_or(value);
+}
+
+void read_bits(const std::string& text, sim::NtupleOptions& options) {
+  char rest = 0;
+  const int got = std::sscanf(text.c_str(), "%d,%d,%d%c", &options.own_bits, &options.other_bits,
+                              &options.gen_bits, &rest);
+  for (const int bits : {options.own_bits, options.other_bits, options.gen_bits}) {
+    if (got != 3 || bits < 1 || bits > 23)
+      fail(ErrorCode::InvalidArgument,
+           "--precision-bits needs three numbers from 1 to 23 with commas, not '", text, "'");
+  }
+}
+
+sim::ProductionOptions read_options(const SimulateFlags& f, const CommonOptions& common) {
+  Config config = load_config(common);
+  sim::ProductionOptions options;
+  options.output = choose<std::string>(f.output, config, "output", "");
+  // A flag of one kind overrides either kind of the file.
+  const bool from_flags = f.jets || f.events;
+  const auto jets = config.get<std::int64_t>("jets", 0);
+  const auto events = config.get<std::int64_t>("events", 0);
+  options.num_jets = from_flags ? f.jets.value_or(0) : jets;
+  options.num_events = from_flags ? f.events.value_or(0) : events;
+  options.seed = choose<std::uint64_t>(f.seed, config, "seed", 1);
+  options.workers = choose(f.workers, config, "workers", 1);
+  options.pool_events = choose(f.pileup_pool, config, "pileup_pool", options.pool_events);
+  options.block_events = choose(f.block_events, config, "block_events", options.block_events);
+  options.ntuple.compression =
+      choose(f.compression, config, "compression", options.ntuple.compression);
+  read_bits(choose<std::string>(f.precision_bits, config, "precision_bits", "12,12,12"),
+            options.ntuple);
+  if (options.ntuple.compression < 100 || options.ntuple.compression > 509)
+    fail(ErrorCode::InvalidArgument, "compression must be from 100 to 509, not ",
+         options.ntuple.compression);
+  if (f.pileup_mean) config.set("pileup.mean", std::to_string(*f.pileup_mean));
+  options.experiment = sim::read_experiment(config);
+  config.reject_unknown();
+  return options;
+}
+
+/// Turns progress reports into one bar per piece of work.
+class Bars {
+ public:
+  void operator()(const std::string& what, const std::string& unit, std::int64_t done,
+                  std::int64_t total) {
+    if (what != what_) {
+      bar_.reset();
+      bar_ = std::make_unique<Progress>(what, total, unit);
+      what_ = what;
+    }
+    bar_->update(done);
+    if (done >= total) bar_->finish();
+  }
+
+ private:
+  std::string what_;
+  std::unique_ptr<Progress> bar_;
+};
+
+double per_second(std::int64_t count, double seconds) {
+  return seconds > 0 ? static_cast<double>(count) / seconds : 0;
+}
+
+nlohmann::ordered_json to_json(const sim::ProductionOptions& options,
+                               const sim::ProductionSummary& s) {
+  nlohmann::ordered_json document;
+  document["output"] = options.output.string();
+  document["bytes"] = std::filesystem::file_size(options.output);
+  document["seed"] = options.seed;
+  document["events"] = s.events;
+  document["events_accepted"] = s.events_accepted;
+  document["generator_failures"] = s.generator_failures;
+  document["blocks"] = s.blocks;
+  document["blocks_reused"] = s.blocks_reused;
+  document["jets"] = s.jets;
+  document["jets_selected"] = s.jets_selected;
+  document["candidates"] = s.candidates;
+  document["wall_seconds"] = s.wall_seconds;
+  document["jets_per_second"] = per_second(s.jets, s.wall_seconds);
+  document["events_per_core_second"] = per_second(s.events, s.cpu_seconds);
+  document["flavors"] = s.flavors;
+  document["validation"] = {{"constituents_per_jet", s.constituents},
+                            {"candidates_per_box", s.box_candidates},
+                            {"charged_fraction", s.charged_fraction},
+                            {"photon_fraction", s.photon_fraction},
+                            {"neutral_hadron_fraction", s.neutral_hadron_fraction},
+                            {"rho_per_pileup", s.rho_per_pileup},
+                            {"area", s.area}};
+  auto& response = document["response"] = nlohmann::ordered_json::array();
+  for (const auto& bin : s.response) {
+    response.push_back({{"eta", {bin.eta_low, bin.eta_high}},
+                        {"pt_gen", {bin.pt_low, bin.pt_high}},
+                        {"jets", bin.jets},
+                        {"median", bin.median},
+                        {"iqr_over_median", bin.iqr_over_median}});
+  }
+  return document;
+}
+
+void print_table(const sim::ProductionOptions& options, const sim::ProductionSummary& s) {
+  std::printf("%s: %lld jets, %lld selected, of %lld events (%lld accepted)\n",
+              options.output.c_str(), static_cast<long long>(s.jets),
+              static_cast<long long>(s.jets_selected), static_cast<long long>(s.events),
+              static_cast<long long>(s.events_accepted));
+  std::printf("%.1f jets/s, %.1f events/s per core\n", per_second(s.jets, s.wall_seconds),
+              per_second(s.events, s.cpu_seconds));
+  for (const auto& [name, count] : s.flavors)
+    std::printf("  %-10s %lld\n", name.c_str(), static_cast<long long>(count));
+  std::printf("constituents %.1f  box %.1f  fractions %.2f %.2f %.2f  rho/pileup %.2f  area %.3f\n",
+              s.constituents, s.box_candidates, s.charged_fraction, s.photon_fraction,
+              s.neutral_hadron_fraction, s.rho_per_pileup, s.area);
+  std::printf("%-10s %-12s %8s %8s %8s\n", "|eta|", "pt_gen", "jets", "median", "IQR/med");
+  for (const auto& bin : s.response)
+    std::printf("%.1f-%-6.1f %5.0f-%-6.0f %8lld %8.4f %8.4f\n", bin.eta_low, bin.eta_high,
+                bin.pt_low, bin.pt_high, static_cast<long long>(bin.jets), bin.median,
+                bin.iqr_over_median);
+}
+
+int derive(const SimulateFlags& flags, sim::ProductionOptions options, bool json) {
+  options.output = *flags.derive_correction;
+  Bars bars;
+  const std::string card = sim::derive_correction(options, std::ref(bars));
+  write_file(options.output, card);
+  if (json)
+    print_json({{"correction", options.output.string()}, {"events", options.num_events}});
+  else
+    std::printf("%s", card.c_str());
+  return 0;
+}
+
+int simulate(const SimulateFlags& flags, const CommonOptions& common) {
+  const sim::ProductionOptions options = read_options(flags, common);
+  if (flags.derive_correction) return derive(flags, options, common.json);
+  if (options.output.empty())
+    fail(ErrorCode::InvalidArgument, "--output names the file to write and is missing");
+  Bars bars;
+  const sim::ProductionSummary summary = sim::produce(options, std::ref(bars));
+  if (common.json)
+    print_json(to_json(options, summary));
+  else
+    print_table(options, summary);
+  return 0;
+}
+
+}  // namespace
+
+Verb make_simulate_verb() {
+  return {"simulate", "Make a JetNTuple file of simulated jets",
+          [](CLI::App& app, CommonOptions& common) -> std::function<int()> {
+            auto flags = std::make_shared<SimulateFlags>();
+            add_flags(app, *flags);
+            return [flags, &common] { return simulate(*flags, common); };
+          }};
+}
 
 }  // namespace jetcal::cli

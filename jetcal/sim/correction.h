@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// The correction that makes jetPt from jetRawPt: pileup offset by area, then response by eta and
+// pT.
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "jetcal/base/config.h"
+
+namespace jetcal::sim {
+
+/// A jet of the sample from which a correction is derived.
+struct CalibrationJet {
+  double pt_raw, eta, area, rho, pt_gen;
+};
+
+/// Corrects in two steps, as L1FastJet and L2L3 of CMS do.
+///
+/// pt1 = max(pt_raw - area * slope(|eta|) * (rho - rho_offset), 0.01 pt_raw), then pt1 * f(|eta|,
+/// pt1) with f interpolated in log pt1 between the points of an |eta| bin and constant beyond them.
+class Correction {
+ public:
+  /// Reads the YAML card; throws InvalidArgument naming the field.
+  static Correction read(const Config& card);
+  /// Returns the compiled-in correction.
+  static Correction standard();
+  /// Derives one from matched jets without a reconstruction threshold. Throws FailedPrecondition
+  /// when a bin holds too few jets.
+  static Correction derive(std::span<const CalibrationJet> jets);
+
+  double after_offset(double pt_raw, double eta, double area, double rho) const;
+  /// Returns jetPt / jetRawPt.
+  double factor(double pt_raw, double eta, double area, double rho) const;
+  /// Prints the card.
+  std::string to_yaml(const std::string& header) const;
+
+ private:
+  std::size_t bin_of(double eta) const;
+  double response_factor(std::size_t bin, double pt) const;
+
+  std::vector<double> eta_edges_;  // upper edges of |eta|
+  std::vector<double> slope_;      // of each bin
+  double rho_offset_ = 0;
+  std::vector<std::vector<double>> pt_, factor_;  // points of each bin, pt ascending
+};
+
+}  // namespace jetcal::sim

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// Makes the events of a block; one object per worker process.
+#pragma once
+
+#include <cstdint>
+
+#include "jetcal/sim/block.h"
+#include "jetcal/sim/correction.h"
+#include "jetcal/sim/generator.h"
+#include "jetcal/sim/options.h"
+#include "jetcal/sim/particle_flow.h"
+#include "jetcal/sim/pileup_pool.h"
+
+namespace jetcal::sim {
+
+/// Which events a block holds and what is kept of them.
+struct BlockRequest {
+  std::uint64_t seed;
+  std::int64_t block;        ///< index; its random numbers follow from (seed, block)
+  std::int64_t first_event;  ///< number of the first event
+  std::int64_t num_events;
+  bool calibration;  ///< keep matched jets without threshold instead of rows
+};
+
+/// Simulates blocks; a block depends on its request alone, not on blocks before it.
+class EventFactory {
+ public:
+  EventFactory(const ExperimentOptions& options, const PileupPool& pool);
+  /// Throws Cancelled when a stop signal comes.
+  Block make(const BlockRequest& request);
+
+ private:
+  const ExperimentOptions& options_;
+  const PileupPool& pool_;
+  Correction correction_;
+  Generator generator_;
+  Detector detector_;
+};
+
+}  // namespace jetcal::sim

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "jetcal/sim/ntuple_writer.h"
+
+#include <TDirectory.h>
+#include <TError.h>
+#include <TFile.h>
+#include <TTree.h>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cmath>
+#include <string>
+
+#include "jetcal/base/error.h"
+#include "jetcal/base/files.h"
+
+namespace jetcal::sim {
+
+float keep_bits(float value, int bits) noexcept {
+  constexpr int kMantissa = 23;
+  if (bits >= kMantissa || !std::isfinite(value)) return value;
+  const auto drop = static_cast<unsigned>(kMantissa - bits);
+  const std::uint32_t mask = ~((1U << drop) - 1U);
+  const auto raw = std::bit_cast<std::uint32_t>(value);
+  const float rounded = std::bit_cast<float>((raw + (1U << (drop - 1))) & mask);
+  if (std::abs(value) < 1 && std::abs(rounded) >= 1) return std::bit_cast<float>(raw & mask);
+  return rounded;
+}
+
+namespace {
+
+constexpr std::size_t kMaxParticles = 5000;  // kMaxPF of the original
+
+/// Tells the leaf type letter of a branch.
+template <typename T>
+constexpr const char* leaf_letter() {
+  if constexpr (std::is_same_v<T, float>) return "/F";
+  if constexpr (std::is_same_v<T, std::int32_t>) return "/I";
+  return "/l";
+}
+
+}  // namespace
+
+struct NtupleWriter::Impl {
+  Impl(const std::filesystem::path& path, const NtupleOptions& writer_options)
+      : part(path), options(writer_options) {}
+
+  PartialFile part;
+  NtupleOptions options;
+  std::unique_ptr<TFile> file;
+  TTree* tree = nullptr;  // owned by file
+  JetScalars values;
+  std::int32_t nPF = 0, nGenJetPF = 0;
+#define JETCAL_MEMBER(type, name, leaf) std::array<type, kMaxParticles> name{};
+  JETCAL_ROW_CANDIDATES(JETCAL_MEMBER)
+  JETCAL_ROW_GEN_PARTICLES(JETCAL_MEMBER)
+#undef JETCAL_MEMBER
+
+  void make_branches();
+  void round_candidates();
+  void round_gen();
+  void check(bool good) const;
+};
+
+void NtupleWriter::Impl::check(bool good) const {
+  if (good && !file->TestBit(TFile::kWriteError)) return;
+  fail(ErrorCode::ResourceExhausted, "cannot write ", part.path().string(), ": the disk is full");
+}
+
+void NtupleWriter::Impl::make_branches() {
+  const auto branch = [&](const char* name, void* address, const std::string& leaf) {
+    constexpr int kBasketBytes = 1 << 20;
+    tree->Branch(name, address, leaf.c_str(), kBasketBytes);
+  };
+#define JETCAL_BRANCH(type, name) \
+  branch(#name, &values.name, std::string(#name) + leaf_letter<type>());
+  JETCAL_ROW_SCALARS(JETCAL_BRANCH)
+#undef JETCAL_BRANCH
+  branch("nPF", &nPF, "nPF/I");
+#define JETCAL_BRANCH(type, name, leaf) \
+  branch(#name, name.data(), std::string(#leaf) + "[nPF]" + leaf_letter<type>());
+  JETCAL_ROW_CANDIDATES(JETCAL_BRANCH)
+#undef JETCAL_BRANCH
+  branch("nGenJetPF", &nGenJetPF, "nGenJetPF/I");
+#define JETCAL_BRANCH(type, name, leaf) \
+  branch(#name, name.data(), std::string(#leaf) + "[nGenJetPF]" + leaf_letter<type>());
+  JETCAL_ROW_GEN_PARTICLES(JETCAL_BRANCH)
+#undef JETCAL_BRANCH
+}
+
+NtupleWriter::NtupleWriter(const std::filesystem::path& path, const NtupleOptions& options)
+    : impl_(std::make_unique<Impl>(path, options)) {
+  gErrorIgnoreLevel = kFatal;  // a failed write is reported by check()
+  // "reproducible" fixes the identifier and the times that ROOT would store.
+  const std::string url = impl_->part.path().string() + "?reproducible=jetcal";
+  impl_->file.reset(TFile::Open(url.c_str(), "RECREATE", "jetcal simulate", options.compression));
+  if (impl_->file == nullptr || impl_->file->IsZombie())
+    fail(ErrorCode::ResourceExhausted, "cannot write ", path.string(),
+         ": no space or no permission");
+  impl_->file->mkdir("AK4jets")->cd();
+  impl_->tree = new TTree("jetTree", "jetTree");
+  impl_->tree->SetAutoSave(0);  // one key cycle
+  constexpr int kRowsPerCluster = 2000;
+  impl_->tree->SetAutoFlush(kRowsPerCluster);
+  impl_->make_branches();
+}
+
+NtupleWriter::~NtupleWriter() = default;
+
+void NtupleWriter::Impl::round_candidates() {
+  for (std::size_t i = 0; i < static_cast<std::size_t>(nPF); ++i) {
+    const int bits = PF_fromAK4Jet[i] != 0 ? options.own_bits : options.other_bits;
+    PF_pT[i] = keep_bits(PF_pT[i], bits);
+    PF_dEta[i] = keep_bits(PF_dEta[i], bits);
+    PF_dPhi[i] = keep_bits(PF_dPhi[i], bits);
+    PF_dR[i] = keep_bits(PF_dR[i], bits);
+    PF_dTheta[i] = keep_bits(PF_dTheta[i], bits);
+  }
+}
+
+void NtupleWriter::Impl::round_gen() {
+  for (std::size_t i = 0; i < static_cast<std::size_t>(nGenJetPF); ++i) {
+    genJetPF_pT[i] = keep_bits(genJetPF_pT[i], options.gen_bits);
+    genJetPF_dR[i] = keep_bits(genJetPF_dR[i], options.gen_bits);
+    genJetPF_dTheta[i] = keep_bits(genJetPF_dTheta[i], options.gen_bits);
+  }
+}
+
+void NtupleWriter::write(const JetRow& row) {
+  Impl& out = *impl_;
+  if (row.PF_pT.size() > kMaxParticles || row.genJetPF_pT.size() > kMaxParticles)
+    fail(ErrorCode::Internal, "a jet has more than ", kMaxParticles,
+         " particles: ", row.PF_pT.size(), " candidates");
+  out.values = row.values;
+  out.nPF = static_cast<std::int32_t>(row.PF_pT.size());
+#define JETCAL_COPY(type, name, leaf) std::copy(row.name.begin(), row.name.end(), out.name.begin());
+  JETCAL_ROW_CANDIDATES(JETCAL_COPY)
+  out.round_candidates();
+  if (row.values.jetGenMatch != 0) {
+    out.nGenJetPF = static_cast<std::int32_t>(row.genJetPF_pT.size());
+    JETCAL_ROW_GEN_PARTICLES(JETCAL_COPY)
+    out.round_gen();
+  }
+#undef JETCAL_COPY
+  out.check(out.tree->Fill() >= 0);
+}
+
+void NtupleWriter::close() {
+  Impl& out = *impl_;
+  out.check(out.file->Write(nullptr, TObject::kOverwrite) > 0);
+  out.file->Close();
+  out.check(true);
+  out.tree = nullptr;
+  out.part.commit();
+}
+
+}  // namespace jetcal::sim

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "jetcal/sim/calorimeter.h"
+#include "jetcal/sim/density.h"
+#include "jetcal/sim/particle_flow.h"
+
+namespace jetcal::sim {
+namespace {
+
+const ExperimentOptions& experiment() {
+  static const ExperimentOptions options = read_experiment(Config());
+  return options;
+}
+
+Crossing crossing_of(std::vector<Particle> particles) {
+  Crossing crossing;
+  crossing.vertex.assign(particles.size(), 0);
+  crossing.particles = std::move(particles);
+  crossing.vertex_z = {0};
+  return crossing;
+}
+
+TEST(Calorimeter, CalibratesTheMeanResponseAway) {
+  const Calorimeter calorimeter(experiment().calorimeter);
+  for (const double energy : {2., 10., 100., 1000.})
+    EXPECT_NEAR(calorimeter.calibrate(energy * calorimeter.hadron_response(energy)), energy,
+                0.01 * energy);
+  EXPECT_LT(calorimeter.hadron_response(2), calorimeter.hadron_response(200));
+}
+
+TEST(Calorimeter, TurnsChargesApartAndLosesLoopers) {
+  const Calorimeter calorimeter(experiment().calorimeter);
+  const Impact plus = calorimeter.propagate({2, 0, 0, 211});
+  const Impact minus = calorimeter.propagate({2, 0, 0, -211});
+  EXPECT_LT(plus.phi, 0);
+  EXPECT_DOUBLE_EQ(plus.phi, -minus.phi);
+  // sin(turn) = radius of the barrel / diameter of the helix.
+  EXPECT_NEAR(std::sin(minus.phi), 1.29 * 0.3 * 3.8 / (2 * 2), 1e-6);
+  EXPECT_FALSE(calorimeter.propagate({0.5, 0, 0, 211}).reached);
+  EXPECT_TRUE(calorimeter.propagate({0.5, 2.3F, 0, 211}).reached);
+}
+
+TEST(CellGrid, WrapsInPhiAndEndsInEta) {
+  CellGrid grid(3, 0.087);
+  const int cell = grid.find(0.5, M_PI - 0.001);
+  EXPECT_EQ(grid.neighbor(cell, 0, 1), grid.find(0.5, -M_PI + 0.001));
+  EXPECT_EQ(grid.neighbor(grid.find(2.99, 0), 1, 0), -1);
+  EXPECT_EQ(grid.find(3.1, 0), -1);
+  grid.add(cell, 2, 0.5, M_PI - 0.001);
+  EXPECT_NEAR(grid.phi(cell), M_PI - 0.001, 1e-9);
+  grid.clear();
+  EXPECT_EQ(grid.energy(cell), 0);
+}
+
+TEST(ParticleFlow, SeesPhotonsPionsAndNeutralHadronsWithTheirEnergy) {
+  Detector detector(experiment());
+  ReconstructedEvent event;
+  Rng rng(1);
+  for (const int pdg : {22, 211, 130}) {
+    double sum = 0;
+    constexpr int kEvents = 400;
+    for (int i = 0; i < kEvents; ++i) {
+      detector.reconstruct(crossing_of({{100, 0.3F, 1, pdg}}), rng, event);
+      for (const Candidate& c : event.candidates) sum += c.pt;
+    }
+    EXPECT_NEAR(sum / kEvents, 100, 5) << pdg;
+  }
+}
+
+TEST(ParticleFlow, LosesNeutrinosAndForwardTracks) {
+  Detector detector(experiment());
+  ReconstructedEvent event;
+  Rng rng(1);
+  detector.reconstruct(crossing_of({{100, 0.3F, 1, 12}, {50, 4, 1, 211}}), rng, event);
+  ASSERT_EQ(event.candidates.size(), 1U);
+  EXPECT_EQ(event.candidates[0].pdg, 1);
+  EXPECT_FALSE(event.candidates[0].charged);
+}
+
+TEST(ParticleFlow, OrdersChargedBeforeNeutralThenVertexThenEta) {
+  Detector detector(experiment());
+  ReconstructedEvent event;
+  Rng rng(2);
+  Crossing crossing;
+  crossing.vertex_z = {0, 5, -4};
+  for (int i = 0; i < 300; ++i) {
+    crossing.particles.push_back(
+        {static_cast<float>(1 + 9 * rng.uniform()), static_cast<float>(4 * rng.uniform() - 2),
+         static_cast<float>(6 * rng.uniform() - 3), i % 3 == 0 ? 22 : 211});
+    crossing.vertex.push_back(i % 3);
+  }
+  detector.reconstruct(crossing, rng, event);
+  ASSERT_GT(event.candidates.size(), 100U);
+  EXPECT_EQ(event.num_vertices, 3);
+  EXPECT_TRUE(std::is_sorted(
+      event.candidates.begin(), event.candidates.end(), [](const Candidate& a, const Candidate& b) {
+        return std::tuple(!a.charged, a.vertex, -a.eta) < std::tuple(!b.charged, b.vertex, -b.eta);
+      }));
+}
+
+TEST(Densities, AreTheMedianOfAUniformEvent) {
+  std::vector<Candidate> candidates;
+  Rng rng(1);
+  constexpr int kCount = 40000;
+  for (int i = 0; i < kCount; ++i)
+    candidates.push_back(
+        {1, 10 * rng.uniform() - 5, 2 * M_PI * rng.uniform() - M_PI, 0, 22, 0, 3, false});
+  candidates.push_back({1000, 0, 0, 0, 22, 0, 3, false});  // a jet does not move a median
+  const Densities rho = measure_densities(candidates);
+  const double expected = kCount / (10 * 2 * M_PI);
+  EXPECT_NEAR(rho.all, expected, 0.05 * expected);
+  EXPECT_NEAR(rho.central_neutral, expected, 0.05 * expected);
+  EXPECT_EQ(rho.central_charged_pileup, 0);
+}
+
+}  // namespace
+}  // namespace jetcal::sim
