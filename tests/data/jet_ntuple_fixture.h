@@ -46,4 +46,18 @@ class TemporaryFolder {
   std::filesystem::path path_;
 };
 
+/// A file system of a few kilobytes on a folder; mounting it takes privileges that a test may lack.
+class SmallDisk {
+ public:
+  SmallDisk(const std::filesystem::path& folder, int kilobytes);
+  ~SmallDisk();
+  SmallDisk(const SmallDisk&) = delete;
+  SmallDisk& operator=(const SmallDisk&) = delete;
+  bool mounted() const noexcept { return mounted_; }
+
+ private:
+  std::filesystem::path folder_;
+  bool mounted_ = false;
+};
+
 }  // namespace jetcal::data

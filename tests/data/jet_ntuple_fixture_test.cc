@@ -6,6 +6,7 @@
 #include <TLeaf.h>
 #include <TTree.h>
 #include <gtest/gtest.h>
+#include <sys/mount.h>
 #include <unistd.h>
 
 #include <ROOT/RNTupleModel.hxx>
@@ -28,6 +29,16 @@ TemporaryFolder::TemporaryFolder() {
 TemporaryFolder::~TemporaryFolder() {
   std::error_code ignored;
   std::filesystem::remove_all(path_, ignored);
+}
+
+SmallDisk::SmallDisk(const std::filesystem::path& folder, int kilobytes) : folder_(folder) {
+  std::filesystem::create_directories(folder);
+  const std::string size = "size=" + std::to_string(kilobytes) + "k";
+  mounted_ = ::mount("tmpfs", folder.c_str(), "tmpfs", 0, size.c_str()) == 0;
+}
+
+SmallDisk::~SmallDisk() {
+  if (mounted_) static_cast<void>(::umount2(folder_.c_str(), MNT_DETACH));
 }
 
 edm::JetColumns make_jets(std::int64_t count, std::uint64_t seed) {
