@@ -1,8 +1,173 @@
 // SPDX-License-Identifier: Apache-2.0
+// jetcal serve: the Open Inference Protocol v2 in front of a model repository.
+#include <fmt/format.h>
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <thread>
+
+#include "jetcal/base/stop.h"
 #include "jetcal/cli/verb.h"
+#include "jetcal/engine/engine.h"
+#include "jetcal/server/http_server.h"
+#include "jetcal/server/oip_service.h"
 
 namespace jetcal::cli {
+namespace {
 
-Verb make_serve_verb() { return {}; }
+using Json = nlohmann::ordered_json;
+
+constexpr int kDefaultHttpPort = 8000;  // as Triton
+constexpr std::chrono::milliseconds kSignalPoll{20};
+
+/// The flags as given; a flag that was not given leaves the configuration's value alone.
+struct ServeFlags {
+  std::string model_repository, host, model_control_mode;
+  int http_port = 0, grpc_port = 0, metrics_port = 0, io_threads = 0;
+  std::size_t max_connections = 0, max_json_bytes = 0, max_body_bytes = 0;
+  std::int64_t max_queue_size = 0;
+  double drain_timeout = 0;
+};
+
+struct ServeOptions {
+  engine::EngineOptions engine;
+  server::HttpOptions http;
+  server::OipOptions oip;
+  int grpc_port = -1, metrics_port = -1;
+};
+
+void add_flags(CLI::App& app, ServeFlags& flags) {
+  app.add_option("--model-repository", flags.model_repository, "folder of models, Triton layout");
+  app.add_option("--host", flags.host, "address to listen on (127.0.0.1); 0.0.0.0 for every one");
+  app.add_option("--http-port", flags.http_port, "port (8000); 0 picks a free one");
+  app.add_option("--grpc-port", flags.grpc_port, "port of gRPC; this build serves HTTP only");
+  app.add_option("--metrics-port", flags.metrics_port, "port of /metrics alone (the HTTP port)");
+  app.add_option("--model-control-mode", flags.model_control_mode, "none: every model is loaded");
+  app.add_option("--io-threads", flags.io_threads, "threads that read and write sockets (1)");
+  app.add_option("--max-connections", flags.max_connections, "connections at a time (1024)");
+  app.add_option("--max-json-bytes", flags.max_json_bytes, "JSON of one request (64 MiB)");
+  app.add_option("--max-body-bytes", flags.max_body_bytes, "body of one request (2 GiB)");
+  app.add_option("--max-queue-size", flags.max_queue_size, "requests waiting a model, 0: no limit");
+  app.add_option("--drain-timeout", flags.drain_timeout,
+                 "seconds for requests in flight after SIGTERM (10)");
+}
+
+ServeOptions make_options(const CLI::App& app, const ServeFlags& flags,
+                          const CommonOptions& common) {
+  const Config config = load_config(common);
+  const auto set = [&](const char* name, auto& option, const auto& flag) {
+    std::string field(name);
+    for (char& letter : field) letter = letter == '-' ? '_' : letter;
+    option = config.get(field, option);
+    if (app.count(fmt::format("--{}", name)) > 0) option = flag;
+  };
+  ServeOptions options;
+  std::string repository;
+  std::string mode = "none";
+  double drain_seconds = 10;
+  options.http.port = kDefaultHttpPort;
+  set("model-repository", repository, flags.model_repository);
+  set("host", options.http.host, flags.host);
+  set("http-port", options.http.port, flags.http_port);
+  options.grpc_port = options.metrics_port = options.http.port;
+  set("grpc-port", options.grpc_port, flags.grpc_port);
+  set("metrics-port", options.metrics_port, flags.metrics_port);
+  set("model-control-mode", mode, flags.model_control_mode);
+  set("io-threads", options.http.io_threads, flags.io_threads);
+  set("max-connections", options.http.max_connections, flags.max_connections);
+  set("max-json-bytes", options.oip.max_json_bytes, flags.max_json_bytes);
+  set("max-body-bytes", options.oip.max_body_bytes, flags.max_body_bytes);
+  set("max-queue-size", options.engine.max_queue_size, flags.max_queue_size);
+  set("drain-timeout", drain_seconds, flags.drain_timeout);
+  config.reject_unknown();
+  if (repository.empty())
+    fail(ErrorCode::InvalidArgument,
+         "the model repository is missing: give --model-repository DIR");
+  if (mode != "none")
+    fail(ErrorCode::InvalidArgument, "model-control-mode can only be none, not '", mode, "'");
+  if (!(drain_seconds > 0 && drain_seconds <= 3600))
+    fail(ErrorCode::InvalidArgument, "drain-timeout must be above 0 and at most 3600 seconds, not ",
+         drain_seconds);
+  options.http.drain_timeout =
+      std::chrono::milliseconds(static_cast<std::int64_t>(drain_seconds * 1000));
+  options.engine.repository = repository;
+  options.engine.onnx_threads = common.threads;
+  server::validate(options.http);
+  return options;
+}
+
+// Says what is served, for people on standard error and for machines on standard output.
+void announce(const ServeOptions& options, const std::vector<engine::ModelState>& models, int port,
+              int metrics_port, bool json) {
+  std::string list;
+  Json entries = Json::array();
+  for (const engine::ModelState& model : models) {
+    if (!model.ready)
+      std::fprintf(stderr, "jetcal serve: model '%s' is not ready: %s\n", model.name.c_str(),
+                   model.reason.c_str());
+    entries.push_back({{"name", model.name},
+                       {"version", model.version},
+                       {"ready", model.ready},
+                       {"engine", model.engine},
+                       {"reason", model.reason}});
+    if (!model.ready) continue;
+    list += fmt::format("{}{}/{} ({})", list.empty() ? "" : ", ", model.name, model.version,
+                        model.engine);
+  }
+  if (options.grpc_port != options.http.port)
+    std::fprintf(stderr, "jetcal serve: gRPC is not part of this build, port %d is not opened\n",
+                 options.grpc_port);
+  if (json)
+    print_json({{"host", options.http.host},
+                {"http_port", port},
+                {"metrics_port", metrics_port},
+                {"models", entries}});
+  std::fprintf(stderr, "jetcal serve: ready on http://%s:%d, metrics on port %d, models: %s\n",
+               options.http.host.c_str(), port, metrics_port, list.empty() ? "none" : list.c_str());
+}
+
+int serve(const ServeOptions& options, bool json) {
+  engine::Engine engine(options.engine);
+  server::EngineBackend backend(engine);
+  server::OipService service(backend, options.oip);
+  server::MetricsService metrics_service(service);
+  server::HttpServer http(options.http, service);
+  std::unique_ptr<server::HttpServer> metrics;
+  if (options.metrics_port != options.http.port) {
+    server::HttpOptions metrics_options = options.http;
+    metrics_options.port = options.metrics_port;
+    metrics_options.io_threads = 1;
+    metrics = std::make_unique<server::HttpServer>(metrics_options, metrics_service);
+  }
+  service.count_http([&http] { return http.counters(); });
+  http.start();
+  if (metrics) metrics->start();
+  announce(options, engine.models(), http.port(), metrics ? metrics->port() : http.port(), json);
+
+  while (!stop_requested()) std::this_thread::sleep_for(kSignalPoll);
+  service.begin_drain();
+  const std::size_t given_up = http.stop();
+  if (metrics) metrics->stop();
+  std::fprintf(stderr, "jetcal serve: stopped, %zu requests given up\n", given_up);
+  // A network that runs cannot be interrupted; past the drain time nobody waits for it.
+  if (given_up > 0) std::_Exit(0);
+  engine.drain();
+  return 0;
+}
+
+}  // namespace
+
+Verb make_serve_verb() {
+  return {"serve", "answer the Open Inference Protocol v2 over HTTP",
+          [](CLI::App& app, CommonOptions& common) -> std::function<int()> {
+            // shared: std::function copies what it holds
+            auto flags = std::make_shared<ServeFlags>();
+            add_flags(app, *flags);
+            return [&app, &common, flags] {
+              return serve(make_options(app, *flags, common), common.json);
+            };
+          }};
+}
 
 }  // namespace jetcal::cli
