@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "jetcal/train/trainer.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <limits>
+#include <stdexcept>
+
+#include "jetcal/base/error.h"
+#include "jetcal/base/files.h"
+#include "jetcal/base/threads.h"
+#include "jetcal/models/model.h"
+#include "jetcal/models/predictor.h"
+#include "jetcal/train/batch_loader.h"
+#include "jetcal/train/detail/folder_lock.h"
+#include "jetcal/train/loss.h"
+#include "tests/train/synthetic_jets.h"
+
+namespace jetcal::train {
+namespace {
+
+using testing::HasSubstr;
+
+TrainOptions small_options(const std::filesystem::path& output,
+                           models::Network network = models::Network::Pfn) {
+  TrainOptions options;
+  options.data = "memory";
+  options.output = output;
+  options.model.network = network;
+  options.model.standardise = true;
+  options.model.particle_layers = 2;
+  options.model.particle_units = 8;
+  options.model.edge_blocks = 1;
+  options.model.neighbors = 3;
+  options.model.edge_layers = 1;
+  options.model.edge_units = 6;
+  options.model.head_layers = 1;
+  options.model.head_units = 8;
+  options.model.dropout = 0.05;
+  options.optimizer.learning_rate = 0.01;
+  options.epochs = 4;
+  options.batch_size = 64;
+  options.checkpoint_steps = 3;
+  return options;
+}
+
+// What a kill -9 looks like from inside: nothing runs any more after step `step`.
+struct Killed : std::runtime_error {
+  Killed() : std::runtime_error("killed") {}
+};
+TrainHooks killed_after(std::int64_t step) {
+  TrainHooks hooks;
+  hooks.on_batch = [step](const BatchProgress& now) {
+    if (now.step == step) throw Killed();
+  };
+  return hooks;
+}
+
+// Losses and weights that two runs must share bit for bit.
+void expect_same_run(const TrainResult& a, const TrainResult& b) {
+  EXPECT_EQ(a.test.loss, b.test.loss);
+  EXPECT_EQ(a.best_validation_loss, b.best_validation_loss);
+  EXPECT_EQ(a.fingerprint, b.fingerprint);
+  ASSERT_EQ(a.epochs.size(), b.epochs.size());
+  for (std::size_t i = 0; i < a.epochs.size(); ++i) {
+    EXPECT_EQ(a.epochs[i].train_loss, b.epochs[i].train_loss) << i;
+    EXPECT_EQ(a.epochs[i].validation_loss, b.epochs[i].validation_loss) << i;
+    EXPECT_EQ(a.epochs[i].learning_rate, b.epochs[i].learning_rate) << i;
+  }
+}
+
+std::int64_t lines_of(const std::filesystem::path& path) {
+  const std::string text = read_file(path);
+  return std::count(text.begin(), text.end(), '\n');
+}
+
+Error error_of(const TrainOptions& options, const JetSources& sources,
+               const TrainHooks& hooks = {}) {
+  try {
+    train(options, sources, hooks);
+  } catch (const Error& error) {
+    return error;
+  }
+  return {ErrorCode::Internal, "no error"};
+}
+
+class Trainer : public testing::Test {
+ protected:
+  void SetUp() override { set_num_threads(1); }
+  void TearDown() override { set_num_threads(0); }
+  TemporaryFolder folder_;
+  JetSources sources_ = synthetic_sources(600);
+};
+
+TEST_F(Trainer, BeatsBothBaselinesAndReportsThem) {
+  TrainOptions options = small_options(folder_.path());
+  options.epochs = 12;
+  const TrainResult result = train(options, sources_);
+  EXPECT_LT(result.test.loss, 0.7 * result.test.best_constant_loss);
+  EXPECT_LT(result.test.loss, 0.7 * result.test.no_correction_loss);
+  EXPECT_EQ(result.epochs.size(), 12U);
+  const auto best = std::min_element(
+      result.epochs.begin(), result.epochs.end(),
+      [](const auto& a, const auto& b) { return a.validation_loss < b.validation_loss; });
+  EXPECT_EQ(result.best_epoch, best->epoch);
+  EXPECT_EQ(result.best_validation_loss, best->validation_loss);
+
+  // The numbers, once more by hand from the saved model and the test jets.
+  edm::FeatureBatch test;
+  sources_.test->append_features(storage_order(sources_.test->num_jets()), test);
+  edm::FeatureBatch train_jets;
+  sources_.train->append_features(storage_order(600), train_jets);
+  const models::Model model = models::load_model(folder_.path() / "model.jetcal");
+  std::vector<float> y(test.target.size());
+  models::Predictor(model).predict(test.view(), y);
+  EXPECT_NEAR(sum_loss(test.target, y).mean(), result.test.loss, 1e-12);
+  EXPECT_NEAR(sum_loss(test.target, 0.0).mean(), result.test.no_correction_loss, 1e-12);
+  EXPECT_EQ(result.constant, best_constant(train_jets.target));
+  EXPECT_NEAR(sum_loss(test.target, result.constant).mean(), result.test.best_constant_loss, 1e-12);
+  EXPECT_EQ(models::fingerprint(model), result.fingerprint);
+  EXPECT_EQ(model.provenance.at("seed"), "1");
+  EXPECT_FALSE(model.standardisation.empty());
+}
+
+TEST_F(Trainer, ResumesBitForBitWhereverItIsKilled) {
+  for (const auto network : {models::Network::Pfn, models::Network::ParticleNet}) {
+    const TemporaryFolder whole_folder;
+    const TrainResult whole = train(small_options(whole_folder.path(), network), sources_);
+    const std::string model = read_file(whole_folder.path() / "model.jetcal");
+    // Ten batches an epoch, a checkpoint every three steps: first step, just before, on and after
+    // a checkpoint, the ends of epochs, the last step.
+    for (const std::int64_t step : {1, 2, 3, 4, 10, 11, 19, 20, 37, 40}) {
+      const TemporaryFolder folder;
+      const TrainOptions options = small_options(folder.path(), network);
+      EXPECT_THROW(train(options, sources_, killed_after(step)), Killed);
+      EXPECT_FALSE(std::filesystem::exists(folder.path() / "model.jetcal"));
+      const TrainResult resumed = train(options, sources_);
+      EXPECT_LE(resumed.resumed_step, step);
+      EXPECT_GE(resumed.resumed_step, step - 3);
+      expect_same_run(resumed, whole);
+      EXPECT_EQ(read_file(folder.path() / "model.jetcal"), model) << "killed after " << step;
+      EXPECT_EQ(lines_of(folder.path() / "metrics.txt"), 5) << "killed after " << step;
+    }
+  }
+}
+
+TEST_F(Trainer, ResumesEveryOptimizerAfterManyKills) {
+  for (const auto kind : {OptimizerKind::Adam, OptimizerKind::AdamW, OptimizerKind::Ranger}) {
+    const TemporaryFolder whole_folder;
+    TrainOptions options = small_options(whole_folder.path());
+    options.optimizer.kind = kind;
+    options.checkpoint_steps = 1;
+    const TrainResult whole = train(options, sources_);
+    const TemporaryFolder folder;
+    options.output = folder.path();
+    for (std::int64_t step = 4; step <= 40; step += 4) {
+      EXPECT_THROW(train(options, sources_, killed_after(step)), Killed);
+    }
+    expect_same_run(train(options, sources_), whole);
+  }
+}
+
+TEST_F(Trainer, AStopKeepsEveryStep) {
+  const TemporaryFolder whole_folder;
+  const TrainResult whole = train(small_options(whole_folder.path()), sources_);
+  TrainOptions options = small_options(folder_.path());
+  options.checkpoint_steps = 1000;
+  std::int64_t done = 0;
+  TrainHooks hooks;
+  hooks.on_batch = [&done](const BatchProgress& now) { done = now.step; };
+  hooks.should_stop = [&done] { return done == 14; };
+  const Error error = error_of(options, sources_, hooks);
+  EXPECT_EQ(error.code(), ErrorCode::Cancelled);
+  EXPECT_THAT(error.what(), HasSubstr("epoch 2 after 14 steps"));
+  const TrainResult resumed = train(options, sources_);
+  EXPECT_EQ(resumed.resumed_step, 14);
+  expect_same_run(resumed, whole);
+}
+
+TEST_F(Trainer, AFinishedRunAnswersWithoutTraining) {
+  const TrainOptions options = small_options(folder_.path());
+  const TrainResult first = train(options, sources_);
+  std::filesystem::remove(folder_.path() / "model.jetcal");
+  std::filesystem::remove(folder_.path() / "metrics.txt");
+  const TrainResult again = train(options, sources_, killed_after(1));
+  EXPECT_TRUE(again.was_finished);
+  EXPECT_FALSE(first.was_finished);
+  expect_same_run(again, first);
+  EXPECT_TRUE(std::filesystem::exists(folder_.path() / "model.jetcal"));
+  EXPECT_EQ(lines_of(folder_.path() / "metrics.txt"), 5);
+}
+
+TEST_F(Trainer, RefusesToMixRuns) {
+  TrainOptions options = small_options(folder_.path());
+  EXPECT_THROW(train(options, sources_, killed_after(5)), Killed);
+  options.optimizer.learning_rate = 0.02;
+  Error error = error_of(options, sources_);
+  EXPECT_EQ(error.code(), ErrorCode::FailedPrecondition);
+  EXPECT_THAT(error.what(), HasSubstr("training.lr = 0.01, this one has 0.02"));
+  options = small_options(folder_.path());
+  options.model.head_units = 9;
+  EXPECT_THAT(error_of(options, sources_).what(), HasSubstr("model.head_units"));
+  options = small_options(folder_.path());
+  error = error_of(options, synthetic_sources(601));
+  EXPECT_EQ(error.code(), ErrorCode::FailedPrecondition);
+  EXPECT_THAT(error.what(), HasSubstr("data.train"));
+  options.epochs = 1;
+  options.restart = true;
+  EXPECT_EQ(train(options, sources_).epochs.size(), 1U);
+}
+
+TEST_F(Trainer, RestartGivesTheResultOfAFreshRun) {
+  TrainOptions options = small_options(folder_.path());
+  const TrainResult first = train(options, sources_);
+  options.restart = true;
+  const TrainResult second = train(options, sources_);
+  EXPECT_FALSE(second.was_finished);
+  EXPECT_EQ(second.resumed_step, 0);
+  expect_same_run(second, first);
+}
+
+TEST_F(Trainer, TheSeedDecides) {
+  TrainOptions options = small_options(folder_.path());
+  const TrainResult first = train(options, sources_);
+  options.seed = 2;
+  options.restart = true;
+  EXPECT_NE(train(options, sources_).test.loss, first.test.loss);
+}
+
+TEST_F(Trainer, NamesANumberThatIsNotFinite) {
+  const JetSources sources = synthetic_sources(
+      600, [](edm::JetColumns& jets) { jets.area[417] = std::numeric_limits<float>::infinity(); });
+  const Error error = error_of(small_options(folder_.path()), sources);
+  EXPECT_EQ(error.code(), ErrorCode::InvalidArgument);
+  EXPECT_THAT(error.what(), HasSubstr("jet 417 of the train split has jetArea = inf"));
+}
+
+TEST_F(Trainer, NamesEpochAndBatchWhereTheLossIsNotFinite) {
+  TrainOptions options = small_options(folder_.path());
+  options.optimizer.kind = OptimizerKind::Adam;
+  options.optimizer.learning_rate = 1e30;
+  const Error error = error_of(options, sources_);
+  EXPECT_EQ(error.code(), ErrorCode::InvalidArgument);
+  EXPECT_THAT(error.what(), HasSubstr("not finite in epoch 1, batch "));
+  EXPECT_FALSE(std::filesystem::exists(folder_.path() / "model.jetcal"));
+}
+
+TEST_F(Trainer, CountsJetsOutsideOfTheLoss) {
+  const JetSources sources = synthetic_sources(600, [](edm::JetColumns& jets) {
+    for (const int j : {3, 50, 51}) jets.pt_gen[j] = 3 * jets.pt_reco[j];
+  });
+  TrainOptions options = small_options(folder_.path());
+  options.epochs = 1;
+  EXPECT_EQ(train(options, sources).train.rejected_jets, 3);
+}
+
+TEST_F(Trainer, ACorruptCheckpointIsNamed) {
+  const TrainOptions options = small_options(folder_.path());
+  EXPECT_THROW(train(options, sources_, killed_after(5)), Killed);
+  const auto path = folder_.path() / "checkpoint" / "state";
+  const std::string bytes = read_file(path);
+  write_file(path, bytes.substr(0, bytes.size() / 2));
+  const Error error = error_of(options, sources_);
+  EXPECT_EQ(error.code(), ErrorCode::DataLoss);
+  EXPECT_THAT(error.what(), HasSubstr(path.string()));
+}
+
+TEST_F(Trainer, TwoProcessesCannotShareAFolder) {
+  const detail::FolderLock other(folder_.path() / "checkpoint");
+  const Error error = error_of(small_options(folder_.path()), sources_);
+  EXPECT_EQ(error.code(), ErrorCode::FailedPrecondition);
+  EXPECT_THAT(error.what(), HasSubstr("another process"));
+}
+
+TEST_F(Trainer, ReportHoldsWhatTheContractNames) {
+  const nlohmann::ordered_json document = report(train(small_options(folder_.path()), sources_));
+  EXPECT_EQ(document.at("epochs").size(), 4U);
+  EXPECT_TRUE(document.at("epochs").at(0).contains("train_loss"));
+  EXPECT_TRUE(document.at("epochs").at(0).contains("validation_loss"));
+  EXPECT_GT(document.at("test_loss").get<double>(), 0);
+  EXPECT_GT(document.at("baselines").at("no_correction").get<double>(), 0);
+  EXPECT_GT(document.at("baselines").at("best_constant").get<double>(), 0);
+  EXPECT_GT(document.at("jets_per_second").get<double>(), 0);
+  EXPECT_EQ(document.at("parameters").get<std::int64_t>(),
+            models::num_parameters(small_options("x").model));
+}
+
+}  // namespace
+}  // namespace jetcal::train
