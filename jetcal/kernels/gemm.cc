@@ -2,6 +2,7 @@
 #include "jetcal/kernels/gemm.h"
 
 #include <algorithm>
+#include <cstring>
 #include <vector>
 
 #include "jetcal/base/error.h"
@@ -13,9 +14,11 @@ namespace detail {
 
 const GemmKernels& gemm_kernels(Isa isa) { return pick(isa, kGemmRef, kGemmAvx2, kGemmAvx512); }
 
-std::int64_t k_block_length(const GemmKernels& kernels, std::int64_t k) noexcept {
-  if (k <= kernels.k_block) return k;
-  const std::int64_t blocks = (k + kernels.k_block - 1) / kernels.k_block;
+// Cuts k into equal blocks of at most `longest`. Depends on k alone, so that all rows and columns
+// add up in the same order.
+static std::int64_t k_block_length(std::int64_t longest, std::int64_t k) noexcept {
+  if (k <= longest) return k > 1 ? k : 1;
+  const std::int64_t blocks = (k + longest - 1) / longest;
   return (k + blocks - 1) / blocks;
 }
 
@@ -27,23 +30,31 @@ std::int64_t packed_size(const GemmKernels& kernels, std::int64_t k, std::int64_
   return k * padded_columns(kernels, n);
 }
 
-// Packs rows [k_begin, k_begin + k) of columns [j, j + columns) into one panel of `width` columns.
+// Copies a few floats; chunks of known length spare the call of memcpy.
+static void copy_columns(const float* from, std::int64_t columns, float* to) noexcept {
+  constexpr std::int64_t kChunk = 16;
+  std::int64_t j = 0;
+  for (; j + kChunk <= columns; j += kChunk) std::memcpy(to + j, from + j, kChunk * sizeof *to);
+  for (; j < columns; ++j) to[j] = from[j];
+}
+
+// Packs k rows and the columns of one panel, whose corner in b is given.
 static void pack_panel(bool transpose, std::int64_t k, std::int64_t columns, std::int64_t width,
-                       const float* b, std::int64_t ldb, float* panel) noexcept {
+                       const float* corner, std::int64_t ldb, float* panel) noexcept {
   for (std::int64_t p = 0; p < k; ++p) {
     float* row = panel + p * width;
     if (transpose) {
-      for (std::int64_t j = 0; j < columns; ++j) row[j] = b[j * ldb + p];
+      for (std::int64_t j = 0; j < columns; ++j) row[j] = corner[j * ldb + p];
     } else {
-      std::copy_n(b + p * ldb, columns, row);
+      copy_columns(corner + p * ldb, columns, row);
     }
-    std::fill(row + columns, row + width, 0.0F);
+    for (std::int64_t j = columns; j < width; ++j) row[j] = 0;
   }
 }
 
 void pack_b(const GemmKernels& kernels, bool transpose, std::int64_t k, std::int64_t n,
             const float* b, std::int64_t ldb, float* packed) noexcept {
-  const std::int64_t step = k_block_length(kernels, k);
+  const std::int64_t step = k_block_length(kernels.k_block, k);
   for (std::int64_t p = 0; p < k; p += step) {
     const std::int64_t rows = std::min(step, k - p);
     for (std::int64_t j = 0; j < n; j += kernels.panel_columns) {
@@ -58,7 +69,7 @@ void pack_b(const GemmKernels& kernels, bool transpose, std::int64_t k, std::int
 
 void packed_product(const GemmKernels& kernels, const GemmBlock& product) noexcept {
   if (product.m <= 0 || product.n <= 0) return;
-  const std::int64_t step = std::max<std::int64_t>(k_block_length(kernels, product.k), 1);
+  const std::int64_t step = k_block_length(kernels.k_block, product.k);
   const std::int64_t width = padded_columns(kernels, product.n);
   GemmBlock part = product;
   for (std::int64_t p = 0; p == 0 || p < product.k; p += step) {
@@ -83,7 +94,10 @@ void gemm(bool transpose_a, bool transpose_b, std::int64_t m, std::int64_t n, st
   if (m <= 0 || n <= 0) return;
   const detail::GemmKernels& kernels = detail::gemm_kernels(kernel_isa());
   constexpr std::int64_t kColumns = 512;  // b's part of 256 rows is then half of a 1 MB cache
-  const std::int64_t step = std::max<std::int64_t>(detail::k_block_length(kernels, k), 1);
+  // The rows of a transposed a lie apart; half as many of them stay in the nearest cache (+18 % for
+  // [50, 4096] by [4096, 50]).
+  const std::int64_t longest = transpose_a ? kernels.k_block / 2 : kernels.k_block;
+  const std::int64_t step = detail::k_block_length(longest, k);
   std::vector<float> packed(
       static_cast<std::size_t>(detail::packed_size(kernels, step, std::min(n, kColumns))));
   for (std::int64_t j = 0; j < n; j += kColumns) {

@@ -40,10 +40,17 @@ void for_rows(const float* x, std::int64_t rows, std::int64_t channels, std::int
 
 inline void column_sums(const float* x, std::int64_t rows, std::int64_t channels, double* sum) {
   for_column_groups(channels, [=](std::int64_t c, std::int64_t count) {
-    Doubles total = zero_doubles();
-    for_rows(x + c, rows, channels, count,
-             [&](std::int64_t, Lanes row) { total = add(total, to_doubles(row)); });
-    store_some(sum + c, count, total);
+    // Two rows at a time: one chain of additions would wait for its own latency.
+    Doubles even = zero_doubles();
+    Doubles odd = zero_doubles();
+    const std::int64_t pairs = rows / 2;
+    for_rows(x + c, pairs, 2 * channels, count, [&](std::int64_t i, Lanes row) {
+      even = add(even, to_doubles(row));
+      odd = add(odd, to_doubles(load_some(x + c + i + channels, count)));
+    });
+    for_rows(x + c + 2 * pairs * channels, rows - 2 * pairs, channels, count,
+             [&](std::int64_t, Lanes row) { even = add(even, to_doubles(row)); });
+    store_some(sum + c, count, add(even, odd));
   });
 }
 

@@ -9,14 +9,42 @@ namespace jetcal::kernels::detail {
 namespace {
 
 constexpr int kTileVectors = 2;
-// Rows of a tile: rows x 2 accumulators, 2 vectors of b and one of a fill the 16 or 32 registers.
-constexpr int kTileRows = kLanes == 8 ? 6 : 12;
 
-inline Lanes finish(const GemmBlock& product, Lanes sum, Lanes old, Lanes bias) {
-  sum = multiply(broadcast(product.alpha), sum);
-  if (product.beta != 0) sum = fma(broadcast(product.beta), old, sum);
-  if (product.bias != nullptr) sum = add(sum, bias);
-  return product.relu ? relu(sum) : sum;
+// Accumulators, kVectors vectors of b and one broadcast of a fill the 16 or 32 registers.
+template <int kVectors>
+constexpr int kTileRows = (kLanes == 8 ? 12 : 24) / kVectors;
+
+// Tells what remains to be done with the sums of one vector of columns.
+struct Finish {
+  Lanes alpha, beta, bias, floor;  // floor is 0 for relu, -infinity for none
+  Mask mask;
+  bool full, adds_old;
+};
+
+inline Finish finish_for(const GemmBlock& product, std::int64_t column) {
+  const bool full = column + kLanes <= product.n;
+  const Mask mask = first_lanes(full ? kLanes : product.n - column);
+  return {broadcast(product.alpha),
+          broadcast(product.beta),
+          product.bias == nullptr ? zero() : load(product.bias + column, mask),
+          broadcast(product.relu ? 0.0F : -__builtin_inff()),
+          mask,
+          full,
+          product.beta != 0};
+}
+
+inline void write(const Finish& finish, Lanes sum, float* c) {
+  Lanes base = finish.bias;
+  if (finish.adds_old) {
+    const Lanes old = finish.full ? load(c) : load(c, finish.mask);
+    base = fma(finish.beta, old, base);
+  }
+  const Lanes value = maximum(finish.floor, fma(finish.alpha, sum, base));
+  if (finish.full) {
+    store(c, value);
+  } else {
+    store(c, finish.mask, value);
+  }
 }
 
 // Computes kRows x kVectors vectors of c at (row, column). Every element is one chain of fma over
@@ -40,22 +68,12 @@ void compute_tile(const GemmBlock& product, std::int64_t row, std::int64_t colum
     a += product.a_k_stride;
     b += kVectors * kLanes;
   }
+#pragma GCC unroll 2
   for (int v = 0; v < kVectors; ++v) {
-    const std::int64_t first = column + v * kLanes;
-    const bool full = first + kLanes <= product.n;
-    const Mask mask = first_lanes(full ? kLanes : product.n - first);
-    const float* bias = product.bias;
-    const Lanes shift = bias == nullptr ? zero() : load(bias + first, mask);
-    for (int i = 0; i < kRows; ++i) {
-      float* c = product.c + (row + i) * product.ldc + first;
-      const Lanes old = product.beta != 0 ? load(c, mask) : zero();
-      const Lanes value = finish(product, sum[i][v], old, shift);
-      if (full) {
-        store(c, value);
-      } else {
-        store(c, mask, value);
-      }
-    }
+    const Finish finish = finish_for(product, column + v * kLanes);
+    float* c = product.c + row * product.ldc + column + v * kLanes;
+#pragma GCC unroll 24
+    for (int i = 0; i < kRows; ++i) write(finish, sum[i][v], c + i * product.ldc);
   }
 }
 
@@ -75,10 +93,10 @@ template <int kVectors>
 void compute_panel(const GemmBlock& product, std::int64_t begin, std::int64_t end,
                    std::int64_t column) {
   std::int64_t row = begin;
-  for (; row + kTileRows <= end; row += kTileRows) {
-    compute_tile<kTileRows, kVectors>(product, row, column);
+  for (; row + kTileRows<kVectors> <= end; row += kTileRows<kVectors>) {
+    compute_tile<kTileRows<kVectors>, kVectors>(product, row, column);
   }
-  compute_some_rows<kTileRows - 1, kVectors>(product, end - row, row, column);
+  compute_some_rows<kTileRows<kVectors> - 1, kVectors>(product, end - row, row, column);
 }
 
 inline void compute_block(const GemmBlock& product) {

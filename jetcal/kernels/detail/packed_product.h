@@ -11,10 +11,6 @@ namespace jetcal::kernels::detail {
 
 const GemmKernels& gemm_kernels(Isa isa);
 
-/// Returns the block length into which a sum over k is cut; depends on k alone, so that all rows
-/// and columns add up in the same order.
-std::int64_t k_block_length(const GemmKernels& kernels, std::int64_t k) noexcept;
-
 /// Returns how many floats pack_b writes.
 std::int64_t packed_size(const GemmKernels& kernels, std::int64_t k, std::int64_t n) noexcept;
 

@@ -41,8 +41,10 @@ inline Lanes divide(Lanes a, Lanes b) { return _mm256_div_ps(a, b); }
 inline Lanes fma(Lanes a, Lanes b, Lanes c) { return _mm256_fmadd_ps(a, b, c); }
 /// c - a b, rounded once.
 inline Lanes minus_product(Lanes a, Lanes b, Lanes c) { return _mm256_fnmadd_ps(a, b, c); }
-/// Zero where x is below zero; the order of the operands lets NaN through.
-inline Lanes relu(Lanes x) { return _mm256_max_ps(zero(), x); }
+/// The larger of both, or x where either is NaN.
+inline Lanes maximum(Lanes floor, Lanes x) { return _mm256_max_ps(floor, x); }
+/// Zero where x is below zero; NaN stays.
+inline Lanes relu(Lanes x) { return maximum(zero(), x); }
 /// grad where y is above zero or NaN, else zero.
 inline Lanes relu_gradient(Lanes y, Lanes grad) {
   return _mm256_and_ps(grad, _mm256_cmp_ps(y, zero(), _CMP_NLE_UQ));

@@ -38,8 +38,10 @@ inline Lanes divide(Lanes a, Lanes b) { return _mm512_div_ps(a, b); }
 inline Lanes fma(Lanes a, Lanes b, Lanes c) { return _mm512_fmadd_ps(a, b, c); }
 /// c - a b, rounded once.
 inline Lanes minus_product(Lanes a, Lanes b, Lanes c) { return _mm512_fnmadd_ps(a, b, c); }
-/// Zero where x is below zero; the order of the operands lets NaN through.
-inline Lanes relu(Lanes x) { return _mm512_max_ps(zero(), x); }
+/// The larger of both, or x where either is NaN.
+inline Lanes maximum(Lanes floor, Lanes x) { return _mm512_max_ps(floor, x); }
+/// Zero where x is below zero; NaN stays.
+inline Lanes relu(Lanes x) { return maximum(zero(), x); }
 /// grad where y is above zero or NaN, else zero.
 inline Lanes relu_gradient(Lanes y, Lanes grad) {
   return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(y, zero(), _CMP_NLE_UQ), grad);
