@@ -96,11 +96,13 @@ class Trainer : public testing::Test {
 
 TEST_F(Trainer, BeatsBothBaselinesAndReportsThem) {
   TrainOptions options = small_options(folder_.path());
-  options.epochs = 12;
+  options.model.dropout = 0;
+  options.optimizer.kind = OptimizerKind::Adam;
+  options.epochs = 20;
   const TrainResult result = train(options, sources_);
   EXPECT_LT(result.test.loss, 0.7 * result.test.best_constant_loss);
   EXPECT_LT(result.test.loss, 0.7 * result.test.no_correction_loss);
-  EXPECT_EQ(result.epochs.size(), 12U);
+  EXPECT_EQ(result.epochs.size(), 20U);
   const auto best = std::min_element(
       result.epochs.begin(), result.epochs.end(),
       [](const auto& a, const auto& b) { return a.validation_loss < b.validation_loss; });
