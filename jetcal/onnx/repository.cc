@@ -47,29 +47,31 @@ void check_name(const RepositoryOptions& options) {
 }
 
 bool is_version(const std::string& folder) {
-  return !folder.empty() && folder.front() != '0' &&
+  return !folder.empty() && folder.front() != '0' && folder.size() < 18 &&
          std::all_of(folder.begin(), folder.end(), [](unsigned char c) { return std::isdigit(c); });
 }
 
-// Refuses to replace what is there unless forced.
+// Refuses to replace a version unless forced, and to make other versions unservable at all.
 void check_existing(const fs::path& folder, const std::string& config,
                     const RepositoryOptions& options) {
-  if (options.force || !fs::exists(folder)) return;
+  if (!fs::exists(folder)) return;
+  const std::string replaced = std::to_string(options.version);
   std::int64_t highest = 0;
+  bool others = false;
   for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
     const std::string name = entry.path().filename().string();
-    if (is_version(name) && name.size() < 18)
-      highest = std::max<std::int64_t>(highest, std::stoll(name));
+    if (!is_version(name)) continue;
+    highest = std::max<std::int64_t>(highest, std::stoll(name));
+    others = others || name != replaced;
   }
-  if (fs::exists(folder / std::to_string(options.version)))
+  if (!options.force && fs::exists(folder / replaced))
     fail(ErrorCode::AlreadyExists, "version ", options.version, " of model '", options.name,
          "' is already in ", options.repository.string(), "; version ", highest + 1,
          " is free, --force replaces");
-  if (highest > 0 && fs::exists(folder / "config.pbtxt") &&
-      read_file(folder / "config.pbtxt") != config)
-    fail(ErrorCode::FailedPrecondition, "the versions of model '", options.name, "' in ",
+  if (others && fs::exists(folder / "config.pbtxt") && read_file(folder / "config.pbtxt") != config)
+    fail(ErrorCode::FailedPrecondition, "other versions of model '", options.name, "' in ",
          options.repository.string(),
-         " have another config.pbtxt; choose another name, --force replaces it");
+         " have another config.pbtxt, which all versions share; choose another name");
 }
 
 // Copies what the new folder shares with the old one; hard links, for weights can be large.
@@ -144,6 +146,9 @@ std::string config_text(const models::ModelConfig& config, const std::string& na
   write_tensor(out, "input", "jet_features", "[ 8 ]");
   write_tensor(out, "output", "output", "[ 1 ]");
   out << "optimization { graph { level: " << (particle_net ? -1 : 1) << " } }\n";
+  // Tells clients which particles the network was trained on; Triton passes it through.
+  out << "parameters { key: \"jetcal_input_mode\" value { string_value: \""
+      << edm::input_mode_name(config.input_mode) << "\" } }\n";
   return out.str();
 }
 

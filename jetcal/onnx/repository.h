@@ -14,7 +14,7 @@ struct RepositoryOptions {
   std::filesystem::path repository;
   std::string name = "optimal";  ///< Letters, digits, '_', '-', '.'; does not start with '.'.
   std::int64_t version = 1;      ///< At least 1.
-  bool force = false;            ///< Replaces the version, and config.pbtxt when it differs.
+  bool force = false;            ///< Replaces the version when it is there.
 };
 
 /// Returns the config.pbtxt of a network: inputs, output, max_batch_size 100000, and the graph
@@ -28,9 +28,9 @@ void check_repository(const models::ModelConfig& config, const RepositoryOptions
 /// returns NAME/VERSION.
 ///
 /// All appear at once or not at all: they are staged beside NAME and exchanged with it. Other
-/// versions stay as they are. Throws AlreadyExists for a version that is there, FailedPrecondition
-/// when the other versions have another config.pbtxt (both unless `force`), InvalidArgument for a
-/// name or version that cannot be one, ResourceExhausted on a full disk.
+/// versions stay as they are. Throws AlreadyExists for a version that is there (unless `force`),
+/// FailedPrecondition when other versions have another config.pbtxt, InvalidArgument for a name or
+/// version that cannot be one, ResourceExhausted on a full disk.
 std::filesystem::path write_repository(const models::Model& model,
                                        const RepositoryOptions& options);
 

@@ -90,8 +90,8 @@ OrtLibrary load() {
     fail(ErrorCode::Unimplemented, "ONNX Runtime ", base->get_version_string(),
          " is older than the interface version ", kOrtApiVersion);
   OrtLibrary ort{OrtApi(table), base->get_version_string(), nullptr};
-  constexpr int kLogErrors = 3;
-  if (OrtStatus* status = ort.api.create_env(kLogErrors, "jetcal", &ort.env)) {
+  constexpr int kLogFatal = 4;  // every lesser failure comes back as a status
+  if (OrtStatus* status = ort.api.create_env(kLogFatal, "jetcal", &ort.env)) {
     const std::string text = ort.api.get_error_message(status);
     ort.api.release_status(status);
     fail(ErrorCode::Internal, "ONNX Runtime does not start: ", text);

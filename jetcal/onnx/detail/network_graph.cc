@@ -26,6 +26,7 @@ struct Batch {
   Value num_jets;     // int64 scalar
   Value slots;        // int64 scalar: P
   Value slots_1d;     // int64 [1]
+  Value num_rows;     // int64 [1]: N * P
   Value forbidden;    // bool [N, P, P]: j is padding or i itself (ParticleNet)
   Value num_nearest;  // int64 [1]: min(k, P) (ParticleNet)
   Value row_offset;   // int64 [N, 1, 1]: n * P (ParticleNet)
@@ -47,6 +48,8 @@ Batch add_batch(GraphBuilder& graph, const Value& mask) {
   batch.num_jets = graph.op("Gather", {shape, graph.int_scalar(0)});
   batch.slots = graph.op("Gather", {shape, graph.int_scalar(2)});
   batch.slots_1d = graph.op("Gather", {shape, graph.int_list({2})});
+  batch.num_rows =
+      graph.op("Mul", {graph.op("Gather", {shape, graph.int_list({0})}), batch.slots_1d});
   return batch;
 }
 
@@ -70,9 +73,14 @@ Value particle_rows(GraphBuilder& graph, const Batch& batch, const Value& input,
   return graph.op("Where", {batch.valid_rows, rows, graph.float_scalar(0)});
 }
 
+// Reshapes to sizes that are known when the graph runs; a size may be 0, for batches without slots.
+Value reshape_to(GraphBuilder& graph, const Value& value, const std::vector<Value>& sizes) {
+  const Value shape = graph.op("Concat", sizes, {{"axis", std::int64_t{0}}});
+  return graph.op("Reshape", {value, shape}, {{"allowzero", std::int64_t{1}}});
+}
+
 Value to_jets(GraphBuilder& graph, const Batch& batch, const Value& rows, std::int64_t channels) {
-  return graph.reshape(rows, graph.op("Concat", {batch.shape, graph.int_list({channels})},
-                                      {{"axis", std::int64_t{0}}}));
+  return reshape_to(graph, rows, {batch.shape, graph.int_list({channels})});
 }
 
 // Squared distances float [N, P, P] of points in the plane with the rounding of the native kernel,
@@ -119,13 +127,12 @@ Neighbors add_nearest(GraphBuilder& graph, const Batch& batch, const Value& dist
   const auto [nearest, index] = graph.op2(
       "TopK", {allowed, batch.num_nearest},
       {{"axis", std::int64_t{-1}}, {"largest", std::int64_t{0}}, {"sorted", std::int64_t{0}}});
-  const Value row_shape =
-      graph.op("Concat", {graph.int_list({-1}), batch.num_nearest}, {{"axis", std::int64_t{0}}});
+  const std::vector<Value> row_sizes{batch.num_rows, batch.num_nearest};
   const Value exists = graph.cast(
-      graph.reshape(graph.op("Less", {nearest, no_neighbor}), row_shape), TensorProto::FLOAT);
+      reshape_to(graph, graph.op("Less", {nearest, no_neighbor}), row_sizes), TensorProto::FLOAT);
   const Value count = graph.op("ReduceSum", {exists, graph.int_list({1})});
   const Value weights = graph.op("Div", {exists, graph.op("Max", {count, graph.float_scalar(1)})});
-  return {graph.reshape(graph.op("Add", {index, batch.row_offset}), row_shape),
+  return {reshape_to(graph, graph.op("Add", {index, batch.row_offset}), row_sizes),
           graph.op("Unsqueeze", {weights, graph.int_list({1})})};
 }
 
@@ -145,10 +152,8 @@ Value add_edge_block(GraphBuilder& graph, const Batch& batch, const Value& rows,
       edges = dense(graph, edges, name + ".edge" + std::to_string(i + 1), block.layers[i], true);
       channels = block.layers[i].out;
     }
-    const Value edge_shape =
-        graph.op("Concat", {graph.int_list({-1}), batch.num_nearest, graph.int_list({channels})},
-                 {{"axis", std::int64_t{0}}});
-    edges = graph.reshape(edges, edge_shape);
+    edges =
+        reshape_to(graph, edges, {batch.num_rows, batch.num_nearest, graph.int_list({channels})});
   }
   const Value mean = graph.reshape(graph.op("MatMul", {neighbors.weights, edges}), {-1, channels});
   const Value shortcut =
