@@ -34,8 +34,10 @@ find_package(ZLIB REQUIRED)
 set(jetcal_root_components Core RIO Tree ROOTNTuple Hist Gpad Graf MathCore Imt)
 if(EXISTS ${JETCAL_WHEELS}/ROOT/include/ROOT/RVersion.hxx)
   # The wheel's own CMake package names an executable that the wheel leaves out, so its libraries are listed here.
-  file(STRINGS ${JETCAL_WHEELS}/ROOT/include/ROOT/RVersion.hxx jetcal_root_lines REGEX "ROOT_VERSION_(MAJOR|MINOR|PATCH) ")
-  string(REGEX MATCHALL "[0-9]+" jetcal_root_version "${jetcal_root_lines}")
+  file(STRINGS ${JETCAL_WHEELS}/ROOT/include/ROOT/RVersion.hxx jetcal_root_lines
+       REGEX "^#define ROOT_VERSION_(MAJOR|MINOR|PATCH) +[0-9]+")
+  string(REGEX MATCHALL "(MAJOR|MINOR|PATCH) +[0-9]+" jetcal_root_version "${jetcal_root_lines}")
+  list(TRANSFORM jetcal_root_version REPLACE "[A-Z]+ +" "")
   list(JOIN jetcal_root_version "." jetcal_root_version)
   list(TRANSFORM jetcal_root_components REPLACE "(.+)" "${JETCAL_WHEELS}/ROOT/lib/lib\\1.so" OUTPUT_VARIABLE jetcal_root_libraries)
   # The wheel is built as C++17 and warns about every other standard; its headers and ours link, which the tests show.
@@ -106,7 +108,7 @@ if(Protobuf_FOUND AND EXISTS ${jetcal_onnx_proto})
 endif()
 file(GLOB jetcal_onnxruntime ${JETCAL_WHEELS}/onnxruntime/capi/libonnxruntime.so.*)
 if(jetcal_onnxruntime)
-  string(REGEX MATCH "[0-9.]+$" jetcal_onnxruntime_version ${jetcal_onnxruntime})
+  string(REGEX MATCH "[0-9]+\\.[0-9.]+$" jetcal_onnxruntime_version ${jetcal_onnxruntime})
   # Loaded with dlopen when the first ONNX model asks for it, so a server of jetcal models never pays for it.
   jetcal_external(onnxruntime VERSION ${jetcal_onnxruntime_version}
                   DEFINITIONS JETCAL_ONNXRUNTIME_LIBRARY="${jetcal_onnxruntime}")
