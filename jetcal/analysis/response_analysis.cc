@@ -14,7 +14,7 @@ namespace {
 constexpr int kBaseline = 0;
 constexpr double kLowestThreshold = 15;  // GeV
 constexpr int kGluonGroup = kFirstFlavor + 5;
-constexpr int kHistogramBins = 60;
+constexpr int kHistogramBins = 40;
 
 // Axis of the response distribution per range; the widths follow the resolution.
 struct Axis {

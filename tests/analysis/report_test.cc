@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "jetcal/analysis/report.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <fstream>
+
+#include "jetcal/analysis/detail/svg_text.h"
+#include "jetcal/analysis/figures.h"
+#include "jetcal/analysis/tables.h"
+#include "jetcal/base/error.h"
+#include "jetcal/base/files.h"
+#include "jetcal/base/random.h"
+
+namespace jetcal::analysis {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+
+Analysis random_analysis(int jets) {
+  Rng rng(11);
+  JetSample sample;
+  sample.correctors = {{"Standard", {}}, {"Model <1>", {}}};
+  for (int i = 0; i < jets; ++i) {
+    const double pt = 20 * std::pow(140, rng.uniform());
+    sample.pt_gen.push_back(static_cast<float>(pt));
+    sample.eta_gen.push_back(static_cast<float>(5 * rng.uniform() - 2.5));
+    sample.flavor.push_back(edm::kFlavors[rng.below(6)]);
+    sample.pt_reco.push_back(static_cast<float>(pt * std::exp(0.1 * rng.normal())));
+    sample.correctors[0].pt_corr.push_back(sample.pt_reco.back());
+    sample.correctors[1].pt_corr.push_back(static_cast<float>(pt * std::exp(0.05 * rng.normal())));
+  }
+  AnalysisOptions options;
+  options.resamplings = 20;
+  return analyze(sample, options);
+}
+
+class Report : public testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = fs::temp_directory_path() / ("jetcal_report_" + std::to_string(::getpid()));
+    fs::remove_all(folder_);
+    fs::create_directories(folder_);
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+  std::vector<std::string> left() const {
+    std::vector<std::string> names;
+    for (const auto& entry : fs::directory_iterator(folder_))
+      names.push_back(entry.path().filename());
+    return names;
+  }
+  fs::path folder_;
+};
+
+TEST_F(Report, HoldsEveryFigureInThreeFormatsWithItsNumbers) {
+  const Analysis analysis = random_analysis(8000);
+  const auto report = write_report(analysis, {"label", {{"input", "here"}}}, folder_ / "out");
+  EXPECT_THAT(left(), testing::ElementsAre("out"));
+  ASSERT_EQ(report["figures"].size(), 10U);
+  for (const auto& figure : report["figures"]) {
+    const std::string stem = folder_ / "out" / figure["name"].get<std::string>();
+    const std::string pdf = read_file(stem + ".pdf"), png = read_file(stem + ".png"),
+                      svg = read_file(stem + ".svg");
+    EXPECT_EQ(pdf.substr(0, 5), "%PDF-");
+    EXPECT_EQ(png.substr(0, 8), "\x89PNG\r\n\x1a\n");
+    EXPECT_THAT(svg.substr(0, 200), HasSubstr("<svg"));
+    EXPECT_THAT(svg, HasSubstr("</svg>"));
+    EXPECT_THAT(svg, testing::Not(HasSubstr(folder_.string())));
+    EXPECT_GT(png.size(), 5000U);
+    auto data = nlohmann::ordered_json::parse(read_file(stem + ".json"));
+    EXPECT_EQ(data["panels"], figure["panels"]);
+    EXPECT_FALSE(data["panels"][0]["series"][0]["y"].empty()) << stem;
+  }
+  EXPECT_EQ(nlohmann::ordered_json::parse(read_file(folder_ / "out" / "report.json")), report);
+  EXPECT_THAT(read_file(folder_ / "out" / "index.html"), HasSubstr("Model &lt;1&gt;"));
+}
+
+TEST_F(Report, DrawsTheNumbersOfTheAnalysis) {
+  const Analysis analysis = random_analysis(8000);
+  const Figure resolution = make_figures(analysis).front();
+  ASSERT_EQ(resolution.name, "resolution_barrel");
+  const std::vector<Point>& points = resolution.panels[0].series[1].points;
+  std::size_t drawn = 0;
+  for (const BinNumbers& bin : analysis.correctors[1].regions[0].bins) {
+    if (bin.too_few_jets) continue;
+    ASSERT_LT(drawn, points.size());
+    EXPECT_EQ(points[drawn].y, bin.resolution.value);
+    EXPECT_EQ(points[drawn].y_error, bin.resolution.error);
+    EXPECT_GT(points[drawn].x, bin.low);
+    EXPECT_LT(points[drawn].x, bin.high);
+    ++drawn;
+  }
+  EXPECT_EQ(drawn, points.size());
+  EXPECT_GT(drawn, 10U);
+  ASSERT_EQ(resolution.panels[1].series.size(), 1U) << "the baseline has no ratio to itself";
+}
+
+TEST_F(Report, ReplacesAnEarlierOneAndKeepsOtherFiles) {
+  write_file(folder_ / "out_notes", "");
+  fs::create_directories(folder_ / "out");
+  write_file(folder_ / "out" / "mine.txt", "mine");
+  write_file(folder_ / "out" / "report.json", "old");
+  const Analysis analysis = random_analysis(500);
+  write_report(analysis, {"", {}}, folder_ / "out" / "");
+  EXPECT_EQ(read_file(folder_ / "out" / "mine.txt"), "mine");
+  EXPECT_THAT(read_file(folder_ / "out" / "report.json"), HasSubstr("definitions"));
+  EXPECT_THAT(left(), testing::UnorderedElementsAre("out", "out_notes"));
+}
+
+TEST_F(Report, LeavesNothingBehindWhenTheOutputCannotBeWritten) {
+  write_file(folder_ / "file", "");
+  const Analysis analysis = random_analysis(500);
+  EXPECT_THROW(write_report(analysis, {"", {}}, folder_ / "file"), Error);
+  EXPECT_THROW(write_report(analysis, {"", {}}, folder_ / "file" / "below"), Error);
+  EXPECT_THAT(left(), testing::ElementsAre("file"));
+}
+
+TEST_F(Report, SurvivesASampleWithHardlyAnyJets) {
+  const auto report = write_report(random_analysis(3), {"", {}}, folder_ / "out");
+  EXPECT_EQ(report["counts"]["used"], 3);
+  EXPECT_TRUE(
+      report["correctors"][0]["regions"]["barrel"]["bins"][18]["median"]["error"].is_null());
+}
+
+TEST(Tables, MarkNumbersOfTooFewJetsAndMissingOnes) {
+  const Analysis analysis = random_analysis(150);
+  EXPECT_THAT(counts_table(analysis), HasSubstr("150"));
+  EXPECT_THAT(loss_table(analysis), HasSubstr("Model <1>"));
+  EXPECT_THAT(flavor_table(analysis), HasSubstr("*"));
+  EXPECT_THAT(gain_table(analysis), HasSubstr("* fewer than 30 jets"));
+  EXPECT_THAT(gain_table(random_analysis(3)), HasSubstr("  -"));
+}
+
+TEST(FitYAxis, LeavesBiasedPointsOutWhereOthersExist) {
+  Panel panel;
+  panel.x_low = 20;
+  panel.biased_below = 50;
+  panel.series = {
+      {"a", 0, {{30, 20, 40, 1.6, 0.1}, {100, 90, 110, 1.0, 0.01}, {200, 190, 210, 1.1, 0.01}}}};
+  fit_y_axis(panel, 0.2, {1.05});
+  EXPECT_LT(panel.y_low, 0.99);
+  EXPECT_GT(panel.y_high, 1.11);
+  EXPECT_LT(panel.y_high, 1.2);
+  panel.series[0].points.resize(1);
+  fit_y_axis(panel, 0.2, {1.05});
+  EXPECT_GT(panel.y_high, 1.7);
+}
+
+TEST(TidySvg, HidesThePathAndScalesLines) {
+  const std::string svg =
+      "<svg shape-rendering=\"crispEdges\"><title>\n/home/me/a.svg\n</title>"
+      "<path stroke-width=\"3\"/><text font-family=\"Helvetica\">a</text></svg>";
+  EXPECT_EQ(detail::tidy_svg(svg, "a < b"),
+            "<svg><title>a &lt; b</title><path stroke-width=\"1.5\"/>"
+            "<text font-family=\"Helvetica, Arial, sans-serif\">a</text></svg>");
+}
+
+}  // namespace
+}  // namespace jetcal::analysis
