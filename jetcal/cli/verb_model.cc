@@ -4,6 +4,7 @@
 #include <iomanip>
 #include <iostream>
 #include <memory>
+#include <sstream>
 
 #include "jetcal/cli/verb.h"
 #include "jetcal/models/model.h"
@@ -78,7 +79,7 @@ std::string with_thousands(std::int64_t value) {
 }
 
 void print_row(const std::string& label, const std::string& value) {
-  std::cout << std::left << std::setw(34) << label << value << "\n";
+  std::cout << std::left << std::setw(38) << label << value << "\n";
 }
 
 void print_config(const models::ModelConfig& config) {
@@ -141,6 +142,12 @@ ordered_json describe(const models::Standardisation& shifts) {
           {"jet_deviation", shifts.jet_deviation}};
 }
 
+std::string short_number(const ordered_json& value) {
+  std::ostringstream text;
+  text << std::setprecision(4) << value.get<double>();
+  return text.str();
+}
+
 void print_tensors(const char* title, const ordered_json& tensors) {
   std::cout << title << "\n";
   for (const ordered_json& tensor : tensors) {
@@ -176,7 +183,9 @@ int run_show(const std::string& path, bool json) {
   if (!model.standardisation.empty()) {
     std::cout << "standardisation\n";
     for (const auto& [name, values] : document["standardisation"].items()) {
-      print_row("  " + name, values.dump());
+      std::string row;
+      for (const ordered_json& value : values) row += short_number(value) + "  ";
+      print_row("  " + name, row);
     }
   }
   return 0;
