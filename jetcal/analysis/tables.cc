@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <string_view>
 #include <vector>
 
 namespace jetcal::analysis {
@@ -88,22 +89,27 @@ std::string loss_table(const Analysis& analysis) {
 
 std::string flavor_table(const Analysis& analysis) {
   std::vector<std::string> head{"median response, pt_gen > 30 GeV"};
-  for (const edm::Flavor flavor : edm::kFlavors) head.emplace_back(flavor_name(flavor));
-  head.emplace_back("SAE");
+  for (const CorrectorNumbers& corrector : analysis.correctors) head.push_back(corrector.name);
   Rows rows{head};
   bool flagged = false;
   for (std::size_t region = 0; region < kRegions.size(); ++region) {
-    for (const CorrectorNumbers& corrector : analysis.correctors) {
-      const RangeNumbers& numbers = corrector.regions[region].ranges[kTableRange];
-      std::vector<std::string> row{fmt::format("{}, {}", kRegions[region].name, corrector.name)};
-      for (std::size_t i = 0; i < numbers.flavor_medians.size(); ++i) {
-        const bool few = numbers.flavor_jets[i] < analysis.options.min_jets;
-        row.push_back(with_error(numbers.flavor_medians[i], 1, 4, few));
+    const auto add = [&](std::string_view what, const auto& cell) {
+      std::vector<std::string> row{fmt::format("{}, {}", kRegions[region].name, what)};
+      for (const CorrectorNumbers& corrector : analysis.correctors) {
+        row.push_back(cell(corrector.regions[region].ranges[kTableRange]));
+        flagged = flagged || row.back().back() == '*';
       }
-      row.push_back(with_error(numbers.sae, 1, 4, numbers.too_few_flavored));
-      flagged = flagged || numbers.too_few_flavored;
       rows.push_back(std::move(row));
+    };
+    for (std::size_t i = 0; i < edm::kFlavors.size(); ++i) {
+      add(flavor_name(edm::kFlavors[i]), [&](const RangeNumbers& numbers) {
+        const bool few = numbers.flavor_jets[i] < analysis.options.min_jets;
+        return with_error(numbers.flavor_medians[i], 1, 4, few);
+      });
     }
+    add("sum of absolute errors", [](const RangeNumbers& numbers) {
+      return with_error(numbers.sae, 1, 4, numbers.too_few_flavored);
+    });
   }
   return lay_out(rows) + (flagged ? few_jets_remark(analysis) : "");
 }
