@@ -151,9 +151,9 @@ std::string short_number(const ordered_json& value) {
 void print_tensors(const char* title, const ordered_json& tensors) {
   std::cout << title << "\n";
   for (const ordered_json& tensor : tensors) {
-    print_row(
-        "  " + tensor["name"].get<std::string>(),
-        tensor["shape"].dump() + "  from " + tensor["min"].dump() + " to " + tensor["max"].dump());
+    print_row("  " + tensor["name"].get<std::string>(), tensor["shape"].dump() + "  from " +
+                                                            short_number(tensor["min"]) + " to " +
+                                                            short_number(tensor["max"]));
   }
 }
 
