@@ -107,7 +107,7 @@ def main():
     best = min(zip((row[1] for row in rows), models.items()))[1]
     repository = folder / "repository"
     verified = demo.run("export", "--model", best[1], "--repository", repository, "--name", "optimal", "--verify")
-    print(f"    largest difference to ONNX Runtime: {verified['verify']['max_abs_difference']:.1e}")
+    print(f"    largest difference to ONNX Runtime: {verified['verify']['max_difference']:.1e}")
 
     demo.step("Serve it over the Open Inference Protocol and correct a ROOT file through the server")
     server, url = serve(demo, repository)

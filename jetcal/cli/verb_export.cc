@@ -29,7 +29,7 @@ ExportOptions with_config(const CLI::App& app, const CommonOptions& common, Expo
   const Config config = load_config(common);
   const auto fill = [&](const std::string& name, auto& value) {
     const auto configured = config.get(name, value);
-    if (app.count(name == "model" ? name : "--" + name) == 0) value = configured;
+    if (app.count("--" + name) == 0) value = configured;
   };
   fill("model", options.model);
   fill("preset", options.preset);
@@ -172,7 +172,8 @@ Verb make_export_verb() {
           [](CLI::App& app, CommonOptions& common) -> std::function<int()> {
             // Shared by the flags and the work, which outlives this function.
             auto options = std::make_shared<ExportOptions>();
-            app.add_option("model", options->model, "model file (*.jetcal) that training wrote");
+            app.add_option("--model,model", options->model,
+                           "model file (*.jetcal) that training wrote");
             app.add_option("--preset", options->preset,
                            "export a network with random weights instead: paper-pfn, ...");
             app.add_option("--mode", options->mode, "input mode of --preset: paper, constituents");
