@@ -14,11 +14,13 @@ namespace {
 
 /// What the command line gave; an empty optional leaves the word to --config.
 struct SimulateFlags {
-  std::optional<std::string> output, derive_correction, precision_bits;
+  std::optional<std::string> output, derive_correction;
+  std::optional<std::vector<int>> precision_bits;
   std::optional<std::int64_t> jets, events, pileup_pool, block_events;
   std::optional<std::uint64_t> seed;
   std::optional<int> workers, compression;
   std::optional<double> pileup_mean;
+  bool keep_blocks = false;
 };
 
 void add_flags(CLI::App& app, SimulateFlags& f) {
@@ -35,8 +37,12 @@ void add_flags(CLI::App& app, SimulateFlags& f) {
   app.add_option("--compression", f.compression,
                  "ROOT's number, e.g. 505 for ZSTD level 5 (default), 209 for LZMA level 9");
   app.add_option("--precision-bits", f.precision_bits,
-                 "mantissa bits kept of constituents, other candidates and gen particles, e.g. "
-                 "12,12,12 (default)");
+                 "mantissa bits kept of pT, dEta, dPhi of constituents, of other candidates, of "
+                 "dR and dTheta of constituents, of other candidates, of gen particles; default "
+                 "12,12,12,12,12")
+      ->delimiter(',');
+  app.add_flag("--keep-blocks", f.keep_blocks,
+               "leave OUTPUT.blocks, so that the next run can write the same jets differently");
   app.add_option("--derive-correction", f.derive_correction,
                  "derive the correction of jetPt from --events collisions and write its card here; "
                  "no sample is made");
@@ -48,14 +54,15 @@ T choose(const std::optional<T>& flag, const Config& config, const char* name, c
   return flag.value_or(value);
 }
 
-void read_bits(const std::string& text, sim::NtupleOptions& options) {
-  char rest = 0;
-  const int got = std::sscanf(text.c_str(), "%d,%d,%d%c", &options.own_bits, &options.other_bits,
-                              &options.gen_bits, &rest);
-  for (const int bits : {options.own_bits, options.other_bits, options.gen_bits}) {
-    if (got != 3 || bits < 1 || bits > 23)
-      fail(ErrorCode::InvalidArgument,
-           "--precision-bits needs three numbers from 1 to 23 with commas, not '", text, "'");
+void read_bits(const std::vector<int>& bits, sim::NtupleOptions& options) {
+  int* const fields[] = {&options.own_bits, &options.other_bits, &options.own_derived_bits,
+                         &options.other_derived_bits, &options.gen_bits};
+  if (bits.size() != std::size(fields))
+    fail(ErrorCode::InvalidArgument, "precision_bits needs five numbers, not ", bits.size());
+  for (std::size_t i = 0; i < bits.size(); ++i) {
+    if (bits[i] < 1 || bits[i] > 23)
+      fail(ErrorCode::InvalidArgument, "precision_bits must be from 1 to 23, not ", bits[i]);
+    *fields[i] = bits[i];
   }
 }
 
@@ -75,7 +82,8 @@ sim::ProductionOptions read_options(const SimulateFlags& f, const CommonOptions&
   options.block_events = choose(f.block_events, config, "block_events", options.block_events);
   options.ntuple.compression =
       choose(f.compression, config, "compression", options.ntuple.compression);
-  read_bits(choose<std::string>(f.precision_bits, config, "precision_bits", "12,12,12"),
+  options.keep_blocks = f.keep_blocks;
+  read_bits(choose(f.precision_bits, config, "precision_bits", std::vector<int>(5, 12)),
             options.ntuple);
   if (options.ntuple.compression < 100 || options.ntuple.compression > 509)
     fail(ErrorCode::InvalidArgument, "compression must be from 100 to 509, not ",
@@ -96,8 +104,9 @@ class Bars {
       bar_ = std::make_unique<Progress>(what, total, unit);
       what_ = what;
     }
+    if (!bar_) return;
     bar_->update(done);
-    if (done >= total) bar_->finish();
+    if (done >= total) bar_.reset();
   }
 
  private:

@@ -12,6 +12,7 @@ namespace jetcal::sim {
 
 namespace {
 
+constexpr std::array kOffsetEdges{0.0, 1.45, 2.4, 3.0, 5.0};
 constexpr std::array kEtaEdges{0.4, 0.8, 1.2, 1.45, 1.65, 2.0, 2.4, 2.7, 3.0, 5.0};
 constexpr std::array kPtEdges{10., 14.,  18.,  22.,  27.,  33.,  42.,  54.,   70.,
                               90., 120., 160., 220., 320., 480., 700., 1100., 5000.};
@@ -78,38 +79,97 @@ Correction Correction::standard() {
   return read(Config::parse(correction_card(), "the compiled-in correction"));
 }
 
+namespace {
+
+/// A point of the response curve: the median pT after the offset, 1 / response, and how many jets.
+struct CurvePoint {
+  double pt, factor, jets;
+};
+
+std::vector<CurvePoint> response_curve(std::span<const CalibrationJet> jets, double slope) {
+  std::vector<CurvePoint> curve;
+  for (std::size_t i = 0; i + 1 < kPtEdges.size(); ++i) {
+    std::vector<double> response;
+    std::vector<double> pt;
+    for (const CalibrationJet& jet : jets) {
+      if (jet.pt_gen < kPtEdges[i] || jet.pt_gen >= kPtEdges[i + 1]) continue;
+      const double pt1 = jet.pt_raw - jet.area * slope * (jet.rho - kRhoOffset);
+      pt.push_back(pt1);
+      response.push_back(pt1 / jet.pt_gen);
+    }
+    if (response.size() < kMinJets) continue;
+    // Numerical inversion: at the pT that jets of this pt_gen have, divide by their response.
+    const double center = median(pt);
+    if (center <= 0 || (!curve.empty() && center <= curve.back().pt)) continue;
+    curve.push_back({center, 1 / median(response), static_cast<double>(response.size())});
+  }
+  return curve;
+}
+
+/// Replaces the factors by the parabola in log pT that fits them best, each weighted by its jets
+/// and by its pT, with which the resolution improves.
+void smooth(std::vector<CurvePoint>& curve) {
+  constexpr std::size_t kTerms = 3;
+  if (curve.size() <= kTerms) return;
+  std::array<std::array<double, kTerms + 1>, kTerms> m{};
+  const auto power = [](double pt, std::size_t n) {
+    return std::pow(std::log(pt / 100), static_cast<double>(n));
+  };
+  for (const CurvePoint& point : curve) {
+    const double weight = point.jets * std::min(point.pt, 200.0);
+    for (std::size_t r = 0; r < kTerms; ++r) {
+      for (std::size_t c = 0; c < kTerms; ++c) m[r][c] += weight * power(point.pt, r + c);
+      m[r][kTerms] += weight * power(point.pt, r) * point.factor;
+    }
+  }
+  // Gauss and Jordan; the matrix is positive definite, so no pivoting.
+  for (std::size_t p = 0; p < kTerms; ++p) {
+    for (std::size_t r = 0; r < kTerms; ++r) {
+      if (r == p) continue;
+      const double share = m[r][p] / m[p][p];
+      for (std::size_t c = p; c <= kTerms; ++c) m[r][c] -= share * m[p][c];
+    }
+  }
+  for (CurvePoint& point : curve) {
+    point.factor = 0;
+    for (std::size_t n = 0; n < kTerms; ++n)
+      point.factor += m[n][kTerms] / m[n][n] * power(point.pt, n);
+  }
+}
+
+std::vector<CalibrationJet> within(std::span<const CalibrationJet> jets, double low, double high) {
+  std::vector<CalibrationJet> kept;
+  for (const CalibrationJet& jet : jets) {
+    if (std::abs(jet.eta) >= low && std::abs(jet.eta) < high) kept.push_back(jet);
+  }
+  return kept;
+}
+
+}  // namespace
+
 Correction Correction::derive(std::span<const CalibrationJet> jets) {
   Correction c;
   c.rho_offset_ = kRhoOffset;
   c.eta_edges_.assign(kEtaEdges.begin(), kEtaEdges.end());
-  double low_eta = 0;
-  for (std::size_t bin = 0; bin < kEtaEdges.size(); low_eta = kEtaEdges[bin], ++bin) {
-    std::vector<CalibrationJet> here;
-    for (const CalibrationJet& jet : jets) {
-      if (std::abs(jet.eta) >= low_eta && std::abs(jet.eta) < kEtaEdges[bin]) here.push_back(jet);
-    }
-    c.slope_.push_back(offset_slope(here));
+  double low = 0;
+  for (const double high : kEtaEdges) {
+    // The offset changes slowly: one number for barrel, endcap, the part without tracker, forward.
+    std::size_t part = 0;
+    while (part + 1 < kOffsetEdges.size() && low >= kOffsetEdges[part + 1]) ++part;
+    const double slope = offset_slope(within(jets, kOffsetEdges[part], kOffsetEdges[part + 1]));
+    std::vector<CurvePoint> curve = response_curve(within(jets, low, high), slope);
+    if (curve.empty())
+      fail(ErrorCode::FailedPrecondition, "too few jets at |eta| from ", low, " to ", high,
+           " to derive a correction; simulate more events");
+    smooth(curve);
+    c.slope_.push_back(slope);
     c.pt_.emplace_back();
     c.factor_.emplace_back();
-    for (std::size_t i = 0; i + 1 < kPtEdges.size(); ++i) {
-      std::vector<double> response;
-      std::vector<double> pt;
-      for (const CalibrationJet& jet : here) {
-        if (jet.pt_gen < kPtEdges[i] || jet.pt_gen >= kPtEdges[i + 1]) continue;
-        const double pt1 = jet.pt_raw - jet.area * c.slope_[bin] * (jet.rho - kRhoOffset);
-        pt.push_back(pt1);
-        response.push_back(pt1 / jet.pt_gen);
-      }
-      if (response.size() < kMinJets) continue;
-      // Numerical inversion: at the pT that jets of this pt_gen have, divide by their response.
-      const double center = median(pt);
-      if (center <= 0 || (!c.pt_[bin].empty() && center <= c.pt_[bin].back())) continue;
-      c.pt_[bin].push_back(center);
-      c.factor_[bin].push_back(1 / median(response));
+    for (const CurvePoint& point : curve) {
+      c.pt_.back().push_back(point.pt);
+      c.factor_.back().push_back(point.factor);
     }
-    if (c.pt_[bin].empty())
-      fail(ErrorCode::FailedPrecondition, "too few jets at |eta| below ", kEtaEdges[bin],
-           " to derive a correction; simulate more events");
+    low = high;
   }
   return c;
 }

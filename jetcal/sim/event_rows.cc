@@ -254,7 +254,7 @@ void append_rows(const EventRecord& event, const Correction& correction, const J
 void append_calibration_jets(const EventRecord& event, const JetOptions& options,
                              std::vector<CalibrationJet>& jets) {
   constexpr double kMatchRadius = 0.2;
-  constexpr std::size_t kMaxJets = 3;
+  constexpr std::size_t kMaxJets = 4;
   const Densities rho = measure_densities(event.reco->candidates);
   const std::vector<Jet> found =
       find_reco_jets(event.reco->candidates, *event.truth, options, event.ghost_seed, 1);

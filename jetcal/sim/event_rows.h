@@ -30,8 +30,7 @@ void append_rows(const EventRecord& event, const Correction& correction, const J
                  std::vector<JetRow>& rows);
 
 /// Appends the event's jets that have a gen jet within 0.2, without any threshold on the
-/// reconstructed pT; two of them at most (the leading gen jets) so that soft jets near others do
-/// not dominate.
+/// reconstructed pT; the four leading gen jets at most.
 void append_calibration_jets(const EventRecord& event, const JetOptions& options,
                              std::vector<CalibrationJet>& jets);
 

@@ -110,12 +110,14 @@ NtupleWriter::~NtupleWriter() = default;
 
 void NtupleWriter::Impl::round_candidates() {
   for (std::size_t i = 0; i < static_cast<std::size_t>(nPF); ++i) {
-    const int bits = PF_fromAK4Jet[i] != 0 ? options.own_bits : options.other_bits;
+    const bool own = PF_fromAK4Jet[i] != 0;
+    const int bits = own ? options.own_bits : options.other_bits;
+    const int derived = own ? options.own_derived_bits : options.other_derived_bits;
     PF_pT[i] = keep_bits(PF_pT[i], bits);
     PF_dEta[i] = keep_bits(PF_dEta[i], bits);
     PF_dPhi[i] = keep_bits(PF_dPhi[i], bits);
-    PF_dR[i] = keep_bits(PF_dR[i], bits);
-    PF_dTheta[i] = keep_bits(PF_dTheta[i], bits);
+    PF_dR[i] = keep_bits(PF_dR[i], derived);
+    PF_dTheta[i] = keep_bits(PF_dTheta[i], derived);
   }
 }
 

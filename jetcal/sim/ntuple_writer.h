@@ -12,9 +12,12 @@ namespace jetcal::sim {
 
 struct NtupleOptions {
   int compression = 505;  ///< ROOT's number: 505 is ZSTD level 5, 209 LZMA level 9
-  int own_bits = 12;      ///< mantissa bits kept of the numbers of a jet's own constituents
-  int other_bits = 12;    ///< the same for the other candidates in the box
-  int gen_bits = 12;      ///< the same for gen particles
+  /// Explicit mantissa bits kept of pT, dEta and dPhi of a jet's own constituents, and of the other
+  /// candidates in the box.
+  int own_bits = 12, other_bits = 12;
+  /// The same of dR and dTheta, which follow from dEta and dPhi.
+  int own_derived_bits = 12, other_derived_bits = 12;
+  int gen_bits = 12;  ///< of the gen particles
 };
 
 /// Writes one file; it appears under its name at close(), or not at all.

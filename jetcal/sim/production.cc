@@ -282,7 +282,7 @@ ProductionSummary produce(const ProductionOptions& options, const ProgressReport
     progress("write", "blocks", i + 1, run.num_blocks());
   }
   writer.close();
-  run.remove_files();
+  if (!options.keep_blocks) run.remove_files();
   statistics.fill(summary);
   summary.blocks = run.num_blocks();
   summary.blocks_reused = run.num_reused();

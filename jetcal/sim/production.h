@@ -24,6 +24,7 @@ struct ProductionOptions {
   int workers = 1;
   std::int64_t pool_events = 20000;
   std::int64_t block_events = 250;
+  bool keep_blocks = false;  ///< leave OUTPUT.blocks, e.g. to write with another compression
 };
 
 /// Tells how far the work is. Called in the main process, `done` ascends from 0 to `total`; a new

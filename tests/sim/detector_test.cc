@@ -60,13 +60,15 @@ TEST(ParticleFlow, SeesPhotonsPionsAndNeutralHadronsWithTheirEnergy) {
   ReconstructedEvent event;
   Rng rng(1);
   for (const int pdg : {22, 211, 130}) {
-    double sum = 0;
-    constexpr int kEvents = 400;
-    for (int i = 0; i < kEvents; ++i) {
+    std::vector<double> seen;
+    for (int i = 0; i < 400; ++i) {
       detector.reconstruct(crossing_of({{100, 0.3F, 1, pdg}}), rng, event);
+      double sum = 0;
       for (const Candidate& c : event.candidates) sum += c.pt;
+      seen.push_back(sum);
     }
-    EXPECT_NEAR(sum / kEvents, 100, 5) << pdg;
+    std::sort(seen.begin(), seen.end());
+    EXPECT_NEAR(seen[seen.size() / 2], 100, 5) << pdg;
   }
 }
 
