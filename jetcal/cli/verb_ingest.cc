@@ -133,10 +133,10 @@ Json report_json(const data::IngestOptions& options, const data::IngestReport& r
 
 void print_report(const data::IngestOptions& options, const data::IngestReport& report) {
   for (const data::IngestedFile& file : report.files) {
-    fmt::print("{}: {} ({}) {};{} of {} cycle{}, {} entries\n", file.path.string(),
+    fmt::print("{}: {} ({}) {}, cycle {}, {} in the file, {} entries\n", file.path.string(),
                data::schema_name(file.source.schema), data::storage_name(file.source.storage),
                file.source.tree, file.source.cycle, file.source.num_cycles,
-               file.source.num_cycles == 1 ? "" : "s", file.source.num_entries);
+               file.source.num_entries);
   }
   const data::IngestCounts& counts = report.counts;
   const auto line = [](const char* name, std::int64_t count) {

@@ -277,7 +277,7 @@ def test_split_by_file(jetcal, tmp_path):
 
 
 def test_kill_and_resume_gives_the_same_bytes(jetcal, tmp_path):
-    for index in range(6):
+    for index in range(3):
         write_ntuple(tmp_path / f"in{index}.root", make_branches(4000, seed=index))
     arguments = ("ingest", tmp_path / "in*.root")
     jetcal(*arguments, "--output", tmp_path / "whole")
@@ -294,7 +294,7 @@ def test_kill_and_resume_gives_the_same_bytes(jetcal, tmp_path):
     assert process.returncode == -signal.SIGKILL, "the run ended before it was killed"
     assert folder_bytes(killed) != folder_bytes(tmp_path / "whole")
     resumed = jetcal(*arguments, "--output", killed)
-    assert 1 <= resumed["files_resumed"] < 6
+    assert 1 <= resumed["files_resumed"] < 3
     assert folder_bytes(killed) == folder_bytes(tmp_path / "whole")
 
 

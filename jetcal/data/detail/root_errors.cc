@@ -3,6 +3,7 @@
 
 #include <TError.h>
 #include <TROOT.h>
+#include <TSystem.h>
 
 #include <mutex>
 #include <string_view>
@@ -33,6 +34,7 @@ void start_root() {
   static std::once_flag once;
   std::call_once(once, [] {
     ROOT::EnableThreadSafety();
+    gSystem->ResetSignals();  // ROOT would answer a crash with a debugger
     ::SetErrorHandler(collect_root_message);
   });
 }
