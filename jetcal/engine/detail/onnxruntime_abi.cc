@@ -9,6 +9,14 @@
 
 #include "jetcal/base/error.h"
 
+#ifdef __SANITIZE_THREAD__
+// ONNX Runtime is not built for the thread sanitizer, which sees only part of its locking.
+extern "C" const char* __tsan_default_suppressions();  // NOLINT: the sanitizer's name
+extern "C" const char* __tsan_default_suppressions() {
+  return "race:libonnxruntime.so\nmutex:libonnxruntime.so\ndeadlock:libonnxruntime.so\n";
+}
+#endif
+
 namespace jetcal::engine::detail {
 namespace {
 
