@@ -1,8 +1,210 @@
 // SPDX-License-Identifier: Apache-2.0
+// jetcal predict: a ROOT file in, the same tree with the corrected pT out.
+#include <fmt/format.h>
+
+#include <chrono>
+#include <filesystem>
+#include <memory>
+#include <regex>
+
+#include "jetcal/cli/jet_correction.h"
 #include "jetcal/cli/verb.h"
+#include "jetcal/data/root_jet_reader.h"
+#include "jetcal/data/write_with_branch.h"
+#include "jetcal/models/predictor.h"
+#ifdef JETCAL_HAS_URL
+#include "jetcal/cli/oip_client.h"
+#endif
 
 namespace jetcal::cli {
+namespace {
 
-Verb make_predict_verb() { return {}; }
+using Json = nlohmann::ordered_json;
+namespace fs = std::filesystem;
+
+constexpr std::int64_t kMaxBatchSize = 100000;  // of our served models
+
+/// Flags, with the values of --config where a flag is not given.
+struct PredictOptions {
+  std::string model, url, model_name = "optimal", model_version, mode;
+  std::string input, output, branch = "jetPtCorr", tree;
+  std::int64_t batch_size = 500;
+};
+
+/// Where the network runs, ready to predict.
+struct Source {
+  Json description;
+  edm::InputMode mode = edm::InputMode::Paper;
+  PredictFunction predict;
+};
+
+void add_flags(CLI::App& app, PredictOptions& options) {
+  app.add_option("--model", options.model, "network to run in process: FILE.jetcal");
+  app.add_option("--url", options.url, "server to ask instead: http://host:port");
+  app.add_option("--model-name", options.model_name, "name of the model on the server (optimal)");
+  app.add_option("--model-version", options.model_version, "its version (the highest)");
+  app.add_option("--mode", options.mode,
+                 "paper or constituents, for a server that does not say what its model wants");
+  app.add_option("--input", options.input, "ROOT file: JetNTuple or PFNano");
+  app.add_option("--output", options.output, "ROOT file to write");
+  app.add_option("--branch", options.branch, "name of the new branch (jetPtCorr)");
+  app.add_option("--tree", options.tree, "tree to read (the one with jets)");
+  app.add_option("--batch-size", options.batch_size, "jets a batch or request (500)");
+}
+
+PredictOptions with_config(const CLI::App& app, const CommonOptions& common,
+                           PredictOptions options) {
+  const Config config = load_config(common);
+  const auto fill = [&](const char* name, auto& value) {
+    std::string field(name);
+    for (char& letter : field) letter = letter == '-' ? '_' : letter;
+    const auto configured = config.get(field, value);
+    if (app.count(fmt::format("--{}", name)) == 0) value = configured;
+  };
+  fill("model", options.model);
+  fill("url", options.url);
+  fill("model-name", options.model_name);
+  fill("model-version", options.model_version);
+  fill("mode", options.mode);
+  fill("input", options.input);
+  fill("output", options.output);
+  fill("branch", options.branch);
+  fill("tree", options.tree);
+  fill("batch-size", options.batch_size);
+  config.reject_unknown();
+  return options;
+}
+
+void validate(const PredictOptions& options) {
+  if (options.model.empty() == options.url.empty())
+    fail(ErrorCode::InvalidArgument, "predict needs either --model FILE.jetcal or --url URL");
+  if (options.input.empty()) fail(ErrorCode::InvalidArgument, "the input is missing: --input FILE");
+  if (options.output.empty())
+    fail(ErrorCode::InvalidArgument, "the output is missing: --output FILE");
+  if (options.batch_size < 1 || options.batch_size > kMaxBatchSize)
+    fail(ErrorCode::InvalidArgument, "batch-size must be 1 to ", kMaxBatchSize, ", not ",
+         options.batch_size);
+  if (!std::regex_match(options.branch, std::regex("[A-Za-z_][A-Za-z0-9_]*")))
+    fail(ErrorCode::InvalidArgument, "a branch is named with letters, digits and '_', not '",
+         options.branch, "'");
+  std::error_code ignored;
+  if (fs::equivalent(options.input, options.output, ignored))
+    fail(ErrorCode::InvalidArgument, "the output would overwrite the input ", options.input);
+}
+
+Source in_process(const PredictOptions& options) {
+  const models::Model model = models::load_model(options.model);
+  Source source;
+  source.mode = model.config.input_mode;
+  source.description = {{"file", options.model},
+                        {"fingerprint", models::fingerprint(model)},
+                        {"network", models::network_name(model.config.network)}};
+  // shared: std::function copies what it holds
+  const auto predictor = std::make_shared<const models::Predictor>(model);
+  source.predict = [predictor](const edm::FeatureView& features, std::span<float> y) {
+    predictor->predict(features, y);
+  };
+  return source;
+}
+
+#ifdef JETCAL_HAS_URL
+Source on_server(const PredictOptions& options) {
+  const auto client = std::make_shared<OipClient>(options.url);  // shared: as above
+  const ServedNetwork network = client->describe(options.model_name, options.model_version);
+  if (!network.mode && options.mode.empty())
+    fail(ErrorCode::InvalidArgument, "the server does not say which particles model '",
+         options.model_name, "' wants: give --mode paper or --mode constituents");
+  Source source;
+  source.mode = network.mode ? *network.mode : edm::parse_input_mode(options.mode);
+  source.description = {{"url", options.url},
+                        {"name", network.name},
+                        {"version", network.version},
+                        {"network", models::network_name(network.network)}};
+  source.predict = [client, network](const edm::FeatureView& features, std::span<float> y) {
+    client->predict(network, features, y);
+  };
+  return source;
+}
+#else
+Source on_server(const PredictOptions&) {
+  fail(ErrorCode::Unimplemented,
+       "this build asks no servers: it was made without libcurl or ONNX Runtime");
+}
+#endif
+
+Source open_source(const PredictOptions& options) {
+  Source source = options.url.empty() ? in_process(options) : on_server(options);
+  if (!options.mode.empty() && edm::parse_input_mode(options.mode) != source.mode)
+    fail(ErrorCode::InvalidArgument, "the model was trained in mode ",
+         edm::input_mode_name(source.mode), ", --mode says ", options.mode);
+  source.description["mode"] = edm::input_mode_name(source.mode);
+  return source;
+}
+
+Json report_json(const PredictOptions& options, const Source& source,
+                 const data::RootJetReader& reader, const CorrectedJets& jets, double seconds) {
+  return {{"input", options.input},
+          {"output", options.output},
+          {"branch", options.branch},
+          {"schema", data::schema_name(reader.source().schema)},
+          {"tree", reader.source().tree},
+          {"model", source.description},
+          {"jets", jets.pt_corr.size()},
+          {"corrected", jets.corrected},
+          {"not_corrected",
+           {{"pt_not_positive", jets.pt_not_positive},
+            {"features_not_finite", jets.features_not_finite},
+            {"prediction_not_finite", jets.prediction_not_finite}}},
+          {"dropped_particles", jets.dropped_particles},
+          {"skipped_links", reader.skipped_links()},
+          {"batches", jets.batches},
+          {"seconds", seconds}};
+}
+
+void print_table(const PredictOptions& options, const CorrectedJets& jets, double seconds) {
+  const auto total = static_cast<std::int64_t>(jets.pt_corr.size());
+  fmt::print("{:<28}{:>12}\n", "jets", total);
+  fmt::print("{:<28}{:>12}\n", "corrected", jets.corrected);
+  fmt::print("{:<28}{:>12}\n", "NaN: pT not positive", jets.pt_not_positive);
+  fmt::print("{:<28}{:>12}\n", "NaN: variable not finite", jets.features_not_finite);
+  fmt::print("{:<28}{:>12}\n", "NaN: no prediction", jets.prediction_not_finite);
+  fmt::print("{:<28}{:>12}\n", "particles left out", jets.dropped_particles);
+  fmt::print("{:<28}{:>12.0f}\n", "jets/s", static_cast<double>(total) / std::max(seconds, 1e-9));
+  fmt::print("branch {} is in {}\n", options.branch, options.output);
+}
+
+int predict(const PredictOptions& options, bool json) {
+  validate(options);
+  data::RootJetReader reader(options.input, options.tree);
+  if (reader.source().storage == data::Storage::RNTuple)
+    fail(ErrorCode::Unimplemented, options.input,
+         " holds an RNTuple; branches can only be added to a TTree");
+  const Source source = open_source(options);
+  const auto begin = std::chrono::steady_clock::now();
+  const CorrectedJets jets = correct_jets(reader, source.mode, options.batch_size, source.predict);
+  const double seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  data::write_with_branch(options.input, options.tree, options.output, options.branch,
+                          jets.pt_corr);
+  if (json) {
+    print_json(report_json(options, source, reader, jets, seconds));
+  } else {
+    print_table(options, jets, seconds);
+  }
+  return 0;
+}
+
+}  // namespace
+
+Verb make_predict_verb() {
+  return {"predict", "add the corrected pT of a network to the jets of a ROOT file",
+          [](CLI::App& app, CommonOptions& common) -> std::function<int()> {
+            auto options = std::make_shared<PredictOptions>();  // shared: std::function copies
+            add_flags(app, *options);
+            return [&app, &common, options] {
+              return predict(with_config(app, common, *options), common.json);
+            };
+          }};
+}
 
 }  // namespace jetcal::cli
