@@ -8,11 +8,11 @@
 namespace jetcal::kernels::detail {
 namespace {
 
-constexpr int kTileVectors = 2;
+inline constexpr int kTileVectors = 2;
 
 // Accumulators, kVectors vectors of b and one broadcast of a fill the 16 or 32 registers.
 template <int kVectors>
-constexpr int kTileRows = (kLanes == 8 ? 12 : 24) / kVectors;
+inline constexpr int kTileRows = (kLanes == 8 ? 12 : 24) / kVectors;
 
 // Tells what remains to be done with the sums of one vector of columns.
 struct Finish {

@@ -9,7 +9,7 @@
 namespace jetcal::kernels::detail {
 namespace {
 
-constexpr std::int64_t kLanes = 8;
+inline constexpr std::int64_t kLanes = 8;
 
 using Lanes = __m256;
 /// Selects the first lanes; the sign bit of an element counts.
@@ -80,6 +80,29 @@ inline unsigned keys_below(const std::int32_t* p, std::int32_t limit) {
   const __m256i keys = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
   const __m256i below = _mm256_cmpgt_epi32(_mm256_set1_epi32(limit), keys);
   return static_cast<unsigned>(_mm256_movemask_ps(_mm256_castsi256_ps(below)));
+}
+
+/// Holds kLanes keys or row numbers.
+using Integers = __m256i;
+inline Integers broadcast_integer(std::int32_t x) { return _mm256_set1_epi32(x); }
+inline void store(std::int32_t* p, Mask mask, Integers x) { _mm256_maskstore_epi32(p, mask, x); }
+inline Integers minimum(Integers a, Integers b) { return _mm256_min_epi32(a, b); }
+inline Integers maximum(Integers a, Integers b) { return _mm256_max_epi32(a, b); }
+/// a where x is greater than limit, else b.
+inline Integers where_greater(Integers x, Integers limit, Integers a, Integers b) {
+  return _mm256_blendv_epi8(b, a, _mm256_cmpgt_epi32(x, limit));
+}
+/// Moves every lane up by one and the last one to the front.
+inline Integers rotate(Integers x) {
+  return _mm256_permutevar8x32_epi32(x, _mm256_setr_epi32(7, 0, 1, 2, 3, 4, 5, 6));
+}
+/// Takes lane 0 of `first` and the others of x.
+inline Integers replace_first(Integers x, Integers first) {
+  return _mm256_blend_epi32(x, first, 1);
+}
+inline std::int32_t lane(Integers x, std::int64_t i) {
+  const __m256i index = _mm256_set1_epi32(static_cast<int>(i));
+  return _mm256_cvtsi256_si32(_mm256_permutevar8x32_epi32(x, index));
 }
 
 }  // namespace

@@ -9,7 +9,7 @@
 namespace jetcal::kernels::detail {
 namespace {
 
-constexpr std::int64_t kLanes = 16;
+inline constexpr std::int64_t kLanes = 16;
 
 using Lanes = __m512;
 /// Selects the first lanes.
@@ -76,6 +76,30 @@ inline void store_keys(std::int32_t* p, Lanes squared_distance) {
 /// Tells by bits which of kLanes keys lie below the limit.
 inline unsigned keys_below(const std::int32_t* p, std::int32_t limit) {
   return _mm512_cmplt_epi32_mask(_mm512_loadu_si512(p), _mm512_set1_epi32(limit));
+}
+
+/// Holds kLanes keys or row numbers.
+using Integers = __m512i;
+inline Integers broadcast_integer(std::int32_t x) { return _mm512_set1_epi32(x); }
+inline void store(std::int32_t* p, Mask mask, Integers x) { _mm512_mask_storeu_epi32(p, mask, x); }
+inline Integers minimum(Integers a, Integers b) { return _mm512_min_epi32(a, b); }
+inline Integers maximum(Integers a, Integers b) { return _mm512_max_epi32(a, b); }
+/// a where x is greater than limit, else b.
+inline Integers where_greater(Integers x, Integers limit, Integers a, Integers b) {
+  return _mm512_mask_blend_epi32(_mm512_cmpgt_epi32_mask(x, limit), b, a);
+}
+/// Moves every lane up by one and the last one to the front.
+inline Integers rotate(Integers x) {
+  const __m512i from = _mm512_setr_epi32(15, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14);
+  return _mm512_permutexvar_epi32(from, x);
+}
+/// Takes lane 0 of `first` and the others of x.
+inline Integers replace_first(Integers x, Integers first) {
+  return _mm512_mask_blend_epi32(1, x, first);
+}
+inline std::int32_t lane(Integers x, std::int64_t i) {
+  const __m512i index = _mm512_set1_epi32(static_cast<int>(i));
+  return _mm512_cvtsi512_si32(_mm512_permutexvar_epi32(index, x));
 }
 
 }  // namespace
