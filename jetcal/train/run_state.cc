@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <set>
 #include <string_view>
-#include <utility>
 
 #include "jetcal/base/error.h"
 
@@ -44,7 +43,7 @@ Checkpoint to_checkpoint(const RunState& state) {
   return checkpoint;
 }
 
-static RunState read_state(Checkpoint checkpoint) {
+static RunState read_state(const Checkpoint& checkpoint) {
   const nlohmann::json& json = checkpoint.state;
   RunState state;
   state.identity = json.at("identity");
@@ -70,16 +69,16 @@ static RunState read_state(Checkpoint checkpoint) {
   state.standardisation = {checkpoint.tensor("particle_mean"),
                            checkpoint.tensor("particle_deviation"), checkpoint.tensor("jet_mean"),
                            checkpoint.tensor("jet_deviation")};
-  for (auto& [name, values] : checkpoint.tensors) {
+  for (const auto& [name, values] : checkpoint.tensors) {
     if (name.starts_with(kOptimizerPrefix))
-      state.optimizer.tensors[name.substr(kOptimizerPrefix.size())] = std::move(values);
+      state.optimizer.tensors[name.substr(kOptimizerPrefix.size())] = values;
   }
   return state;
 }
 
-RunState from_checkpoint(Checkpoint checkpoint) {
+RunState from_checkpoint(const Checkpoint& checkpoint) {
   try {
-    return read_state(std::move(checkpoint));
+    return read_state(checkpoint);
   } catch (const nlohmann::json::exception& error) {
     fail(ErrorCode::DataLoss, "the checkpoint is of another version of jetcal: ", error.what());
   }

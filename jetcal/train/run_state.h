@@ -14,6 +14,8 @@
 namespace jetcal::train {
 
 /// Holds all that a run needs to go on, besides its options and its data.
+// NOLINTNEXTLINE(bugprone-exception-escape): moving nlohmann::json does not throw; tidy cannot see
+// it
 struct RunState {
   nlohmann::json identity;  ///< Of options and data; a run goes on only where it is the same.
   double start_time = 0;    ///< Seconds since 1970.
@@ -43,7 +45,7 @@ struct RunState {
 
 Checkpoint to_checkpoint(const RunState& state);
 /// Throws DataLoss when something is missing.
-RunState from_checkpoint(Checkpoint checkpoint);
+RunState from_checkpoint(const Checkpoint& checkpoint);
 
 /// Throws FailedPrecondition naming the first field in which the two runs differ.
 void require_same_run(const nlohmann::json& stored, const nlohmann::json& asked,
