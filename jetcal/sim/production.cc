@@ -60,6 +60,12 @@ void check(const ProductionOptions& options) {
   if (options.experiment.pileup.mean > 0) positive(options.pool_events, "pileup-pool");
   if (fs::is_directory(options.output))
     fail(ErrorCode::InvalidArgument, "the output is a folder: ", options.output.string());
+  // Found out now, not after hours of simulation.
+  std::error_code error;
+  fs::create_directories(folder_of(options.output), error);
+  if (error)
+    fail(ErrorCode::InvalidArgument, "cannot make the folder ", folder_of(options.output).string(),
+         ": ", error.message());
 }
 
 std::string numbered(const char* pattern, std::int64_t number) {

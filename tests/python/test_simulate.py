@@ -2,11 +2,14 @@
 """jetcal simulate: determinism over workers, the exact schema of JetNTuple, and rows that agree with themselves."""
 
 import hashlib
+import subprocess
+import time
 
 import awkward as ak
 import numpy as np
 import pytest
 import uproot
+from conftest import JETCAL
 
 SCALARS = {
     "/F": "jetPt jetEta jetPhi jetMass jetGirth jetArea jetRawPt jetRawMass jetQGl QG_ptD QG_axis2 genJetPt genJetEta "
@@ -56,6 +59,22 @@ def test_file_does_not_depend_on_the_workers(jetcal, made, tmp_path):
     assert hashlib.sha256(other.read_bytes()).digest() == hashlib.sha256(made[0].read_bytes()).digest()
     assert document["jets"] == made[1]["jets"] > 0
     assert not list(tmp_path.glob("*.blocks")) and not list(tmp_path.glob("*.part"))
+
+
+def test_killed_run_is_resumed_with_the_same_bytes(jetcal, made, tmp_path):
+    path = tmp_path / "killed.root"
+    command = [JETCAL, "simulate", "--output", path, "--events", "20", "--seed", "5", "--pileup-pool", "60",
+               "--pileup-mean", "10", "--block-events", "7"]
+    process = subprocess.Popen(list(map(str, command)), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.glob("killed.root.blocks/block-*.bin")) and time.monotonic() < deadline:
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    assert not path.exists()
+    assert simulate(jetcal, path)["blocks_reused"] >= 1
+    assert path.read_bytes() == made[0].read_bytes()
 
 
 def test_schema_is_that_of_jet_ntuple(tree):
@@ -112,7 +131,7 @@ def test_committed_sample_is_whole(sample):
     selected = jets[(jets.jetGenMatch == 1) & (jets.genJetPt > 20) & (abs(jets.genJetEta) < 2.5)]
     assert len(selected) >= 20000
     assert sample.stat().st_size <= 25_000_000
-    assert 25 < ak.mean(selected.jetMult) < 48
+    assert 18 < ak.mean(selected.jetMult) < 48
     hard = selected[selected.genJetPt > 50]
     assert abs(np.median(hard.jetPt / hard.genJetPt) - 1) < 0.02
 
@@ -126,6 +145,7 @@ def test_committed_sample_is_whole(sample):
         (["--output", "x.root", "--events", "10", "--precision-bits", "12,12"], "five numbers"),
         (["--output", "x.root", "--events", "10", "--workers", "0"], "workers"),
         (["--output", "x.root", "--events", "ten"], "ten"),
+        (["--output", "/proc/nowhere/x.root", "--events", "10"], "/proc/nowhere"),
     ],
 )
 def test_bad_input_is_one_sentence(jetcal, tmp_path, arguments, words):
