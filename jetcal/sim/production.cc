@@ -169,6 +169,13 @@ class BlockRun {
         calibration_(calibration),
         folder_(options.output.string() + ".blocks") {}
 
+  ~BlockRun() {
+    std::error_code ignored;
+    fs::remove(folder_, ignored);  // only when it is empty: a failed run keeps its finished blocks
+  }
+  BlockRun(const BlockRun&) = delete;
+  BlockRun& operator=(const BlockRun&) = delete;
+
   void run(const PileupPool& pool, const ProgressReport& progress);
   Block read(std::int64_t index) const;
   std::int64_t num_blocks() const { return prefix_; }
