@@ -88,7 +88,7 @@ def main():
     if options.simulate:
         demo.step("Simulate proton collisions, the detector and jets (PYTHIA 8, FastJet)")
         sample = folder / "qcd.root"
-        demo.run("simulate", "--output", sample, "--jets", options.jets, "--seed", 1)
+        demo.run("simulate", "--output", sample, "--jets", options.jets, "--seed", 1, "--pileup-pool", 2000)
     demo.step("Ingest the ROOT file: select, split, write ragged columns")
     report = demo.run("ingest", sample, "--output", folder / "shards")
     print("    " + ", ".join(f"{key} {value}" for key, value in report.items() if isinstance(value, int)))
