@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Times the matrix product of every variant against a plain triple loop, on one thread.
-#include <fmt/core.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <iostream>
 #include <limits>
+#include <nlohmann/json.hpp>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -89,23 +90,28 @@ double gflops(const Shape& shape, int rounds, Function f) {
   return 2e-9 * static_cast<double>(shape.m * shape.n * shape.k) / fastest;
 }
 
-void run() {
+nlohmann::ordered_json measure(const Shape& shape) {
   constexpr int kRounds = 7;
-  fmt::print("{}, jetcal {} ({}), one thread, best of {}\n", cpu_model(), version(), commit(),
-             kRounds);
-  for (const Shape& shape : kShapes) {
-    Operands operands = random_operands(shape);
-    const double base = gflops(shape, 3, [&] { plain(shape, operands); });
-    fmt::print("{} m {} n {} k {}: plain loop {:.1f} GFLOP/s", shape.name, shape.m, shape.n,
-               shape.k, base);
-    for (const Isa isa : supported_isas()) {
-      if (isa == Isa::Ref) continue;  // the definition, not a competitor
-      const ScopedIsa forced(isa);
-      const double speed = gflops(shape, kRounds, [&] { ours(shape, operands); });
-      fmt::print(", {} {:.1f} GFLOP/s ({:.1f} times)", isa_name(isa), speed, speed / base);
-    }
-    fmt::print("\n");
+  Operands operands = random_operands(shape);
+  const double base = gflops(shape, 3, [&] { plain(shape, operands); });
+  nlohmann::ordered_json row{{"shape", shape.name}, {"m", shape.m}, {"n", shape.n}, {"k", shape.k}};
+  row["gflops"]["plain_loop"] = base;
+  for (const Isa isa : supported_isas()) {
+    if (isa == Isa::Ref) continue;  // the definition, not a competitor
+    const ScopedIsa forced(isa);
+    const double speed = gflops(shape, kRounds, [&] { ours(shape, operands); });
+    row["gflops"][std::string(isa_name(isa))] = speed;
+    row["ratio"][std::string(isa_name(isa))] = speed / base;
   }
+  return row;
+}
+
+void run() {
+  nlohmann::ordered_json document{
+      {"benchmark", "gemm"}, {"cpu", cpu_model()}, {"threads", 1}, {"version", version()}};
+  document["commit"] = commit();
+  for (const Shape& shape : kShapes) document["shapes"].push_back(measure(shape));
+  std::cout << document.dump(2) << std::endl;
 }
 
 }  // namespace
