@@ -16,16 +16,18 @@ constexpr const char* kFileName = "manifest.json";
 constexpr int kVersion = 1;
 
 // One list of the counts for writing and reading.
-#define JETCAL_COUNTS(X)                                                           \
-  X(read)                                                                          \
-  X(selected)                                                                      \
-  X(not_finite)                                                                    \
-  X(unmatched)                                                                     \
-  X(rejected_reco_pt)                                                              \
-  X(rejected_reco_eta)                                                             \
-  X(rejected_gen_pt)                                                               \
-  X(rejected_gen_eta) X(selected_unmatched) X(selected_by_split) X(particles_read) \
-      X(particles_selected) X(particles_unusable) X(skipped_links)
+#define JETCAL_COUNTS(X) \
+  X(read)                \
+  X(selected)            \
+  X(not_finite)          \
+  X(unmatched)           \
+  X(rejected_reco_pt)    \
+  X(rejected_reco_eta)   \
+  X(rejected_gen_pt)     \
+  X(rejected_gen_eta)    \
+  X(selected_unmatched)  \
+  X(selected_by_split)   \
+  X(particles_read) X(particles_selected) X(particles_unusable) X(skipped_links)
 
 Json write_counts(const IngestCounts& counts) {
   Json json;
