@@ -5,7 +5,8 @@
 #include <ROOT/RNTuple.hxx>
 #include <ROOT/RNTupleReader.hxx>
 #include <ROOT/RNTupleView.hxx>
-#include <functional>
+#include <algorithm>
+#include <optional>
 #include <string_view>
 #include <utility>
 
@@ -16,7 +17,10 @@
 namespace jetcal::data::detail {
 namespace {
 
-std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
+// Cuts a message of RNTuple to its point: no stack of functions, no note about its own result type.
+std::string first_line(const std::string& text) {
+  return text.substr(0, std::min(text.find('\n'), text.find(" (unchecked RResult")));
+}
 
 // Reads one field into the column it belongs to.
 class Field {
