@@ -43,9 +43,12 @@ std::string_view HttpHead::path() const noexcept {
   return whole.substr(0, whole.find('?'));
 }
 
+static constexpr int kUnavailable = 503;
+
 HttpReply error_reply(int status, std::string_view text) {
   HttpReply reply;
   reply.status = status;
+  if (status == kUnavailable) reply.headers.push_back({"Retry-After", "1"});
   reply.body = "{\"error\":";
   append_json_string(reply.body, text);
   reply.body += '}';

@@ -79,7 +79,7 @@ struct HttpReply {
   bool close = false;                      ///< Ends the connection after this reply.
 };
 
-/// Makes {"error":"text"} with a status.
+/// Makes {"error":"text"} with a status; 503 asks the client to come back in a second.
 HttpReply error_reply(int status, std::string_view text);
 
 /// Decodes %XX; an incomplete or wrong escape stays as it is.
