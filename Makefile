@@ -36,7 +36,7 @@ test: setup-all
 
 lint: setup-all
 	@cmake --preset release >/dev/null
-	@cmake --build $(BUILD) --target generated
+	@cmake --build $(BUILD) --target programs
 	@python3 tools/lint.py $(BUILD)
 
 bench: setup-all
