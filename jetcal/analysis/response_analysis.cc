@@ -84,6 +84,7 @@ BinNumbers Numbers::bin(int corrector, int region, int bin) const {
 
 std::vector<BinNumbers> Numbers::bins(int corrector, int region) const {
   std::vector<BinNumbers> result;
+  result.reserve(kNumPtBins);
   for (int i = 0; i < kNumPtBins; ++i) result.push_back(bin(corrector, region, i));
   for (std::int64_t jet = 0; jet < sample_.num_jets(); ++jet) {
     const int i = find_pt_bin(sample_.pt_gen[jet]);

@@ -25,7 +25,7 @@ double microseconds_since(Clock::time_point start) {
 Latency summarise(std::vector<double>& times, std::int64_t batch_size) {
   std::sort(times.begin(), times.end());
   const auto quantile = [&](double q) {
-    return times[static_cast<std::size_t>(q * static_cast<double>(times.size() - 1) + 0.5)];
+    return times[static_cast<std::size_t>(std::lround(q * static_cast<double>(times.size() - 1)))];
   };
   return {quantile(0.5), quantile(0.1), quantile(0.9),
           1e6 * static_cast<double>(batch_size) / quantile(0.5)};
@@ -44,6 +44,7 @@ InferenceBenchCase bench_case(const models::Model& model, const models::Predicto
     result.slots = std::max(result.slots, jets.offsets[j + 1] - jets.offsets[j]);
   const std::vector<Tensor> tensors = pad(jets.view(), result.slots, model.config.network);
   std::vector<TensorView> views;
+  views.reserve(tensors.size());
   for (const Tensor& tensor : tensors) views.push_back(tensor.view());
 
   std::vector<float> y(batch_size);

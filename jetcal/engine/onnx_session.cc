@@ -246,8 +246,10 @@ std::vector<Tensor> OnnxSession::run(std::span<const TensorView> inputs,
                        raw_outputs.data()),
         ErrorCode::Internal, "the model fails");
   std::vector<Owned<detail::OrtValue>> owned;
+  owned.reserve(raw_outputs.size());
   for (detail::OrtValue* value : raw_outputs) owned.push_back(own(value, impl_->api.release_value));
   std::vector<Tensor> tensors;
+  tensors.reserve(owned.size());
   for (std::size_t i = 0; i < owned.size(); ++i)
     tensors.push_back(impl_->unwrap(owned[i].get(), output_names[i]));
   return tensors;

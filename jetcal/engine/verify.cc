@@ -34,6 +34,7 @@ std::vector<Tensor> rearrange(const std::vector<Tensor>& tensors,
                               const std::vector<std::vector<std::int64_t>>& targets,
                               std::int64_t slots) {
   std::vector<Tensor> moved;
+  moved.reserve(tensors.size());
   for (const Tensor& tensor : tensors) {
     moved.push_back(tensor);
     if (tensor.shape.size() != 3) continue;
@@ -72,6 +73,7 @@ std::vector<std::vector<std::int64_t>> shuffled(std::int64_t jets, std::int64_t 
 
 std::vector<float> run(const OnnxSession& session, const std::vector<Tensor>& tensors) {
   std::vector<TensorView> views;
+  views.reserve(tensors.size());
   for (const Tensor& tensor : tensors) views.push_back(tensor.view());
   const std::vector<Tensor> outputs = session.run(views);
   std::vector<float> y(outputs.front().data.size() / sizeof(float));

@@ -62,21 +62,21 @@ Value GraphBuilder::int_list(const std::vector<std::int64_t>& values) {
 }
 
 Value GraphBuilder::int_scalar(std::int64_t value) {
-  const std::string name = "int_" + std::to_string(value);
+  std::string name = "int_" + std::to_string(value);
   if (counts_[name]++ == 0)
     constant(name, TensorProto::INT64, {})->set_raw_data(&value, sizeof value);
   return name;
 }
 
 Value GraphBuilder::float_scalar(float value) {
-  const std::string name = "float_" + std::to_string(std::bit_cast<std::uint32_t>(value));
+  std::string name = "float_" + std::to_string(std::bit_cast<std::uint32_t>(value));
   if (counts_[name]++ == 0)
     constant(name, TensorProto::FLOAT, {})->set_raw_data(&value, sizeof value);
   return name;
 }
 
 Value GraphBuilder::double_scalar(double value) {
-  const std::string name = "double_" + std::to_string(std::bit_cast<std::uint64_t>(value));
+  std::string name = "double_" + std::to_string(std::bit_cast<std::uint64_t>(value));
   if (counts_[name]++ == 0)
     constant(name, TensorProto::DOUBLE, {})->set_raw_data(&value, sizeof value);
   return name;

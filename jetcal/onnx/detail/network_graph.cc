@@ -149,7 +149,9 @@ Value add_edge_block(GraphBuilder& graph, const Batch& batch, const Value& rows,
   if (!block.layers.empty()) {
     edges = graph.reshape(edges, {-1, channels});
     for (std::size_t i = 0; i < block.layers.size(); ++i) {
-      edges = dense(graph, edges, name + ".edge" + std::to_string(i + 1), block.layers[i], true);
+      std::string layer = name;
+      layer.append(".edge").append(std::to_string(i + 1));
+      edges = dense(graph, edges, layer, block.layers[i], true);
       channels = block.layers[i].out;
     }
     edges =
