@@ -344,6 +344,7 @@ IngestReport ingest(const IngestOptions& options, const IngestProgress& progress
   if (options.split.by == SplitBy::File) {
     for (const fs::path& input : inputs) static_cast<void>(split_by_file(options.split, input));
   }
+  const bool new_folder = !fs::exists(options.output);
   detail::Manifest manifest = open_manifest(options, inputs);
   std::vector<std::size_t> todo;
   for (std::size_t i = 0; i < inputs.size(); ++i) {
@@ -359,6 +360,14 @@ IngestReport ingest(const IngestOptions& options, const IngestProgress& progress
                    work.run_file(inputs[index], index);
                  }
                });
+  const auto& files = work.manifest().files;
+  if (std::none_of(files.begin(), files.end(), [](const auto& file) { return file.has_value(); })) {
+    // A run that failed before its first shard leaves the folder as it found it, free for other
+    // options.
+    detail::remove_manifest(options.output);
+    std::error_code not_empty;
+    if (new_folder) fs::remove(options.output, not_empty);
+  }
   work.rethrow();
   IngestReport report = detail::make_report(work.manifest());
   report.files_resumed = static_cast<std::int64_t>(inputs.size() - todo.size());

@@ -317,6 +317,18 @@ def test_a_full_disk_is_one_sentence_and_leaves_no_shard(jetcal, tmp_path):
         status, message = jetcal.fails("ingest", tmp_path / "in.root", "--output", small / "out")
         assert status == 5
         assert "no space left" in message and ".arrow" in message
-        assert [path.name for path in (small / "out").iterdir()] == ["manifest.json"]
+        assert not (small / "out").exists()
     finally:
         libc.umount2(os.fsencode(small), 2)
+
+
+def test_a_run_that_fails_at_once_leaves_its_folder_as_it_was(jetcal, sample, tmp_path):
+    cut = tmp_path / "cut.root"
+    cut.write_bytes(sample.read_bytes()[:300_000])
+    folder = tmp_path / "shards"
+    status, message = jetcal.fails("ingest", cut, "--output", folder)
+    assert status == 4 and "truncated file" in message and "cut.root" in message
+    assert not folder.exists()
+    folder.mkdir()
+    jetcal.fails("ingest", cut, "--output", folder)
+    assert not list(folder.iterdir())

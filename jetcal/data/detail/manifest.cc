@@ -153,6 +153,11 @@ void save_manifest(const std::filesystem::path& dir, const Manifest& manifest) {
   write_file(dir / kFileName, json.dump(1) + "\n");
 }
 
+void remove_manifest(const std::filesystem::path& dir) noexcept {
+  std::error_code ignored;
+  std::filesystem::remove(dir / kFileName, ignored);
+}
+
 IngestReport make_report(const Manifest& manifest) {
   IngestReport report;
   for (const auto& file : manifest.files) {

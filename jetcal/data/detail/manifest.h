@@ -30,6 +30,9 @@ std::optional<Manifest> load_manifest(const std::filesystem::path& dir);
 /// Writes the manifest completely or not at all.
 void save_manifest(const std::filesystem::path& dir, const Manifest& manifest);
 
+/// Removes it; a folder without one is left alone.
+void remove_manifest(const std::filesystem::path& dir) noexcept;
+
 /// Sums the finished files.
 IngestReport make_report(const Manifest& manifest);
 
