@@ -231,9 +231,7 @@ TEST_F(IngestTest, LeavesNoPartOfAShardOnAFullDisk) {
   std::string text;
   EXPECT_EQ(ingest_error(options("out"), &text), ErrorCode::ResourceExhausted);
   EXPECT_THAT(text, HasSubstr(".arrow"));
-  const auto left = read_folder(folder_ / "out");
-  EXPECT_EQ(left.size(), 1U);
-  EXPECT_EQ(left.count("manifest.json"), 1U);
+  EXPECT_TRUE(read_folder(folder_ / "out").empty());
 }
 
 }  // namespace
