@@ -32,6 +32,7 @@ struct PredictOptions {
 };
 
 /// Where the network runs, ready to predict.
+// NOLINTNEXTLINE(bugprone-exception-escape): nlohmann::json checks itself when it is moved.
 struct Source {
   Json description;
   edm::InputMode mode = edm::InputMode::Paper;

@@ -149,7 +149,7 @@ std::string shard_name(Split split, std::size_t index) {
 // Writes the up to three shards of one input file.
 class FileIngest {
  public:
-  FileIngest(const IngestOptions& options, fs::path input, std::size_t index)
+  FileIngest(const IngestOptions& options, const fs::path& input, std::size_t index)
       : options_(options), index_(index) {
     const FileStamp now = stamp(input);
     result_.size = now.size;

@@ -33,7 +33,7 @@ class BatchViewer {
 
  private:
   std::shared_ptr<arrow::Array> column(const char* name, const arrow::DataType& type) const {
-    const std::shared_ptr<arrow::Array> array = batch_.GetColumnByName(name);
+    std::shared_ptr<arrow::Array> array = batch_.GetColumnByName(name);
     if (!array) fail(ErrorCode::DataLoss, "the shard ", path_, " lacks the column ", name);
     if (!array->type()->Equals(type)) {
       fail(ErrorCode::DataLoss, "the column ", name, " of the shard ", path_, " is a ",
