@@ -57,11 +57,11 @@ class Result {
   Result(Error error) : state_(std::move(error)) {}  // NOLINT: implicit on purpose, `return error;`
   bool ok() const noexcept { return std::holds_alternative<T>(state_); }
   const T& value() const& {
-    if (!ok()) throw error();
+    if (!ok()) throw error();  // NOLINT(misc-throw-by-value-catch-by-reference): a copy is meant
     return std::get<T>(state_);
   }
   T&& value() && {
-    if (!ok()) throw error();
+    if (!ok()) throw error();  // NOLINT(misc-throw-by-value-catch-by-reference): a copy is meant
     return std::get<T>(std::move(state_));
   }
   const Error& error() const { return std::get<Error>(state_); }

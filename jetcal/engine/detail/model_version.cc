@@ -55,10 +55,9 @@ void ModelVersion::submit(InferRequest request, Engine::Callback done) {
     wake_.notify_one();
     return;
   }
-  refuse(
-      done,
-      {ErrorCode::ResourceExhausted, "Exceeds maximum queue size of model '" + config_.name + "'"},
-      arrived);
+  const Error full(ErrorCode::ResourceExhausted,
+                   "Exceeds maximum queue size of model '" + config_.name + "'");
+  refuse(done, full, arrived);  // NOLINT(bugprone-use-after-move): moved only when queued
 }
 
 void ModelVersion::refuse(const Engine::Callback& done, const Error& error,
