@@ -79,7 +79,8 @@ double CellGrid::phi(int cell) const {
 }
 
 double CellGrid::center_eta(int cell) const {
-  return -max_eta_ + (cell / num_phi_ + 0.5) * eta_width_;
+  const int row = cell / num_phi_;
+  return -max_eta_ + (row + 0.5) * eta_width_;
 }
 
 Calorimeter::Calorimeter(const CalorimeterOptions& options)

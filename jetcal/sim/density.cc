@@ -24,7 +24,7 @@ double grid_median(std::span<const Candidate> candidates, double max_eta, Keep&&
         std::min(static_cast<int>((c.eta + max_eta) / (2 * max_eta) * num_eta), num_eta - 1);
     const int column =
         std::min(static_cast<int>((wrap_phi(c.phi) + M_PI) / (2 * M_PI) * num_phi), num_phi - 1);
-    sums[static_cast<std::size_t>(row * num_phi + column)] += c.pt;
+    sums[static_cast<std::size_t>(row) * num_phi + column] += c.pt;
   }
   const auto middle = sums.begin() + static_cast<std::ptrdiff_t>(sums.size() / 2);
   std::nth_element(sums.begin(), middle, sums.end());
