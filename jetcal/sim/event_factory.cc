@@ -38,7 +38,7 @@ Block EventFactory::make(const BlockRequest& request) {
     Rng rng(mix64(seed, 2 + static_cast<std::uint64_t>(i)));
     generator_.next(truth);
     overlay(truth.particles, pool_, options_.pileup, rng, crossing);
-    detector_.reconstruct(crossing, rng, reco);
+    detector_.reconstruct(crossing, rng(), reco);
     const EventRecord record{&truth,
                              &crossing,
                              &reco,

@@ -20,7 +20,7 @@ Detector::Detector(const ExperimentOptions& options)
   ecal_group_.assign(calorimeter_.ecal.size(), -1);
 }
 
-void Detector::fill_calorimeter(const Crossing& crossing, Rng& rng) {
+void Detector::fill_calorimeter(const Crossing& crossing, CrossingRandom& random) {
   calorimeter_.clear();
   impacts_.assign(hits_.tracks.size(), {});
   for (std::size_t i = 0; i < crossing.particles.size(); ++i) {
@@ -30,7 +30,7 @@ void Detector::fill_calorimeter(const Crossing& crossing, Rng& rng) {
     if (track >= 0) impacts_[static_cast<std::size_t>(track)] = at;
     // An identified electron takes its ECAL cluster with it.
     if (track >= 0 && std::abs(hits_.tracks[static_cast<std::size_t>(track)].pdg) == 11) continue;
-    calorimeter_.deposit(p, at, rng);
+    calorimeter_.deposit(p, at, random.of(crossing.vertex[i]));
   }
   calorimeter_.suppress();
 }
@@ -158,13 +158,15 @@ void Detector::add_forward(ReconstructedEvent& event) const {
   }
 }
 
-void Detector::reconstruct(const Crossing& crossing, Rng& rng, ReconstructedEvent& event) {
+void Detector::reconstruct(const Crossing& crossing, std::uint64_t seed,
+                           ReconstructedEvent& event) {
+  CrossingRandom random(seed);
   event.candidates.clear();
-  reconstruct_tracks(crossing, options_.tracker, rng, hits_);
+  reconstruct_tracks(crossing, options_.tracker, random, hits_);
   event.num_vertices = hits_.num_vertices;
   std::fill(cluster_of_.begin(), cluster_of_.end(), -1);
   std::fill(ecal_group_.begin(), ecal_group_.end(), -1);
-  fill_calorimeter(crossing, rng);
+  fill_calorimeter(crossing, random);
   cluster_towers();
   link_tracks(crossing);
   add_charged(event);

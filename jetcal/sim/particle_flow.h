@@ -35,7 +35,9 @@ class Detector {
  public:
   explicit Detector(const ExperimentOptions& options);
   /// Fills `event`: charged candidates before neutral ones, then by vertex, then eta descending.
-  void reconstruct(const Crossing& crossing, Rng& rng, ReconstructedEvent& event);
+  /// The same seed gives the particles of the hard collision the same fluctuations whatever pileup
+  /// comes with them.
+  void reconstruct(const Crossing& crossing, std::uint64_t seed, ReconstructedEvent& event);
 
  private:
   /// A sum of deposits with its centre.
@@ -56,7 +58,7 @@ class Detector {
     double track_momentum = 0;
     int num_tracks = 0;
   };
-  void fill_calorimeter(const Crossing& crossing, Rng& rng);
+  void fill_calorimeter(const Crossing& crossing, CrossingRandom& random);
   void cluster_towers();
   void link_tracks(const Crossing& crossing);
   void add_charged(ReconstructedEvent& event) const;

@@ -44,13 +44,14 @@ static std::int32_t identify(const Particle& p, const TrackerOptions& options, R
   return charge_of(p.pdg) * 211;
 }
 
-static void find_tracks(const Crossing& crossing, const TrackerOptions& options, Rng& rng,
-                        TrackerHits& hits) {
+static void find_tracks(const Crossing& crossing, const TrackerOptions& options,
+                        CrossingRandom& random, TrackerHits& hits) {
   const std::vector<double> crowd = crowding(crossing, options.dense_cone);
   for (std::size_t i = 0; i < crossing.particles.size(); ++i) {
     const Particle& p = crossing.particles[i];
     const double abs_eta = std::abs(p.eta);
     if (charge_of(p.pdg) == 0 || abs_eta > options.max_eta || p.pt < options.min_pt) continue;
+    Rng& rng = random.of(crossing.vertex[i]);
     const std::size_t region = eta_region(options, abs_eta);
     double efficiency = p.pt < 1 ? options.efficiency_low[region] : options.efficiency_high[region];
     efficiency *= 1 - options.dense_loss * crowd[i] / (crowd[i] + options.dense_scale);
@@ -75,7 +76,7 @@ static void find_tracks(const Crossing& crossing, const TrackerOptions& options,
 /// Returns the places of the reconstructed vertices, the hard one first. A pileup collision needs
 /// some tracks above 0.3 GeV, and its own place along the beam.
 static std::vector<double> find_vertices(const Crossing& crossing, const TrackerOptions& options,
-                                         Rng& rng, const TrackerHits& hits) {
+                                         CrossingRandom& random, const TrackerHits& hits) {
   std::vector<int> num_tracks(crossing.vertex_z.size(), 0);
   for (const Track& track : hits.tracks) {
     const auto row = static_cast<std::size_t>(track.particle);
@@ -83,7 +84,8 @@ static std::vector<double> find_vertices(const Crossing& crossing, const Tracker
   }
   std::vector<double> places;
   for (std::size_t v = 0; v < crossing.vertex_z.size(); ++v) {
-    const double place = crossing.vertex_z[v] + 0.003 * rng.normal();
+    const double place =
+        crossing.vertex_z[v] + 0.003 * random.of(static_cast<std::int32_t>(v)).normal();
     if (v > 0 && num_tracks[v] < options.min_vertex_tracks) continue;
     const bool merged = std::any_of(places.begin(), places.end(), [&](double other) {
       return std::abs(other - place) < options.vertex_merge_distance;
@@ -93,19 +95,20 @@ static std::vector<double> find_vertices(const Crossing& crossing, const Tracker
   return places;
 }
 
-void reconstruct_tracks(const Crossing& crossing, const TrackerOptions& options, Rng& rng,
-                        TrackerHits& hits) {
+void reconstruct_tracks(const Crossing& crossing, const TrackerOptions& options,
+                        CrossingRandom& random, TrackerHits& hits) {
   hits.tracks.clear();
   hits.track_of.assign(crossing.particles.size(), -1);
-  find_tracks(crossing, options, rng, hits);
-  const std::vector<double> places = find_vertices(crossing, options, rng, hits);
+  find_tracks(crossing, options, random, hits);
+  const std::vector<double> places = find_vertices(crossing, options, random, hits);
   hits.num_vertices = static_cast<int>(places.size());
   for (Track& track : hits.tracks) {
     const auto nearest = std::min_element(places.begin(), places.end(), [&](double a, double b) {
       return std::abs(a - track.z) < std::abs(b - track.z);
     });
     track.vertex = static_cast<int>(nearest - places.begin());
-    const bool in_fit = rng.uniform() < options.in_vertex_fit;
+    const std::int32_t origin = crossing.vertex[static_cast<std::size_t>(track.particle)];
+    const bool in_fit = random.of(origin).uniform() < options.in_vertex_fit;
     if (track.vertex == 0)
       track.from_pv = in_fit ? 3 : 2;
     else

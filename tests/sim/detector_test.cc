@@ -58,11 +58,11 @@ TEST(CellGrid, WrapsInPhiAndEndsInEta) {
 TEST(ParticleFlow, SeesPhotonsPionsAndNeutralHadronsWithTheirEnergy) {
   Detector detector(experiment());
   ReconstructedEvent event;
-  Rng rng(1);
   for (const int pdg : {22, 211, 130}) {
     std::vector<double> seen;
     for (int i = 0; i < 400; ++i) {
-      detector.reconstruct(crossing_of({{100, 0.3F, 1, pdg}}), rng, event);
+      detector.reconstruct(crossing_of({{100, 0.3F, 1, pdg}}), static_cast<std::uint64_t>(i),
+                           event);
       double sum = 0;
       for (const Candidate& c : event.candidates) sum += c.pt;
       seen.push_back(sum);
@@ -75,8 +75,7 @@ TEST(ParticleFlow, SeesPhotonsPionsAndNeutralHadronsWithTheirEnergy) {
 TEST(ParticleFlow, LosesNeutrinosAndForwardTracks) {
   Detector detector(experiment());
   ReconstructedEvent event;
-  Rng rng(1);
-  detector.reconstruct(crossing_of({{100, 0.3F, 1, 12}, {50, 4, 1, 211}}), rng, event);
+  detector.reconstruct(crossing_of({{100, 0.3F, 1, 12}, {50, 4, 1, 211}}), 1, event);
   ASSERT_EQ(event.candidates.size(), 1U);
   EXPECT_EQ(event.candidates[0].pdg, 1);
   EXPECT_FALSE(event.candidates[0].charged);
@@ -94,13 +93,37 @@ TEST(ParticleFlow, OrdersChargedBeforeNeutralThenVertexThenEta) {
          static_cast<float>(6 * rng.uniform() - 3), i % 3 == 0 ? 22 : 211});
     crossing.vertex.push_back(i % 3);
   }
-  detector.reconstruct(crossing, rng, event);
+  detector.reconstruct(crossing, 2, event);
   ASSERT_GT(event.candidates.size(), 100U);
   EXPECT_EQ(event.num_vertices, 3);
   EXPECT_TRUE(std::is_sorted(
       event.candidates.begin(), event.candidates.end(), [](const Candidate& a, const Candidate& b) {
         return std::tuple(!a.charged, a.vertex, -a.eta) < std::tuple(!b.charged, b.vertex, -b.eta);
       }));
+}
+
+TEST(ParticleFlow, GivesTheHardCollisionTheSameFluctuationsWithAndWithoutPileup) {
+  Detector detector(experiment());
+  Crossing crossing = crossing_of({{80, 0.3F, 1, 211}, {60, 0.5F, 1.2F, 22}, {40, 0, 0.8F, 130}});
+  ReconstructedEvent alone;
+  detector.reconstruct(crossing, 7, alone);
+  crossing.vertex_z.push_back(6);
+  for (int i = 0; i < 50; ++i) {  // on the other side, so that nothing overlaps
+    crossing.particles.push_back({1 + 0.1F * static_cast<float>(i), -1, -2, i % 2 == 0 ? 22 : 211});
+    crossing.vertex.push_back(1);
+  }
+  ReconstructedEvent together;
+  detector.reconstruct(crossing, 7, together);
+  ASSERT_GE(alone.candidates.size(), 2U);
+  ASSERT_GT(together.candidates.size(), alone.candidates.size());
+  for (const Candidate& c : alone.candidates) {
+    EXPECT_TRUE(
+        std::any_of(together.candidates.begin(), together.candidates.end(),
+                    [&](const Candidate& other) { return other.pt == c.pt && other.eta == c.eta; }))
+        << c.pdg << " of " << c.pt << " GeV";
+  }
+  detector.reconstruct(crossing_of({{80, 0.3F, 1, 211}}), 8, together);
+  EXPECT_NE(together.candidates[0].pt, alone.candidates[0].pt);
 }
 
 TEST(Densities, AreTheMedianOfAUniformEvent) {
