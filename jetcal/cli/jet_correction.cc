@@ -78,7 +78,7 @@ CorrectedJets correct_jets(data::RootJetReader& reader, edm::InputMode mode,
                            std::int64_t batch_size, const PredictFunction& predict) {
   Corrector corrector(mode, batch_size, predict);
   Progress progress("correcting", reader.source().num_entries,
-                    reader.source().schema == data::Schema::PFNano ? "events" : "jets");
+                    reader.source().rows_are_events() ? "events" : "jets");
   for (;;) {
     if (stop_requested()) fail(ErrorCode::Cancelled, "stopped by a signal, nothing was written");
     edm::JetColumns jets;

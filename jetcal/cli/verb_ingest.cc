@@ -90,7 +90,8 @@ Json counts_json(const data::IngestCounts& counts) {
            {{"read", counts.particles_read},
             {"selected", counts.particles_selected},
             {"unusable", counts.particles_unusable},
-            {"skipped_links", counts.skipped_links}}}};
+            {"skipped_links", counts.skipped_links}}},
+          {"unstored_gen_jets", counts.unstored_gen_jets}};
 }
 
 // The schema that all files share, or "mixed".
@@ -119,6 +120,8 @@ Json report_json(const data::IngestOptions& options, const data::IngestReport& r
     for (const auto& shard : file.shards) shards.push_back(shard.name);
     json["files"].push_back({{"path", file.path.string()},
                              {"schema", data::schema_name(file.source.schema)},
+                             {"layout", file.source.layout},
+                             {"missing", file.source.missing},
                              {"storage", data::storage_name(file.source.storage)},
                              {"tree", file.source.tree},
                              {"cycle", file.source.cycle},
@@ -134,9 +137,12 @@ Json report_json(const data::IngestOptions& options, const data::IngestReport& r
 void print_report(const data::IngestOptions& options, const data::IngestReport& report) {
   for (const data::IngestedFile& file : report.files) {
     fmt::print("{}: {} ({}) {}, cycle {}, {} in the file, {} entries\n", file.path.string(),
-               data::schema_name(file.source.schema), data::storage_name(file.source.storage),
-               file.source.tree, file.source.cycle, file.source.num_cycles,
-               file.source.num_entries);
+               file.source.layout, data::storage_name(file.source.storage), file.source.tree,
+               file.source.cycle, file.source.num_cycles, file.source.num_entries);
+    if (!file.source.missing.empty())
+      fmt::print("  without {}\n", fmt::join(file.source.missing, ", "));
+    if (!file.source.has_particles())
+      fmt::print("  jets without candidates can be analyzed, but no network trained on them\n");
   }
   const data::IngestCounts& counts = report.counts;
   const auto line = [](const char* name, std::int64_t count) {
@@ -161,6 +167,7 @@ void print_report(const data::IngestOptions& options, const data::IngestReport& 
   line("selected", counts.particles_selected);
   line("  of these unusable", counts.particles_unusable);
   if (counts.skipped_links > 0) line("skipped links", counts.skipped_links);
+  if (counts.unstored_gen_jets > 0) line("generator jet not stored", counts.unstored_gen_jets);
   if (report.files_resumed > 0)
     fmt::print("{} of {} files were finished by an earlier run\n", report.files_resumed,
                report.files.size());

@@ -148,6 +148,7 @@ Json report_json(const PredictOptions& options, const Source& source,
           {"output", options.output},
           {"branch", options.branch},
           {"schema", data::schema_name(reader.source().schema)},
+          {"layout", reader.source().layout},
           {"tree", reader.source().tree},
           {"model", source.description},
           {"jets", jets.pt_corr.size()},
@@ -180,6 +181,9 @@ int predict(const PredictOptions& options, bool json) {
   if (reader.source().storage == data::Storage::RNTuple)
     fail(ErrorCode::Unimplemented, options.input,
          " holds an RNTuple; branches can only be added to a TTree");
+  if (!reader.source().has_particles())
+    fail(ErrorCode::FailedPrecondition, options.input,
+         " is NanoAOD without particle-flow candidates, which every network needs");
   const Source source = open_source(options);
   const auto begin = std::chrono::steady_clock::now();
   const CorrectedJets jets = correct_jets(reader, source.mode, options.batch_size, source.predict);

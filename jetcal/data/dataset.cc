@@ -41,6 +41,8 @@ Dataset Dataset::open(const std::filesystem::path& dir, Split split) {
   // shared: copies of a Dataset read the same mappings
   auto mapped = std::make_shared<std::vector<detail::MappedShard>>();
   for (const auto& file : manifest->files) {
+    if (!file->source.has_particles() && dataset.without_particles_.empty())
+      dataset.without_particles_ = file->path.string();
     for (const IngestedFile::Shard& shard : file->shards) {
       if (shard.split != split) continue;
       mapped->push_back(detail::map_shard(dir / shard.name));
@@ -62,6 +64,11 @@ Dataset Dataset::open(const std::filesystem::path& dir, Split split) {
 
 void Dataset::append_features(std::span<const std::int64_t> rows, edm::InputMode mode,
                               edm::FeatureBatch& out) const {
+  if (!has_particles()) {
+    fail(ErrorCode::FailedPrecondition,
+         "jets without particle-flow candidates cannot be used with a network, in either mode: ",
+         without_particles_, " is NanoAOD without candidates");
+  }
   for (const std::int64_t row : rows) {
     if (row < 0 || row >= num_jets()) {
       fail(ErrorCode::InvalidArgument, "row ", row, " is not in a dataset of ", num_jets(),

@@ -40,6 +40,8 @@ class Dataset {
 
   std::int64_t num_jets() const noexcept { return first_rows_.back(); }
   std::int64_t num_particles() const noexcept { return num_particles_; }
+  /// Tells whether all jets came from files with particles; without them no network can be used.
+  bool has_particles() const noexcept { return without_particles_.empty(); }
 
   /// Counts the views that shard() gives. A shard file holds one or more of them (its record
   /// batches, at most ingest's 16,384 jets each); they follow each other in the order of the rows.
@@ -50,7 +52,8 @@ class Dataset {
   std::int64_t first_row(std::int64_t i) const { return first_rows_[static_cast<std::size_t>(i)]; }
 
   /// Appends the features of the given global rows, in the given order.
-  /// Requires: 0 <= row < num_jets(); throws InvalidArgument otherwise.
+  /// Requires: 0 <= row < num_jets(); throws InvalidArgument otherwise, and FailedPrecondition when
+  /// the jets came from files without particles.
   void append_features(std::span<const std::int64_t> rows, edm::InputMode mode,
                        edm::FeatureBatch& out) const;
 
@@ -59,6 +62,7 @@ class Dataset {
   std::vector<edm::JetView> views_;
   std::vector<std::int64_t> first_rows_{0};  // one more than views_
   std::int64_t num_particles_ = 0;
+  std::string without_particles_;  // the first input file without particles, if any
   // Shared by copies: the mapped record batches behind views_.
   std::shared_ptr<const void> mapped_;
 };

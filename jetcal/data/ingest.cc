@@ -166,8 +166,7 @@ class FileIngest {
   IngestedFile run(const std::function<void(std::int64_t)>& progress) {
     RootJetReader reader(result_.path, options_.tree);
     result_.source = reader.source();
-    const std::int64_t chunk =
-        reader.source().schema == Schema::PFNano ? kChunkEvents : kChunkJetRows;
+    const std::int64_t chunk = reader.source().rows_are_events() ? kChunkEvents : kChunkJetRows;
     for (;;) {
       edm::JetColumns jets;
       JetOrigins origins;
@@ -177,6 +176,7 @@ class FileIngest {
       progress(entries);
     }
     result_.counts.skipped_links = reader.skipped_links();
+    result_.counts.unstored_gen_jets = reader.unstored_gen_jets();
     result_.counts.check();
     const FileStamp now = stamp(result_.path);
     if (now.size != result_.size || now.modified_ns != result_.modified_ns) {
@@ -324,6 +324,7 @@ IngestCounts& IngestCounts::operator+=(const IngestCounts& other) noexcept {
   particles_selected += other.particles_selected;
   particles_unusable += other.particles_unusable;
   skipped_links += other.skipped_links;
+  unstored_gen_jets += other.unstored_gen_jets;
   return *this;
 }
 

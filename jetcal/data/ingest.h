@@ -68,7 +68,8 @@ struct IngestCounts {
   /// the shard (the first 100 of paper mode count them) and are dropped when features are made.
   std::int64_t particles_unusable = 0;
 
-  std::int64_t skipped_links = 0;  ///< See RootJetReader::skipped_links().
+  std::int64_t skipped_links = 0;      ///< See RootJetReader::skipped_links().
+  std::int64_t unstored_gen_jets = 0;  ///< See RootJetReader::unstored_gen_jets().
 
   IngestCounts& operator+=(const IngestCounts& other) noexcept;
   /// Throws Internal when the counts do not add up.

@@ -28,8 +28,8 @@ struct Found {
 // names the branch that is missing, rather than the tree.
 std::optional<Schema> schema_of(const detail::TreeKey& key, const detail::Table& table) {
   if (table.has("jetPt") || key.name == kJetNtupleTree) return Schema::JetNTuple;
-  if (table.has("Jet_pt") || key.name == kNanoTree) return Schema::PFNano;
-  return std::nullopt;
+  if (!table.has("Jet_pt") && key.name != kNanoTree) return std::nullopt;
+  return detail::has_candidates(table) ? Schema::PFNano : Schema::NanoAOD;
 }
 
 Found find_tree(TFile& file, const std::string& wanted) {
@@ -45,10 +45,10 @@ Found find_tree(TFile& file, const std::string& wanted) {
   }
   if (names.empty()) fail(ErrorCode::InvalidArgument, "no tree in ", file.GetName());
   if (found.empty()) {
-    fail(
-        ErrorCode::InvalidArgument, "no tree ",
-        wanted.empty() ? "with the branches of JetNTuple or PFNano" : wanted + " of a known schema",
-        " in ", file.GetName(), ", which has ", names);
+    fail(ErrorCode::InvalidArgument, "no tree ",
+         wanted.empty() ? "with the branches of JetNTuple or NanoAOD"
+                        : wanted + " of a known schema",
+         " in ", file.GetName(), ", which has ", names);
   }
   const auto published = std::find_if(found.begin(), found.end(), [](const Found& tree) {
     return tree.key.name == kJetNtupleTree || tree.key.name == kNanoTree;
@@ -64,7 +64,15 @@ Found find_tree(TFile& file, const std::string& wanted) {
 }  // namespace
 
 std::string_view schema_name(Schema schema) noexcept {
-  return schema == Schema::JetNTuple ? "JetNTuple" : "PFNano";
+  switch (schema) {
+    case Schema::JetNTuple:
+      return "JetNTuple";
+    case Schema::PFNano:
+      return "PFNano";
+    case Schema::NanoAOD:
+      break;
+  }
+  return "NanoAOD";
 }
 
 std::string_view storage_name(Storage storage) noexcept {
@@ -81,9 +89,15 @@ RootJetReader::RootJetReader(const std::filesystem::path& path, const std::strin
   source_.cycle = found.key.cycle;
   source_.num_cycles = found.key.num_cycles;
   source_.num_entries = found.table->num_entries();
-  rows_ = found.schema == Schema::JetNTuple
-              ? detail::make_jet_ntuple_rows(std::move(found.table), path.string())
-              : detail::make_pf_nano_rows(std::move(found.table), path.string());
+  if (found.schema == Schema::JetNTuple) {
+    source_.layout = "jetntuple";
+    rows_ = detail::make_jet_ntuple_rows(std::move(found.table), path.string());
+  } else {
+    const bool candidates = found.schema == Schema::PFNano;
+    source_.layout = (candidates ? "pfnano-" : "nanoaod-") + detail::nano_version(*found.table);
+    rows_ = detail::make_nano_rows(std::move(found.table), path.string(), candidates);
+  }
+  source_.missing = rows_->missing();
 }
 
 RootJetReader::~RootJetReader() {
@@ -99,9 +113,11 @@ std::int64_t RootJetReader::read(std::int64_t max_entries, edm::JetColumns& jets
                                  JetOrigins* origins) {
   const std::int64_t begin = next_entry_;
   const std::int64_t end = std::min(source_.num_entries, begin + max_entries);
-  for (; next_entry_ < end; ++next_entry_)
-    skipped_links_ += rows_->read(next_entry_, jets, origins);
+  for (; next_entry_ < end; ++next_entry_) rows_->read(next_entry_, jets, origins);
   return next_entry_ - begin;
 }
+
+std::int64_t RootJetReader::skipped_links() const noexcept { return rows_->skipped_links; }
+std::int64_t RootJetReader::unstored_gen_jets() const noexcept { return rows_->unstored_gen_jets; }
 
 }  // namespace jetcal::data

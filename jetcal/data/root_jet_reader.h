@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads jets with their particles from ROOT files: JetNTuple and PFNano, each as TTree or RNTuple.
+// Reads jets from ROOT files: JetNTuple, PFNano and NanoAOD without candidates, each as TTree or
+// RNTuple.
 #pragma once
 
 #include <cstdint>
@@ -15,9 +16,13 @@ class TFile;
 
 namespace jetcal::data {
 
-/// Names the layout of a ROOT file: one row a jet, or one row an event (NanoAOD with candidates).
-enum class Schema { JetNTuple, PFNano };
-/// Returns "JetNTuple" or "PFNano".
+/// Names the layout of a ROOT file.
+enum class Schema {
+  JetNTuple,  ///< One row a jet, with particles.
+  PFNano,     ///< One row an event: NanoAOD with the candidates of its AK4 jets.
+  NanoAOD,    ///< One row an event; its jets have no particles.
+};
+/// Returns "JetNTuple", "PFNano" or "NanoAOD".
 std::string_view schema_name(Schema schema) noexcept;
 
 /// Names how ROOT stores the rows.
@@ -29,11 +34,21 @@ std::string_view storage_name(Storage storage) noexcept;
 struct RootSource {
   std::filesystem::path path;
   Schema schema = Schema::JetNTuple;
+  /// "jetntuple", or the NanoAOD version that the branches look like, e.g. "nanoaod-v12-like" or
+  /// "pfnano-v8-like": v8 has CHS jets, v12 and v15 have PUPPI jets.
+  std::string layout;
+  /// What the networks use and the file lacks, e.g. "particle-flow candidates"; such columns are 0.
+  std::vector<std::string> missing;
   Storage storage = Storage::TTree;
   std::string tree;              ///< With its folder, e.g. "AK4jets/jetTree".
   std::int64_t cycle = 0;        ///< The key cycle read: the highest one.
   std::int64_t num_cycles = 0;   ///< How many cycles of the key the file holds.
-  std::int64_t num_entries = 0;  ///< Rows of the tree: jets (JetNTuple) or events (PFNano).
+  std::int64_t num_entries = 0;  ///< Rows of the tree: jets (JetNTuple) or events (the others).
+
+  /// Tells whether a row is an event with a list of jets.
+  bool rows_are_events() const noexcept { return schema != Schema::JetNTuple; }
+  /// Tells whether jets come with particles, without which no network can be used.
+  bool has_particles() const noexcept { return schema != Schema::NanoAOD; }
 };
 
 /// Tells where each jet of a chunk came from, one element a jet.
@@ -47,18 +62,20 @@ struct JetOrigins {
 /// Several readers may live in several threads; one reader is for one thread. A jet without a
 /// generator match has pt_gen 0. Values that are not finite are passed on as they are.
 ///
+/// NanoAOD: pt_raw is pt (1 - rawFactor); a Jet_genJetIdx of -1, or beyond the stored generator
+/// jets, is no match. Without candidates a jet has no particles and its quark-gluon variables are
+/// 0.
+///
 /// PFNano: the particles of a jet are all candidates in |d_eta| < 1, |d_phi| < 1 in stored order,
 /// plus its own constituents outside of that box; pf_from_jet is 1 for its own constituents
-/// (JetPFCands). pt_raw is pt (1 - rawFactor). Quark-gluon variables are computed from the
-/// constituents.
+/// (JetPFCands). Quark-gluon variables are computed from the constituents.
 class RootJetReader {
  public:
   /// Opens the highest key cycle of the tree `tree`, or of the one that has the branches of a known
   /// schema when `tree` is empty.
   ///
   /// Throws NotFound (no such file), DataLoss (truncated or corrupt), InvalidArgument (no known
-  /// tree; a branch is missing or has a wrong type) or Unimplemented (NanoAOD without candidates),
-  /// each naming file and branch.
+  /// tree; a branch is missing or has a wrong type), each naming file and branch.
   explicit RootJetReader(const std::filesystem::path& path, const std::string& tree = "");
   ~RootJetReader();
   RootJetReader(RootJetReader&&) noexcept;
@@ -69,7 +86,9 @@ class RootJetReader {
   std::int64_t next_entry() const noexcept { return next_entry_; }
   /// Counts the links of the JetPFCands read so far that point to a jet or candidate which the file
   /// does not store; they are skipped.
-  std::int64_t skipped_links() const noexcept { return skipped_links_; }
+  std::int64_t skipped_links() const noexcept;
+  /// Counts the jets read so far whose Jet_genJetIdx lies beyond the stored generator jets.
+  std::int64_t unstored_gen_jets() const noexcept;
 
   /// Appends the jets of up to `max_entries` further entries to `jets`, and where they came from to
   /// `origins` unless null. Returns the entries read, 0 at the end. Throws DataLoss naming file,
@@ -82,7 +101,6 @@ class RootJetReader {
  private:
   RootSource source_;
   std::int64_t next_entry_ = 0;
-  std::int64_t skipped_links_ = 0;
   std::unique_ptr<TFile> file_;  // outlives the tree that rows_ reads
   std::unique_ptr<Rows> rows_;
 };

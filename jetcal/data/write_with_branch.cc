@@ -122,7 +122,7 @@ void write_with_branch(const fs::path& input, const std::string& tree, const fs:
     fail(ErrorCode::AlreadyExists, "the tree ", source.tree, " in ", input.string(),
          " has a branch ", name, " already");
   }
-  const bool lists = source.schema == Schema::PFNano;
+  const bool lists = source.rows_are_events();
   const std::vector<int> counts = lists ? read_counts(original, input) : std::vector<int>{};
   const std::int64_t num_jets =
       lists ? std::accumulate(counts.begin(), counts.end(), std::int64_t{0}) : source.num_entries;

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <fstream>
 #include <thread>
@@ -185,6 +186,9 @@ TEST_P(RootJetReaderNano, BuildsJetsFromEitherWidthOfIntegers) {
   write_pf_nano(folder / "a.root", GetParam());
   RootJetReader reader(folder / "a.root");
   EXPECT_EQ(reader.source().schema, Schema::PFNano);
+  EXPECT_EQ(reader.source().layout, GetParam() ? "pfnano-v12-like" : "pfnano-v8-like");
+  EXPECT_TRUE(reader.source().has_particles());
+  EXPECT_THAT(reader.source().missing, ElementsAre());
   edm::JetColumns jets;
   JetOrigins origins;
   EXPECT_EQ(reader.read(100, jets, &origins), 2);  // the second event has no jets
@@ -219,12 +223,26 @@ INSTANTIATE_TEST_SUITE_P(Widths, RootJetReaderNano, ::testing::Bool(), [](const 
   return std::string(info.param ? "Narrow" : "Wide");
 });
 
-TEST(RootJetReader, RefusesNanoAodWithoutCandidates) {
+TEST(RootJetReader, ReadsRealNanoAodWithoutCandidates) {
   const std::filesystem::path path = JETCAL_SOURCE_DIR "/../shared/data/cms/nano_tt_v12.root";
   if (!std::filesystem::exists(path)) GTEST_SKIP() << "no " << path;
-  const auto [code, text] = read_error(path);
-  EXPECT_EQ(code, ErrorCode::Unimplemented);
-  EXPECT_THAT(text, AllOf(HasSubstr("nano_tt_v12.root"), HasSubstr("PFCands_pt")));
+  RootJetReader reader(path);
+  EXPECT_EQ(reader.source().schema, Schema::NanoAOD);
+  EXPECT_EQ(reader.source().layout, "nanoaod-v12-like");
+  EXPECT_FALSE(reader.source().has_particles());
+  EXPECT_THAT(reader.source().missing,
+              ElementsAre("particle-flow candidates", "quark-gluon variables"));
+  edm::JetColumns jets;
+  EXPECT_EQ(reader.read(1000, jets), 200);
+  EXPECT_GT(jets.num_jets(), 1000);
+  EXPECT_EQ(jets.num_particles(), 0);
+  const auto matched =
+      std::count_if(jets.pt_gen.begin(), jets.pt_gen.end(), [](float pt) { return pt > 0; });
+  EXPECT_GT(matched, 1000);
+  EXPECT_GT(jets.num_jets(), matched);
+  // The raw pT is on the scale of the corrected one, and differs.
+  EXPECT_NE(jets.pt_raw, jets.pt_reco);
+  EXPECT_NEAR(jets.pt_raw[0] / jets.pt_reco[0], 1, 0.5);
 }
 
 TEST(RootJetReader, FindsTheConstituentsThatRealJetsCount) {

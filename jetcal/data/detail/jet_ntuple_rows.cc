@@ -48,7 +48,7 @@ class JetNtupleRows final : public RootJetReader::Rows {
 #undef JETCAL_BIND
   }
 
-  std::int64_t read(std::int64_t entry, edm::JetColumns& jets, JetOrigins* origins) override {
+  void read(std::int64_t entry, edm::JetColumns& jets, JetOrigins* origins) override {
     table_->load(entry);
     const std::size_t count = table_->reals(handles_.pf_pt).size();
 #define JETCAL_APPEND(type, name) append_scalar(handles_.name, jets.name);
@@ -62,7 +62,6 @@ class JetNtupleRows final : public RootJetReader::Rows {
       origins->entry.push_back(entry);
       origins->jet.push_back(0);
     }
-    return 0;
   }
 
  private:

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "jetcal/data/detail/table.h"
 #include "jetcal/data/root_jet_reader.h"
@@ -15,8 +16,13 @@ class RootJetReader::Rows {
  public:
   explicit Rows(std::unique_ptr<detail::Table> table) : table_(std::move(table)) {}
   virtual ~Rows() = default;
-  /// Appends the jets of one entry; returns the number of skipped links (see RootJetReader).
-  virtual std::int64_t read(std::int64_t entry, edm::JetColumns& jets, JetOrigins* origins) = 0;
+  /// Appends the jets of one entry.
+  virtual void read(std::int64_t entry, edm::JetColumns& jets, JetOrigins* origins) = 0;
+  /// As RootSource::missing.
+  virtual std::vector<std::string> missing() const { return {}; }
+
+  /// As those of RootJetReader.
+  std::int64_t skipped_links = 0, unstored_gen_jets = 0;
 
  protected:
   std::unique_ptr<detail::Table> table_;
@@ -27,9 +33,13 @@ namespace detail {
 /// Binds the columns of a JetNTuple; `path` is for messages.
 std::unique_ptr<RootJetReader::Rows> make_jet_ntuple_rows(std::unique_ptr<Table> table,
                                                           std::string path);
-/// Binds the columns of NanoAOD with candidates. Throws Unimplemented when it has none.
-std::unique_ptr<RootJetReader::Rows> make_pf_nano_rows(std::unique_ptr<Table> table,
-                                                       std::string path);
+/// Binds the columns of NanoAOD, with those of the candidates if asked.
+std::unique_ptr<RootJetReader::Rows> make_nano_rows(std::unique_ptr<Table> table, std::string path,
+                                                    bool with_candidates);
+/// Tells whether a NanoAOD table links candidates to its AK4 jets, or means to.
+bool has_candidates(const Table& table);
+/// Names the version of NanoAOD that a table looks like, e.g. "v12-like".
+std::string nano_version(const Table& table);
 
 }  // namespace detail
 }  // namespace jetcal::data

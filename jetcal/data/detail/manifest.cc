@@ -27,7 +27,8 @@ constexpr int kVersion = 1;
   X(rejected_gen_eta)    \
   X(selected_unmatched)  \
   X(selected_by_split)   \
-  X(particles_read) X(particles_selected) X(particles_unusable) X(skipped_links)
+  X(particles_read)      \
+  X(particles_selected) X(particles_unusable) X(skipped_links) X(unstored_gen_jets)
 
 Json write_counts(const IngestCounts& counts) {
   Json json;
@@ -39,10 +40,19 @@ Json write_counts(const IngestCounts& counts) {
 
 IngestCounts parse_counts(const Json& json) {
   IngestCounts counts;
-#define JETCAL_READ(name) json.at(#name).get_to(counts.name);
+  // A count that an older jetcal did not know is absent from its manifests.
+#define JETCAL_READ(name) \
+  if (json.contains(#name)) json.at(#name).get_to(counts.name);
   JETCAL_COUNTS(JETCAL_READ)
 #undef JETCAL_READ
   return counts;
+}
+
+Schema parse_schema(const std::string& name) {
+  for (const Schema schema : {Schema::JetNTuple, Schema::PFNano, Schema::NanoAOD}) {
+    if (name == schema_name(schema)) return schema;
+  }
+  fail(ErrorCode::DataLoss, "the manifest names an unknown schema: ", name);
 }
 
 Json write_ingested(const IngestedFile& file) {
@@ -50,6 +60,8 @@ Json write_ingested(const IngestedFile& file) {
             {"size", file.size},
             {"modified_ns", file.modified_ns},
             {"schema", schema_name(file.source.schema)},
+            {"layout", file.source.layout},
+            {"missing", file.source.missing},
             {"storage", storage_name(file.source.storage)},
             {"tree", file.source.tree},
             {"cycle", file.source.cycle},
@@ -72,8 +84,9 @@ IngestedFile parse_ingested(const Json& json) {
   json.at("size").get_to(file.size);
   json.at("modified_ns").get_to(file.modified_ns);
   file.source.path = file.path;
-  file.source.schema =
-      json.at("schema") == schema_name(Schema::PFNano) ? Schema::PFNano : Schema::JetNTuple;
+  file.source.schema = parse_schema(json.at("schema").get<std::string>());
+  file.source.layout = json.value("layout", "");
+  file.source.missing = json.value("missing", std::vector<std::string>{});
   file.source.storage =
       json.at("storage") == storage_name(Storage::RNTuple) ? Storage::RNTuple : Storage::TTree;
   json.at("tree").get_to(file.source.tree);

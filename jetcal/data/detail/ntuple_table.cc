@@ -88,6 +88,16 @@ std::string_view element_type(std::string_view type) {
   return type;
 }
 
+// Knows the types that make_field takes.
+std::optional<Kind> kind_of(std::string_view element, Shape shape) {
+  if (element == "float" || element == "double") return Kind::Real;
+  const bool count = element.starts_with("ROOT::RNTupleCardinality<") && shape == Shape::Scalar;
+  const bool integer = element == "bool" || element == "char" || element.starts_with("std::int") ||
+                       element.starts_with("std::uint");
+  if (count || integer) return Kind::Integer;
+  return std::nullopt;
+}
+
 class NtupleTable final : public Table {
  public:
   NtupleTable(std::unique_ptr<ROOT::RNTupleReader> reader, std::string path)
@@ -99,15 +109,21 @@ class NtupleTable final : public Table {
 
   bool has(const std::string& name) const override { return field_id(name).has_value(); }
 
-  Handle bind(const std::string& name, Kind kind, Shape shape) override {
+  std::optional<ColumnType> type(const std::string& name) const override {
     const std::optional<ROOT::DescriptorId_t> id = field_id(name);
-    if (!id) fail_missing(path_, name);
+    if (!id) return std::nullopt;
     const std::string type = reader_->GetDescriptor().GetFieldDescriptor(*id).GetTypeName();
     const std::string_view element = element_type(type);
-    const Shape found = element.size() == type.size() ? Shape::Scalar : Shape::List;
+    const Shape shape = element.size() == type.size() ? Shape::Scalar : Shape::List;
+    return ColumnType{kind_of(element, shape), shape, type};
+  }
+
+  Handle bind(const std::string& name, Kind kind, Shape shape) override {
+    const std::optional<ColumnType> found = type(name);
+    if (!found) fail_missing(path_, name);
     std::unique_ptr<Field> field;
-    if (found == shape) field = make_field(name, element, kind, shape);
-    if (!field) fail_type(path_, name, kind, shape, type);
+    if (found->shape == shape) field = make_field(name, element_type(found->name), kind, shape);
+    if (!field) fail_type(path_, name, kind, shape, found->name);
     columns_.push_back({name, kind, shape, {}, {}});
     fields_.push_back(std::move(field));
     return columns_.size() - 1;

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -19,6 +20,13 @@ enum class Kind { Real, Integer };
 /// Says whether an entry holds one number or a list of them.
 enum class Shape { Scalar, List };
 
+/// Says what a column of a file holds.
+struct ColumnType {
+  std::optional<Kind> kind;  ///< Absent when it holds no numbers that bind() takes.
+  Shape shape = Shape::Scalar;
+  std::string name;  ///< For messages, e.g. "a list of Float_t".
+};
+
 /// Reads bound columns entry by entry. Errors name the file and the branch.
 class Table {
  public:
@@ -28,6 +36,8 @@ class Table {
   virtual ~Table() = default;
   virtual std::int64_t num_entries() const = 0;
   virtual bool has(const std::string& name) const = 0;
+  /// Returns nothing when there is no such column.
+  virtual std::optional<ColumnType> type(const std::string& name) const = 0;
   /// Adds a column to those that load() reads. Throws InvalidArgument when it is missing or of
   /// another kind or shape.
   virtual Handle bind(const std::string& name, Kind kind, Shape shape) = 0;

@@ -88,26 +88,36 @@ class TreeTable final : public Table {
 
   bool has(const std::string& name) const override { return find_branch(name) != nullptr; }
 
-  Handle bind(const std::string& name, Kind kind, Shape shape) override {
+  std::optional<ColumnType> type(const std::string& name) const override {
     TBranch* branch = find_branch(name);
-    if (branch == nullptr) fail_missing(path_, name);
-    TObjArray* leaves = branch->GetListOfLeaves();
+    if (branch == nullptr) return std::nullopt;
+    const TObjArray* leaves = branch->GetListOfLeaves();
     if (leaves->GetEntries() != 1 || std::string_view(branch->ClassName()) != "TBranch")
-      fail_type(path_, name, kind, shape, branch->ClassName());
-    auto* leaf = static_cast<TLeaf*>(leaves->First());
-    const LeafType type = leaf_type(*leaf);
-    const Shape found =
+      return ColumnType{std::nullopt, Shape::Scalar, branch->ClassName()};
+    const auto* leaf = static_cast<const TLeaf*>(leaves->First());
+    const LeafType number = leaf_type(*leaf);
+    ColumnType type;
+    type.shape =
         leaf->GetLeafCount() == nullptr && leaf->GetLenStatic() == 1 ? Shape::Scalar : Shape::List;
-    if (type == LeafType::Other || is_real(type) != (kind == Kind::Real) || found != shape) {
-      fail_type(path_, name, kind, shape,
-                std::string(found == Shape::List ? "a list of " : "one ") + leaf->GetTypeName());
-    }
+    if (number != LeafType::Other) type.kind = is_real(number) ? Kind::Real : Kind::Integer;
+    type.name =
+        std::string(type.shape == Shape::List ? "a list of " : "one ") + leaf->GetTypeName();
+    return type;
+  }
+
+  Handle bind(const std::string& name, Kind kind, Shape shape) override {
+    const std::optional<ColumnType> found = type(name);
+    if (!found) fail_missing(path_, name);
+    if (found->kind != kind || found->shape != shape)
+      fail_type(path_, name, kind, shape, found->name);
+    TBranch* branch = find_branch(name);
+    auto* leaf = static_cast<TLeaf*>(branch->GetListOfLeaves()->First());
     if (branch->GetEntries() != tree_->GetEntries()) {
       fail(ErrorCode::DataLoss, "the branch ", name, " in ", path_, " has ", branch->GetEntries(),
            " of ", tree_->GetEntries(), " entries");
     }
     columns_.push_back({name, kind, shape, {}, {}});
-    leaves_.push_back({branch, leaf, leaf->GetLeafCount(), type});
+    leaves_.push_back({branch, leaf, leaf->GetLeafCount(), leaf_type(*leaf)});
     return columns_.size() - 1;
   }
 
