@@ -14,7 +14,7 @@ namespace {
 
 /// What the command line gave; an empty optional leaves the word to --config.
 struct SimulateFlags {
-  std::optional<std::string> output, derive_correction;
+  std::optional<std::string> output, calibration;
   std::optional<std::vector<int>> precision_bits;
   std::optional<std::int64_t> jets, events, pileup_pool, block_events;
   std::optional<std::uint64_t> seed;
@@ -25,6 +25,11 @@ struct SimulateFlags {
 
 void add_flags(CLI::App& app, SimulateFlags& f) {
   app.add_option("--output", f.output, "file to write, tree AK4jets/jetTree");
+  app.add_option(
+      "--calibration", f.calibration,
+      "file to write for deriving corrections, trees calibration/jets (every gen jet "
+      "with what is reconstructed of it with and without pileup) and calibration/events; "
+      "beside --output or alone");
   app.add_option("--jets", f.jets,
                  "selected jets to make (genJetPt > 20 GeV, |genJetEta| < 2.5); the event that "
                  "completes them is whole");
@@ -43,9 +48,6 @@ void add_flags(CLI::App& app, SimulateFlags& f) {
       ->delimiter(',');
   app.add_flag("--keep-blocks", f.keep_blocks,
                "leave OUTPUT.blocks, so that the next run can write the same jets differently");
-  app.add_option("--derive-correction", f.derive_correction,
-                 "derive the correction of jetPt from --events collisions and write its card here; "
-                 "no sample is made");
 }
 
 template <typename T>
@@ -70,6 +72,7 @@ sim::ProductionOptions read_options(const SimulateFlags& f, const CommonOptions&
   Config config = load_config(common);
   sim::ProductionOptions options;
   options.output = choose<std::string>(f.output, config, "output", "");
+  options.calibration = choose<std::string>(f.calibration, config, "calibration", "");
   // A flag of one kind overrides either kind of the file.
   const bool from_flags = f.jets || f.events;
   const auto jets = config.get<std::int64_t>("jets", 0);
@@ -121,10 +124,17 @@ double per_second(std::int64_t count, double seconds) {
 nlohmann::ordered_json to_json(const sim::ProductionOptions& options,
                                const sim::ProductionSummary& s) {
   nlohmann::ordered_json document;
-  document["output"] = options.output.string();
-  document["bytes"] = std::filesystem::file_size(options.output);
+  if (!options.output.empty()) {
+    document["output"] = options.output.string();
+    document["bytes"] = std::filesystem::file_size(options.output);
+  }
+  if (!options.calibration.empty()) {
+    document["calibration"] = options.calibration.string();
+    document["calibration_jets"] = s.calibration_jets;
+  }
   document["seed"] = options.seed;
   document["events"] = s.events;
+  document["events_simulated"] = s.events_simulated;
   document["events_accepted"] = s.events_accepted;
   document["generator_failures"] = s.generator_failures;
   document["blocks"] = s.blocks;
@@ -134,7 +144,7 @@ nlohmann::ordered_json to_json(const sim::ProductionOptions& options,
   document["candidates"] = s.candidates;
   document["wall_seconds"] = s.wall_seconds;
   document["jets_per_second"] = per_second(s.jets, s.wall_seconds);
-  document["events_per_core_second"] = per_second(s.events, s.cpu_seconds);
+  document["events_per_core_second"] = per_second(s.events_simulated, s.cpu_seconds);
   document["flavors"] = s.flavors;
   document["validation"] = {{"constituents_per_jet", s.constituents},
                             {"candidates_per_box", s.box_candidates},
@@ -155,12 +165,18 @@ nlohmann::ordered_json to_json(const sim::ProductionOptions& options,
 }
 
 void print_table(const sim::ProductionOptions& options, const sim::ProductionSummary& s) {
-  std::printf("%s: %lld jets, %lld selected, of %lld events (%lld accepted)\n",
-              options.output.c_str(), static_cast<long long>(s.jets),
-              static_cast<long long>(s.jets_selected), static_cast<long long>(s.events),
-              static_cast<long long>(s.events_accepted));
+  const auto number = [](std::int64_t count) { return static_cast<long long>(count); };
+  std::printf("%lld events\n", number(s.events));
+  if (!options.calibration.empty())
+    std::printf("%s: %lld gen jets\n", options.calibration.c_str(), number(s.calibration_jets));
+  if (options.output.empty()) {
+    std::printf("%.1f events/s per core\n", per_second(s.events_simulated, s.cpu_seconds));
+    return;
+  }
+  std::printf("%s: %lld jets, %lld selected, of %lld accepted events\n", options.output.c_str(),
+              number(s.jets), number(s.jets_selected), number(s.events_accepted));
   std::printf("%.1f jets/s, %.1f events/s per core\n", per_second(s.jets, s.wall_seconds),
-              per_second(s.events, s.cpu_seconds));
+              per_second(s.events_simulated, s.cpu_seconds));
   for (const auto& [name, count] : s.flavors)
     std::printf("  %-10s %lld\n", name.c_str(), static_cast<long long>(count));
   std::printf("constituents %.1f  box %.1f  fractions %.2f %.2f %.2f  rho/pileup %.2f  area %.3f\n",
@@ -173,23 +189,8 @@ void print_table(const sim::ProductionOptions& options, const sim::ProductionSum
                 bin.iqr_over_median);
 }
 
-int derive(const SimulateFlags& flags, sim::ProductionOptions options, bool json) {
-  options.output = *flags.derive_correction;
-  Bars bars;
-  const std::string card = sim::derive_correction(options, std::ref(bars));
-  write_file(options.output, card);
-  if (json)
-    print_json({{"correction", options.output.string()}, {"events", options.num_events}});
-  else
-    std::printf("%s", card.c_str());
-  return 0;
-}
-
 int simulate(const SimulateFlags& flags, const CommonOptions& common) {
   const sim::ProductionOptions options = read_options(flags, common);
-  if (flags.derive_correction) return derive(flags, options, common.json);
-  if (options.output.empty())
-    fail(ErrorCode::InvalidArgument, "--output names the file to write and is missing");
   Bars bars;
   const sim::ProductionSummary summary = sim::produce(options, std::ref(bars));
   if (common.json)

@@ -69,9 +69,10 @@ void write_block(const std::filesystem::path& path, std::uint64_t fingerprint, c
   out.value(fingerprint);
   out.value(block.num_events);
   out.value(block.num_accepted);
-  out.value(block.num_failures);
+  out.list(block.failed_events);
   out.value(block.cpu_seconds);
-  out.list(block.calibration);
+  out.list(block.calibration_jets);
+  out.list(block.calibration_events);
   out.value(static_cast<std::uint64_t>(block.rows.size()));
   for (const JetRow& row : block.rows) {
     out.value(row.values);
@@ -96,9 +97,10 @@ std::optional<Block> read_block(const std::filesystem::path& path, std::uint64_t
   if (magic != kMagic || made_with != fingerprint) return std::nullopt;
   in.value(block.num_events);
   in.value(block.num_accepted);
-  in.value(block.num_failures);
+  in.list(block.failed_events);
   in.value(block.cpu_seconds);
-  in.list(block.calibration);
+  in.list(block.calibration_jets);
+  in.list(block.calibration_events);
   in.value(num_rows);
   for (std::uint64_t i = 0; in.good() && i < num_rows; ++i) {
     JetRow& row = block.rows.emplace_back();

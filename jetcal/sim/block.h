@@ -7,19 +7,21 @@
 #include <optional>
 #include <vector>
 
-#include "jetcal/sim/correction.h"
+#include "jetcal/sim/calibration_row.h"
 #include "jetcal/sim/jet_row.h"
 
 namespace jetcal::sim {
 
 /// The result of simulating some events in a row.
 struct Block {
-  std::int64_t num_events = 0;    ///< generated
-  std::int64_t num_accepted = 0;  ///< with at least one row
-  std::int64_t num_failures = 0;  ///< events that PYTHIA gave up and replaced
+  std::int64_t num_events = 0;               ///< generated
+  std::int64_t num_accepted = 0;             ///< with at least one row
+  std::vector<std::uint64_t> failed_events;  ///< numbers of those that PYTHIA had to try again,
+                                             ///< once for each failure
   double cpu_seconds = 0;
   std::vector<JetRow> rows;
-  std::vector<CalibrationJet> calibration;
+  std::vector<CalibrationJet> calibration_jets;
+  std::vector<CalibrationEvent> calibration_events;
 };
 
 /// Writes a block; the file appears completely or not at all.

@@ -6,7 +6,7 @@ namespace jetcal::sim {
 
 /// Returns the text of cards/cms_run2.yaml.
 const char* default_card() noexcept;
-/// Returns the text of cards/correction.yaml, as `jetcal simulate --derive-correction` wrote it.
+/// Returns the text of cards/correction.yaml.
 const char* correction_card() noexcept;
 
 }  // namespace jetcal::sim

@@ -3,18 +3,11 @@
 // pT.
 #pragma once
 
-#include <span>
-#include <string>
 #include <vector>
 
 #include "jetcal/base/config.h"
 
 namespace jetcal::sim {
-
-/// A jet of the sample from which a correction is derived.
-struct CalibrationJet {
-  double pt_raw, eta, area, rho, pt_gen;
-};
 
 /// Corrects in two steps, as L1FastJet and L2L3 of CMS do.
 ///
@@ -26,15 +19,10 @@ class Correction {
   static Correction read(const Config& card);
   /// Returns the compiled-in correction.
   static Correction standard();
-  /// Derives one from matched jets without a reconstruction threshold. Throws FailedPrecondition
-  /// when a bin holds too few jets.
-  static Correction derive(std::span<const CalibrationJet> jets);
 
   double after_offset(double pt_raw, double eta, double area, double rho) const;
   /// Returns jetPt / jetRawPt.
   double factor(double pt_raw, double eta, double area, double rho) const;
-  /// Prints the card.
-  std::string to_yaml(const std::string& header) const;
 
  private:
   std::size_t bin_of(double eta) const;

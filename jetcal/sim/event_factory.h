@@ -6,6 +6,7 @@
 
 #include "jetcal/sim/block.h"
 #include "jetcal/sim/correction.h"
+#include "jetcal/sim/event_rows.h"
 #include "jetcal/sim/generator.h"
 #include "jetcal/sim/options.h"
 #include "jetcal/sim/particle_flow.h"
@@ -19,7 +20,8 @@ struct BlockRequest {
   std::int64_t block;        ///< index; its random numbers follow from (seed, block)
   std::int64_t first_event;  ///< number of the first event
   std::int64_t num_events;
-  bool calibration;  ///< keep matched jets without threshold instead of rows
+  bool rows = true;          ///< make the rows of the ntuple
+  bool calibration = false;  ///< make those of the calibration trees
 };
 
 /// Simulates blocks; a block depends on its request alone, not on blocks before it.
@@ -30,6 +32,9 @@ class EventFactory {
   Block make(const BlockRequest& request);
 
  private:
+  void add_event(const BlockRequest& request, const EventRecord& record, std::uint64_t seed,
+                 Block& block);
+
   const ExperimentOptions& options_;
   const PileupPool& pool_;
   Correction correction_;

@@ -23,20 +23,6 @@ struct CorrectedJet {
   double pt() const { return jet->pt * factor; }
 };
 
-/// Returns the nearest gen jet within `radius`, or nullptr.
-const Jet* match(const Jet& jet, const std::vector<Jet>& gen_jets, double radius) {
-  const Jet* best = nullptr;
-  double nearest = radius;
-  for (const Jet& gen : gen_jets) {
-    const double d = distance(jet.eta, jet.phi, gen.eta, gen.phi);
-    if (d < nearest) {
-      nearest = d;
-      best = &gen;
-    }
-  }
-  return best;
-}
-
 std::int32_t uds(std::int32_t flavor) { return flavor != 0 && std::abs(flavor) <= 3 ? 1 : 0; }
 std::int32_t gluon(std::int32_t flavor) { return flavor == 21 ? 1 : 0; }
 
@@ -225,15 +211,15 @@ JetRow make_row(const CorrectedJet& jet, const EventRecord& event, const JetScal
 
 }  // namespace
 
-void append_rows(const EventRecord& event, const Correction& correction, const JetOptions& options,
-                 std::vector<JetRow>& rows) {
+void append_rows(const EventRecord& event, std::span<const Jet> found, const Correction& correction,
+                 const JetOptions& options, std::vector<JetRow>& rows) {
   const Densities rho = measure_densities(event.reco->candidates);
-  const std::vector<Jet> found =
-      find_reco_jets(event.reco->candidates, *event.truth, options, event.ghost_seed, 5);
   std::vector<CorrectedJet> jets;
   jets.reserve(found.size());
-  for (const Jet& jet : found)
+  for (const Jet& jet : found) {
+    if (jet.pt < kMinRawPt) continue;
     jets.push_back({&jet, correction.factor(jet.pt, jet.eta, jet.area, rho.all)});
+  }
   std::stable_sort(jets.begin(), jets.end(),
                    [](const CorrectedJet& a, const CorrectedJet& b) { return a.pt() > b.pt(); });
   const auto passes = [&](const CorrectedJet& jet) {
@@ -245,23 +231,9 @@ void append_rows(const EventRecord& event, const Correction& correction, const J
   shared.eventJetMult = static_cast<std::int32_t>(std::count_if(jets.begin(), jets.end(), passes));
   for (CorrectedJet& jet : jets) {
     if (!passes(jet)) continue;
-    jet.gen = match(*jet.jet, gen_jets, options.match_radius);
+    jet.gen = nearest_jet(*jet.jet, gen_jets, options.match_radius);
     rows.push_back(make_row(jet, event, shared));
     ++shared.jetPtOrder;
-  }
-}
-
-void append_calibration_jets(const EventRecord& event, const JetOptions& options,
-                             std::vector<CalibrationJet>& jets) {
-  constexpr double kMatchRadius = 0.2;
-  constexpr std::size_t kMaxJets = 4;
-  const Densities rho = measure_densities(event.reco->candidates);
-  const std::vector<Jet> found =
-      find_reco_jets(event.reco->candidates, *event.truth, options, event.ghost_seed, 1);
-  const std::vector<Jet> gen_jets = find_gen_jets(event.truth->particles, options);
-  for (std::size_t i = 0; i < std::min(kMaxJets, gen_jets.size()); ++i) {
-    const Jet* jet = match(gen_jets[i], found, kMatchRadius);
-    if (jet != nullptr) jets.push_back({jet->pt, jet->eta, jet->area, rho.all, gen_jets[i].pt});
   }
 }
 

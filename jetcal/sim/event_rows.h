@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "jetcal/sim/correction.h"
@@ -25,13 +26,11 @@ struct EventRecord {
 };
 
 /// Appends the rows of the event's jets, by falling corrected pT; none when the event fails the
-/// producer's cuts (two leading jets above min_pt, within max_eta).
-void append_rows(const EventRecord& event, const Correction& correction, const JetOptions& options,
-                 std::vector<JetRow>& rows);
+/// producer's cuts (two leading jets above min_pt, within max_eta). Jets below kMinRawPt of `found`
+/// do not count.
+void append_rows(const EventRecord& event, std::span<const Jet> found, const Correction& correction,
+                 const JetOptions& options, std::vector<JetRow>& rows);
 
-/// Appends the event's jets that have a gen jet within 0.2, without any threshold on the
-/// reconstructed pT; the four leading gen jets at most.
-void append_calibration_jets(const EventRecord& event, const JetOptions& options,
-                             std::vector<CalibrationJet>& jets);
+constexpr double kMinRawPt = 5;
 
 }  // namespace jetcal::sim

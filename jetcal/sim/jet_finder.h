@@ -29,8 +29,13 @@ struct Jet {
 std::vector<Jet> find_reco_jets(std::span<const Candidate> candidates, const HardEvent& truth,
                                 const JetOptions& options, std::uint64_t seed, double min_pt);
 
-/// Clusters the visible stable particles.
-std::vector<Jet> find_gen_jets(std::span<const Particle> particles, const JetOptions& options);
+/// Clusters the visible stable particles; with `flavors`, its hadrons and partons join as ghosts
+/// and the jets have flavors.
+std::vector<Jet> find_gen_jets(std::span<const Particle> particles, const JetOptions& options,
+                               const HardEvent* flavors = nullptr);
+
+/// Returns the jet nearest in eta and phi within `radius`, or nullptr.
+const Jet* nearest_jet(const Jet& jet, std::span<const Jet> others, double radius);
 
 /// Combines the flavors of the ghosts in a jet, as CMS does with hadron priority.
 ///

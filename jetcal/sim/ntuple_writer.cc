@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "jetcal/sim/ntuple_writer.h"
 
-#include <TDirectory.h>
-#include <TError.h>
-#include <TFile.h>
 #include <TTree.h>
 
 #include <algorithm>
@@ -13,7 +10,7 @@
 #include <string>
 
 #include "jetcal/base/error.h"
-#include "jetcal/base/files.h"
+#include "jetcal/sim/root_output.h"
 
 namespace jetcal::sim {
 
@@ -32,24 +29,19 @@ namespace {
 
 constexpr std::size_t kMaxParticles = 5000;  // kMaxPF of the original
 
-/// Tells the leaf type letter of a branch.
-template <typename T>
-constexpr const char* leaf_letter() {
-  if constexpr (std::is_same_v<T, float>) return "/F";
-  if constexpr (std::is_same_v<T, std::int32_t>) return "/I";
-  return "/l";
-}
-
 }  // namespace
 
 struct NtupleWriter::Impl {
   Impl(const std::filesystem::path& path, const NtupleOptions& writer_options)
-      : part(path), options(writer_options) {}
+      : output(path, writer_options.compression), options(writer_options) {
+    constexpr std::int64_t kRowsPerCluster = 2000;
+    tree = output.add_tree("AK4jets", "jetTree", kRowsPerCluster);
+    make_branches();
+  }
 
-  PartialFile part;
+  RootOutput output;
   NtupleOptions options;
-  std::unique_ptr<TFile> file;
-  TTree* tree = nullptr;  // owned by file
+  TTree* tree = nullptr;
   JetScalars values;
   std::int32_t nPF = 0, nGenJetPF = 0;
 #define JETCAL_MEMBER(type, name, leaf) std::array<type, kMaxParticles> name{};
@@ -60,13 +52,7 @@ struct NtupleWriter::Impl {
   void make_branches();
   void round_candidates();
   void round_gen();
-  void check(bool good) const;
 };
-
-void NtupleWriter::Impl::check(bool good) const {
-  if (good && !file->TestBit(TFile::kWriteError)) return;
-  fail(ErrorCode::ResourceExhausted, "cannot write ", part.path().string(), ": the disk is full");
-}
 
 void NtupleWriter::Impl::make_branches() {
   const auto branch = [&](const char* name, void* address, const std::string& leaf) {
@@ -90,21 +76,7 @@ void NtupleWriter::Impl::make_branches() {
 }
 
 NtupleWriter::NtupleWriter(const std::filesystem::path& path, const NtupleOptions& options)
-    : impl_(std::make_unique<Impl>(path, options)) {
-  gErrorIgnoreLevel = kFatal;  // a failed write is reported by check()
-  // "reproducible" fixes the identifier and the times that ROOT would store.
-  const std::string url = impl_->part.path().string() + "?reproducible=jetcal";
-  impl_->file.reset(TFile::Open(url.c_str(), "RECREATE", "jetcal simulate", options.compression));
-  if (impl_->file == nullptr || impl_->file->IsZombie())
-    fail(ErrorCode::ResourceExhausted, "cannot write ", path.string(),
-         ": no space or no permission");
-  impl_->file->mkdir("AK4jets")->cd();
-  impl_->tree = new TTree("jetTree", "jetTree");
-  impl_->tree->SetAutoSave(0);  // one key cycle
-  constexpr int kRowsPerCluster = 2000;
-  impl_->tree->SetAutoFlush(kRowsPerCluster);
-  impl_->make_branches();
-}
+    : impl_(std::make_unique<Impl>(path, options)) {}
 
 NtupleWriter::~NtupleWriter() = default;
 
@@ -145,16 +117,9 @@ void NtupleWriter::write(const JetRow& row) {
     out.round_gen();
   }
 #undef JETCAL_COPY
-  out.check(out.tree->Fill() >= 0);
+  out.output.check(out.tree->Fill() >= 0);
 }
 
-void NtupleWriter::close() {
-  Impl& out = *impl_;
-  out.check(out.file->Write(nullptr, TObject::kOverwrite) > 0);
-  out.file->Close();
-  out.check(true);
-  out.tree = nullptr;
-  out.part.commit();
-}
+void NtupleWriter::close() { impl_->output.close(); }
 
 }  // namespace jetcal::sim

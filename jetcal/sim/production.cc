@@ -4,8 +4,10 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <limits>
 #include <map>
 #include <memory>
+#include <optional>
 #include <sstream>
 #include <vector>
 
@@ -14,6 +16,7 @@
 #include "jetcal/base/random.h"
 #include "jetcal/base/stop.h"
 #include "jetcal/sim/block.h"
+#include "jetcal/sim/calibration_writer.h"
 #include "jetcal/sim/cards.h"
 #include "jetcal/sim/event_factory.h"
 #include "jetcal/sim/worker_processes.h"
@@ -25,7 +28,7 @@ namespace fs = std::filesystem;
 namespace {
 
 /// Changes with the code that makes events, so that blocks of an older one are not used again.
-constexpr std::uint64_t kRevision = 1;
+constexpr std::uint64_t kRevision = 2;
 constexpr std::int64_t kPoolBlock = 1000;  // pool events made in a row
 
 fs::path folder_of(const fs::path& output) {
@@ -39,11 +42,11 @@ std::uint64_t pool_fingerprint(const ProductionOptions& options) {
   return hash_bytes(text.str());
 }
 
-std::uint64_t block_fingerprint(const ProductionOptions& options, std::int64_t num_events,
-                                bool calibration) {
+std::uint64_t block_fingerprint(const ProductionOptions& options, std::int64_t num_events) {
   std::ostringstream text;
   text << "block " << kRevision << ' ' << options.seed << ' ' << options.block_events << ' '
-       << num_events << ' ' << calibration << ' ' << pool_fingerprint(options) << '\n'
+       << num_events << ' ' << !options.output.empty() << ' ' << !options.calibration.empty() << ' '
+       << pool_fingerprint(options) << '\n'
        << describe(options.experiment) << correction_card();
   return hash_bytes(text.str());
 }
@@ -58,14 +61,21 @@ void check(const ProductionOptions& options) {
   positive(options.workers, "workers");
   positive(options.block_events, "block-events");
   if (options.experiment.pileup.mean > 0) positive(options.pool_events, "pileup-pool");
-  if (fs::is_directory(options.output))
-    fail(ErrorCode::InvalidArgument, "the output is a folder: ", options.output.string());
-  // Found out now, not after hours of simulation.
-  std::error_code error;
-  fs::create_directories(folder_of(options.output), error);
-  if (error)
-    fail(ErrorCode::InvalidArgument, "cannot make the folder ", folder_of(options.output).string(),
-         ": ", error.message());
+  if (options.anchor().empty())
+    fail(ErrorCode::InvalidArgument, "name a file to make: output, calibration or both");
+  if (options.output.empty() && options.num_jets > 0)
+    fail(ErrorCode::InvalidArgument, "calibration alone counts events, not jets");
+  for (const fs::path& file : {options.output, options.calibration}) {
+    if (file.empty()) continue;
+    if (fs::is_directory(file))
+      fail(ErrorCode::InvalidArgument, "the output is a folder: ", file.string());
+    // Found out now, not after hours of simulation.
+    std::error_code error;
+    fs::create_directories(folder_of(file), error);
+    if (error)
+      fail(ErrorCode::InvalidArgument, "cannot make the folder ", folder_of(file).string(), ": ",
+           error.message());
+  }
 }
 
 std::string numbered(const char* pattern, std::int64_t number) {
@@ -125,7 +135,7 @@ PileupPool prepare_pool(const ProductionOptions& options, const ProgressReport& 
                 static_cast<unsigned long long>(options.seed),
                 static_cast<long long>(options.pool_events),
                 static_cast<unsigned long long>(fingerprint & 0xFFFFFFFFULL));
-  const fs::path path = folder_of(options.output) / name;
+  const fs::path path = folder_of(options.anchor()) / name;
   if (pool_is_there(path, fingerprint)) return PileupPool::open(path);
 
   const std::int64_t num_blocks = (options.pool_events + kPoolBlock - 1) / kPoolBlock;
@@ -164,10 +174,8 @@ namespace {
 /// Runs the blocks of a production and keeps their files.
 class BlockRun {
  public:
-  BlockRun(const ProductionOptions& options, bool calibration)
-      : options_(options),
-        calibration_(calibration),
-        folder_(options.output.string() + ".blocks") {}
+  explicit BlockRun(const ProductionOptions& options)
+      : options_(options), folder_(options.anchor().string() + ".blocks") {}
 
   ~BlockRun() {
     std::error_code ignored;
@@ -191,7 +199,7 @@ class BlockRun {
     return folder_ / numbered("block-%06lld.bin", index);
   }
   std::uint64_t fingerprint(std::int64_t index) const {
-    return block_fingerprint(options_, size_of(index), calibration_);
+    return block_fingerprint(options_, size_of(index));
   }
   bool enough() const {
     if (options_.num_events == 0) return selected_ >= options_.num_jets;
@@ -202,7 +210,6 @@ class BlockRun {
   static std::int64_t count_selected(const Block& block);
 
   const ProductionOptions& options_;
-  bool calibration_;
   fs::path folder_;
   std::map<std::int64_t, std::int64_t> waiting_;  // finished blocks beyond the prefix
   std::int64_t started_ = 0, prefix_ = 0, selected_ = 0, reused_ = 0;
@@ -246,8 +253,9 @@ void BlockRun::run(const PileupPool& pool, const ProgressReport& progress) {
         if (const auto block = read_block(path_of(index), fingerprint(index)))
           return count_selected(*block) * 2 + 1;
         if (!factory) factory = std::make_unique<EventFactory>(options_.experiment, pool);
-        const Block block = factory->make({options_.seed, index, index * options_.block_events + 1,
-                                           size_of(index), calibration_});
+        const Block block =
+            factory->make({options_.seed, index, index * options_.block_events + 1, size_of(index),
+                           !options_.output.empty(), !options_.calibration.empty()});
         write_block(path_of(index), fingerprint(index), block);
         return count_selected(block) * 2;
       },
@@ -264,65 +272,89 @@ Block BlockRun::read(std::int64_t index) const {
   return std::move(*block);
 }
 
+/// Writes the blocks one by one and knows where the sample ends.
+class SampleWriter {
+ public:
+  explicit SampleWriter(const ProductionOptions& options) : options_(options) {
+    if (!options.output.empty()) ntuple_.emplace(options.output, options.ntuple);
+    if (!options.calibration.empty())
+      calibration_.emplace(options.calibration, options.ntuple.compression);
+  }
+  void write(const Block& block) {
+    const std::uint64_t last = last_event(block);
+    const auto within = [&](std::uint64_t event) { return event <= last; };
+    std::uint64_t event = 0;
+    for (const JetRow& row : block.rows) {
+      if (!within(row.values.event)) break;
+      if (row.values.event != event) ++summary_.events_accepted;
+      event = row.values.event;
+      ntuple_->write(row);
+      statistics_.add(row);
+    }
+    for (const CalibrationJet& row : block.calibration_jets) {
+      if (!within(row.event)) break;
+      calibration_->write(row);
+      ++summary_.calibration_jets;
+    }
+    for (const CalibrationEvent& row : block.calibration_events) {
+      if (within(row.event)) calibration_->write(row);
+    }
+    summary_.generator_failures +=
+        std::count_if(block.failed_events.begin(), block.failed_events.end(), within);
+    summary_.events =
+        std::min(summary_.events_simulated + block.num_events, static_cast<std::int64_t>(last));
+    summary_.events_simulated += block.num_events;
+    summary_.cpu_seconds += block.cpu_seconds;
+  }
+  ProductionSummary close() {
+    if (ntuple_) ntuple_->close();
+    if (calibration_) calibration_->close();
+    statistics_.fill(summary_);
+    return summary_;
+  }
+
+ private:
+  /// Returns the number of the event that completes the sample; when the block does not, the
+  /// largest number.
+  std::uint64_t last_event(const Block& block) {
+    if (options_.num_jets > 0) {
+      for (const JetRow& row : block.rows) {
+        selected_ += is_selected(row.values) ? 1 : 0;
+        if (selected_ >= options_.num_jets) return row.values.event;
+      }
+    }
+    return static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
+  }
+
+  const ProductionOptions& options_;
+  std::optional<NtupleWriter> ntuple_;
+  std::optional<CalibrationWriter> calibration_;
+  SampleStatistics statistics_;
+  ProductionSummary summary_;
+  std::int64_t selected_ = 0;
+};
+
 }  // namespace
 
 ProductionSummary produce(const ProductionOptions& options, const ProgressReport& progress) {
   check(options);
   const auto start = std::chrono::steady_clock::now();
   const PileupPool pool = prepare_pool(options, progress);
-  BlockRun run(options, false);
+  BlockRun run(options);
   run.run(pool, progress);
-  ProductionSummary summary;
-  SampleStatistics statistics;
-  NtupleWriter writer(options.output, options.ntuple);
-  std::int64_t selected = 0;
+  SampleWriter writer(options);
   progress("write", "blocks", 0, run.num_blocks());
   for (std::int64_t i = 0; i < run.num_blocks(); ++i) {
-    const Block block = run.read(i);
-    std::uint64_t event = 0;
-    for (const JetRow& row : block.rows) {
-      // The sample ends with the event that completes it.
-      if (options.num_jets > 0 && selected >= options.num_jets && row.values.event != event) break;
-      if (row.values.event != event) ++summary.events_accepted;
-      event = row.values.event;
-      selected += is_selected(row.values) ? 1 : 0;
-      writer.write(row);
-      statistics.add(row);
-    }
-    summary.events += block.num_events;
-    summary.generator_failures += block.num_failures;
-    summary.cpu_seconds += block.cpu_seconds;
+    writer.write(run.read(i));
     progress("write", "blocks", i + 1, run.num_blocks());
   }
-  writer.close();
+  ProductionSummary summary = writer.close();
   if (!options.keep_blocks) run.remove_files();
-  statistics.fill(summary);
   summary.blocks = run.num_blocks();
   summary.blocks_reused = run.num_reused();
   summary.wall_seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return summary;
-}
-
-std::string derive_correction(const ProductionOptions& options, const ProgressReport& progress) {
-  check(options);
-  const PileupPool pool = prepare_pool(options, progress);
-  BlockRun run(options, true);
-  run.run(pool, progress);
-  std::vector<CalibrationJet> jets;
-  for (std::int64_t i = 0; i < run.num_blocks(); ++i) {
-    const Block block = run.read(i);
-    jets.insert(jets.end(), block.calibration.begin(), block.calibration.end());
-  }
-  std::ostringstream header;
-  header << "# The correction from jetRawPt to jetPt: an offset by area and density, then a factor "
-            "by |eta| and pT.\n"
-         << "# Made by: jetcal simulate --derive-correction FILE --events " << options.num_events
-         << " --seed " << options.seed << " --pileup-pool " << options.pool_events << "\n"
-         << "# from " << jets.size() << " matched jets without a threshold.\n";
-  std::string card = Correction::derive(jets).to_yaml(header.str());
-  run.remove_files();
-  return card;
 }
 
 }  // namespace jetcal::sim

@@ -17,14 +17,18 @@ namespace jetcal::sim {
 struct ProductionOptions {
   ExperimentOptions experiment;
   NtupleOptions ntuple;
-  std::filesystem::path output;  ///< blocks and pool lie beside it
-  std::int64_t num_jets = 0;     ///< stop after the event that completes so many selected jets
-  std::int64_t num_events = 0;   ///< or after so many generated events; one of the two is positive
+  std::filesystem::path output;       ///< the ntuple; empty for none
+  std::filesystem::path calibration;  ///< the calibration trees; empty for none
+  std::int64_t num_jets = 0;          ///< stop after the event that completes so many selected jets
+  std::int64_t num_events = 0;  ///< or after so many generated events; one of the two is positive
   std::uint64_t seed = 1;
   int workers = 1;
   std::int64_t pool_events = 20000;
   std::int64_t block_events = 250;
   bool keep_blocks = false;  ///< leave OUTPUT.blocks, e.g. to write with another compression
+
+  /// The file beside which blocks and pool lie.
+  const std::filesystem::path& anchor() const { return output.empty() ? calibration : output; }
 };
 
 /// Tells how far the work is. Called in the main process, `done` ascends from 0 to `total`; a new
@@ -32,13 +36,9 @@ struct ProductionOptions {
 using ProgressReport = std::function<void(const std::string& what, const std::string& unit,
                                           std::int64_t done, std::int64_t total)>;
 
-/// Makes the sample. The file depends on the options except `workers`; finished blocks of a killed
-/// run with the same options are used again.
+/// Makes the sample. Its files depend on the options except `workers`, the ntuple not on whether
+/// there is calibration; finished blocks of a killed run with the same options are used again.
 ProductionSummary produce(const ProductionOptions& options, const ProgressReport& progress);
-
-/// Simulates num_events and derives the correction of jetPt from their matched jets; returns the
-/// text of the card.
-std::string derive_correction(const ProductionOptions& options, const ProgressReport& progress);
 
 /// Returns the pool, made beside the output unless one with the same options is there.
 PileupPool prepare_pool(const ProductionOptions& options, const ProgressReport& progress);

@@ -16,9 +16,11 @@ bool is_selected(const JetScalars& values) noexcept;
 
 /// Numbers of a finished sample.
 struct ProductionSummary {
-  std::int64_t events = 0, events_accepted = 0, generator_failures = 0, jets = 0, jets_selected = 0,
-               candidates = 0, blocks = 0, blocks_reused = 0;
-  double cpu_seconds = 0;  ///< of the events in the file, over all workers
+  std::int64_t events = 0;            ///< generated, up to the one that completed the sample
+  std::int64_t events_simulated = 0;  ///< of the blocks, which are whole
+  std::int64_t events_accepted = 0, generator_failures = 0, jets = 0, jets_selected = 0,
+               candidates = 0, calibration_jets = 0, blocks = 0, blocks_reused = 0;
+  double cpu_seconds = 0;  ///< of the blocks, over all workers
   double wall_seconds = 0;
   std::map<std::string, std::int64_t> flavors;  ///< of the selected jets
   /// The median of jetPt / genJetPt of the selected jets in a bin, and its quartile distance.
