@@ -27,6 +27,8 @@ constexpr std::array kVerbs{
     VerbEntry{"simulate", "simulate", "PYTHIA 8, FastJet and ROOT (tools/setup.py sim)",
               "make collisions, detector and jets"},
     VerbEntry{"ingest", "physics", "ROOT and Arrow", "turn ROOT files into shards"},
+    VerbEntry{"jec", "physics", "ROOT and Arrow",
+              "evaluate, apply and derive conventional jet energy corrections"},
     VerbEntry{"train", "train", "libtorch, ROOT and Arrow", "train a network on shards"},
     VerbEntry{"model", "", "", "print sizes and contents of a network"},
     VerbEntry{"export", "", "protobuf and ONNX Runtime",

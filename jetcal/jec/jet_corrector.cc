@@ -3,9 +3,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <mutex>
 #include <nlohmann/json.hpp>
 
 #include "jetcal/base/error.h"
+#include "jetcal/base/threads.h"
 #include "jetcal/jec/detail/correction_stack.h"
 #include "jetcal/jec/detail/json_reader.h"
 #include "jetcal/jec/detail/text_reader.h"
@@ -15,11 +17,6 @@ namespace jetcal::jec {
 namespace {
 
 constexpr auto kBlock = static_cast<std::size_t>(Formula::kBlock);
-
-bool is_json(const std::filesystem::path& path) {
-  const std::string name = path.filename().string();
-  return name.ends_with(".json") || name.ends_with(".json.gz");
-}
 
 // A number input as the table gives it.
 struct Column {
@@ -114,7 +111,7 @@ class BlockRun {
       const double x = column.values[static_cast<std::size_t>(first + i)];
       if (std::isnan(x))
         fail(ErrorCode::InvalidArgument, stack_.inputs[c], " of row ", first + i,
-             " is not a number");
+             " (counted from 0) is not a number");
       if (stack_.integer_inputs[c] && x != std::floor(x))
         fail(ErrorCode::InvalidArgument, stack_.inputs[c], " of row ", first + i, " is ", x,
              ", the correction wants an integer");
@@ -187,6 +184,21 @@ class BlockRun {
   std::vector<const std::int64_t*> text_ids_;
 };
 
+constexpr std::int64_t kGrain = 16384;  // rows that are worth a thread
+
+void run_range(const CorrectionStack& stack, const BoundTable& table, std::size_t levels,
+               std::int64_t begin, std::int64_t end, double* out, OutsideRows& outside) {
+  BlockRun run(stack, table, levels);
+  for (std::int64_t first = begin; first < end; first += Formula::kBlock)
+    run.run(first, std::min(Formula::kBlock, end - first), out + first, outside);
+}
+
+void merge(const OutsideRows& part, OutsideRows& whole) {
+  const std::int64_t count = whole.count + part.count;
+  if (part.count > 0 && (whole.count == 0 || part.first_row < whole.first_row)) whole = part;
+  whole.count = count;
+}
+
 }  // namespace
 
 JetCorrector::JetCorrector(std::shared_ptr<const CorrectionStack> stack)
@@ -200,7 +212,7 @@ JetCorrector::~JetCorrector() = default;
 JetCorrector JetCorrector::open(std::span<const std::filesystem::path> files,
                                 const std::string& name) {
   if (files.empty()) fail(ErrorCode::InvalidArgument, "no correction file is given");
-  if (std::any_of(files.begin(), files.end(), is_json)) {
+  if (std::any_of(files.begin(), files.end(), detail::is_json_name)) {
     if (files.size() > 1) {
       fail(ErrorCode::InvalidArgument, "a correctionlib JSON stands alone, ", files.size(),
            " correction files are given");
@@ -247,12 +259,19 @@ OutsideRows JetCorrector::factors(const JetTable& jets, std::span<double> out) c
 OutsideRows JetCorrector::factors_up_to(std::size_t levels, const JetTable& jets,
                                         std::span<double> out) const {
   const BoundTable table = bind(*stack_, jets, out.size());
-  BlockRun run(*stack_, table, std::min(levels, num_levels()));
+  const std::size_t num = std::min(levels, num_levels());
   OutsideRows outside;
-  for (std::int64_t first = 0; first < jets.rows; first += Formula::kBlock) {
-    const std::int64_t n = std::min(Formula::kBlock, jets.rows - first);
-    run.run(first, n, out.data() + first, outside);
+  if (jets.rows < 2 * kGrain) {
+    run_range(*stack_, table, num, 0, jets.rows, out.data(), outside);
+    return outside;
   }
+  std::mutex mutex;
+  parallel_for(jets.rows, kGrain, [&](std::int64_t begin, std::int64_t end) {
+    OutsideRows part;
+    run_range(*stack_, table, num, begin, end, out.data(), part);
+    const std::lock_guard lock(mutex);
+    merge(part, outside);
+  });
   return outside;
 }
 

@@ -39,6 +39,11 @@ static std::string unpack(const std::filesystem::path& path, const std::string& 
   return text;
 }
 
+bool is_json_name(const std::filesystem::path& path) {
+  const std::string name = path.filename().string();
+  return name.ends_with(".json") || name.ends_with(".json.gz");
+}
+
 std::string read_maybe_gzip(const std::filesystem::path& path) {
   if (std::filesystem::is_directory(path))
     fail(ErrorCode::InvalidArgument, path.string(), " is a folder, not a correction file");

@@ -380,7 +380,46 @@ class TextReader {
   int outside_ = -1;
 };
 
+// One walk over the lines finds the sections; the first definition of each describes it.
+std::vector<CorrectionEntry> sections_of(const CorrectionText& text) {
+  std::vector<CorrectionEntry> entries;
+  std::string section;
+  std::string_view rest = text.text;
+  while (!rest.empty()) {
+    const std::size_t end = std::min(rest.find('\n'), rest.size());
+    std::string_view line = rest.substr(0, end);
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+    line = line.substr(0, line.find('#'));
+    const std::size_t open = line.find('{'), close = line.rfind('}');
+    if (open == std::string_view::npos) {
+      const std::size_t left = line.find('['), right = line.find(']');
+      if (left != std::string_view::npos && right != std::string_view::npos && left < right)
+        section = std::string(line.substr(left + 1, right - left - 1));
+    } else if (close != std::string_view::npos && open < close) {
+      CorrectionEntry entry;
+      entry.name = section;
+      entry.kind = "text";
+      entry.description = std::string(line.substr(open, close - open + 1));
+      entries.push_back(std::move(entry));
+    }
+  }
+  return entries;
+}
+
 }  // namespace
+
+std::vector<CorrectionEntry> list_sections(const CorrectionText& text) {
+  std::vector<CorrectionEntry> entries = sections_of(text);
+  if (entries.empty()) {
+    fail(ErrorCode::InvalidArgument, text.name,
+         ": no header in braces, this is no correction file");
+  }
+  for (CorrectionEntry& entry : entries) {
+    const std::unique_ptr<CorrectionTree> tree = read_text(text, entry.name);
+    for (const std::string& name : tree->number_inputs) entry.inputs.push_back({name, "real"});
+  }
+  return entries;
+}
 
 std::unique_ptr<CorrectionTree> read_text(const CorrectionText& text,
                                           const std::string& selection) {
