@@ -15,6 +15,7 @@ namespace {
 /// What the command line gave; an empty optional leaves the word to --config.
 struct SimulateFlags {
   std::optional<std::string> output, calibration;
+  std::optional<std::vector<std::string>> correction;
   std::optional<std::vector<int>> precision_bits;
   std::optional<std::int64_t> jets, events, pileup_pool, block_events;
   std::optional<std::uint64_t> seed;
@@ -30,6 +31,11 @@ void add_flags(CLI::App& app, SimulateFlags& f) {
       "file to write for deriving corrections, trees calibration/jets (every gen jet "
       "with what is reconstructed of it with and without pileup) and calibration/events; "
       "beside --output or alone");
+  app.add_option(
+      "--correction", f.correction,
+      "JetCorrectorParameters files in the order L1FastJet L2Relative L3Absolute, or one "
+      "correctionlib JSON, that make jetPt of jetRawPt instead of the compiled-in ones; "
+      "'none' leaves jetPt = jetRawPt");
   app.add_option("--jets", f.jets,
                  "selected jets to make (genJetPt > 20 GeV, |genJetEta| < 2.5); the event that "
                  "completes them is whole");
@@ -68,6 +74,13 @@ void read_bits(const std::vector<int>& bits, sim::NtupleOptions& options) {
   }
 }
 
+void read_correction(const std::vector<std::string>& files, sim::ProductionOptions& options) {
+  if (files.empty()) return;
+  options.correction = files == std::vector<std::string>{"none"}
+                           ? sim::Correction()
+                           : sim::Correction::open({files.begin(), files.end()});
+}
+
 sim::ProductionOptions read_options(const SimulateFlags& f, const CommonOptions& common) {
   Config config = load_config(common);
   sim::ProductionOptions options;
@@ -86,6 +99,8 @@ sim::ProductionOptions read_options(const SimulateFlags& f, const CommonOptions&
   options.ntuple.compression =
       choose(f.compression, config, "compression", options.ntuple.compression);
   options.keep_blocks = f.keep_blocks;
+  read_correction(f.correction.value_or(config.get("correction", std::vector<std::string>())),
+                  options);
   read_bits(choose(f.precision_bits, config, "precision_bits", std::vector<int>(5, 12)),
             options.ntuple);
   if (options.ntuple.compression < 100 || options.ntuple.compression > 509)
@@ -142,6 +157,7 @@ nlohmann::ordered_json to_json(const sim::ProductionOptions& options,
   document["jets"] = s.jets;
   document["jets_selected"] = s.jets_selected;
   document["candidates"] = s.candidates;
+  document["jets_outside_correction"] = s.jets_outside_correction;
   document["wall_seconds"] = s.wall_seconds;
   document["jets_per_second"] = per_second(s.jets, s.wall_seconds);
   document["events_per_core_second"] = per_second(s.events_simulated, s.cpu_seconds);

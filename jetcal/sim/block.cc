@@ -70,6 +70,7 @@ void write_block(const std::filesystem::path& path, std::uint64_t fingerprint, c
   out.value(block.num_events);
   out.value(block.num_accepted);
   out.list(block.failed_events);
+  out.value(block.num_outside);
   out.value(block.cpu_seconds);
   out.list(block.calibration_jets);
   out.list(block.calibration_events);
@@ -98,6 +99,7 @@ std::optional<Block> read_block(const std::filesystem::path& path, std::uint64_t
   in.value(block.num_events);
   in.value(block.num_accepted);
   in.list(block.failed_events);
+  in.value(block.num_outside);
   in.value(block.cpu_seconds);
   in.list(block.calibration_jets);
   in.list(block.calibration_events);

@@ -1,37 +1,38 @@
 // SPDX-License-Identifier: Apache-2.0
-// The correction that makes jetPt from jetRawPt: pileup offset by area, then response by eta and
-// pT.
+// The correction that makes jetPt from jetRawPt: the levels L1FastJet, L2Relative and L3Absolute.
 #pragma once
 
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <span>
 #include <vector>
 
-#include "jetcal/base/config.h"
+#include "jetcal/jec/jet_corrector.h"
+#include "jetcal/sim/jet_finder.h"
 
 namespace jetcal::sim {
 
-/// Corrects in two steps, as L1FastJet and L2L3 of CMS do.
-///
-/// pt1 = max(pt_raw - area * slope(|eta|) * (rho - rho_offset), 0.01 pt_raw), then pt1 * f(|eta|,
-/// pt1) with f interpolated in log pt1 between the points of an |eta| bin and constant beyond them.
+/// Corrects the jets of an event in one call.
 class Correction {
  public:
-  /// Reads the YAML card; throws InvalidArgument naming the field.
-  static Correction read(const Config& card);
-  /// Returns the compiled-in correction.
+  /// Leaves every jet as it is.
+  Correction() = default;
+  /// Returns the compiled-in correction of cards/jec.
   static Correction standard();
+  /// Opens text files in the order of their levels, or one correctionlib JSON. Throws as
+  /// JetCorrector::open does, and InvalidArgument for an input that a jet here does not have.
+  static Correction open(const std::vector<std::filesystem::path>& files);
 
-  double after_offset(double pt_raw, double eta, double area, double rho) const;
-  /// Returns jetPt / jetRawPt.
-  double factor(double pt_raw, double eta, double area, double rho) const;
+  /// Writes jetPt / jetRawPt to out [jets]; returns how often a jet lay outside every bin of a
+  /// level (factor 1).
+  std::int64_t factors(std::span<const Jet> jets, double rho, std::span<double> out) const;
+  /// Differs wherever two corrections differ.
+  std::uint64_t fingerprint() const noexcept { return fingerprint_; }
 
  private:
-  std::size_t bin_of(double eta) const;
-  double response_factor(std::size_t bin, double pt) const;
-
-  std::vector<double> eta_edges_;  // upper edges of |eta|
-  std::vector<double> slope_;      // of each bin
-  double rho_offset_ = 0;
-  std::vector<std::vector<double>> pt_, factor_;  // points of each bin, pt ascending
+  std::optional<jec::JetCorrector> corrector_;
+  std::uint64_t fingerprint_ = 0;
 };
 
 }  // namespace jetcal::sim

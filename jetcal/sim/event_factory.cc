@@ -10,10 +10,11 @@
 
 namespace jetcal::sim {
 
-EventFactory::EventFactory(const ExperimentOptions& options, const PileupPool& pool)
+EventFactory::EventFactory(const ExperimentOptions& options, const PileupPool& pool,
+                           const Correction& correction)
     : options_(options),
       pool_(pool),
-      correction_(Correction::standard()),
+      correction_(correction),
       generator_(options.generator.hard),
       detector_(options_) {}
 
@@ -31,7 +32,7 @@ void EventFactory::add_event(const BlockRequest& request, const EventRecord& rec
                                                options_.jets, record.ghost_seed, min_pt);
   if (request.rows) {
     const std::size_t before = block.rows.size();
-    append_rows(record, jets, correction_, options_.jets, block.rows);
+    block.num_outside += append_rows(record, jets, correction_, options_.jets, block.rows);
     if (block.rows.size() > before) ++block.num_accepted;
   }
   if (!request.calibration) return;

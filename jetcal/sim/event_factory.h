@@ -27,7 +27,8 @@ struct BlockRequest {
 /// Simulates blocks; a block depends on its request alone, not on blocks before it.
 class EventFactory {
  public:
-  EventFactory(const ExperimentOptions& options, const PileupPool& pool);
+  EventFactory(const ExperimentOptions& options, const PileupPool& pool,
+               const Correction& correction);
   /// Throws Cancelled when a stop signal comes.
   Block make(const BlockRequest& request);
 
@@ -37,7 +38,7 @@ class EventFactory {
 
   const ExperimentOptions& options_;
   const PileupPool& pool_;
-  Correction correction_;
+  const Correction& correction_;
   Generator generator_;
   Detector detector_;
 };

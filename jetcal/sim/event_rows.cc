@@ -211,21 +211,24 @@ JetRow make_row(const CorrectedJet& jet, const EventRecord& event, const JetScal
 
 }  // namespace
 
-void append_rows(const EventRecord& event, std::span<const Jet> found, const Correction& correction,
-                 const JetOptions& options, std::vector<JetRow>& rows) {
+std::int64_t append_rows(const EventRecord& event, std::span<const Jet> found,
+                         const Correction& correction, const JetOptions& options,
+                         std::vector<JetRow>& rows) {
   const Densities rho = measure_densities(event.reco->candidates);
+  const auto soft =
+      std::find_if(found.begin(), found.end(), [](const Jet& jet) { return jet.pt < kMinRawPt; });
+  found = found.first(static_cast<std::size_t>(soft - found.begin()));
+  std::vector<double> factors(found.size());
+  const std::int64_t num_outside = correction.factors(found, rho.all, factors);
   std::vector<CorrectedJet> jets;
   jets.reserve(found.size());
-  for (const Jet& jet : found) {
-    if (jet.pt < kMinRawPt) continue;
-    jets.push_back({&jet, correction.factor(jet.pt, jet.eta, jet.area, rho.all)});
-  }
+  for (std::size_t i = 0; i < found.size(); ++i) jets.push_back({&found[i], factors[i]});
   std::stable_sort(jets.begin(), jets.end(),
                    [](const CorrectedJet& a, const CorrectedJet& b) { return a.pt() > b.pt(); });
   const auto passes = [&](const CorrectedJet& jet) {
     return jet.pt() > options.min_pt && std::abs(jet.jet->eta) < options.max_eta;
   };
-  if (jets.size() < 2 || !passes(jets[0]) || !passes(jets[1])) return;
+  if (jets.size() < 2 || !passes(jets[0]) || !passes(jets[1])) return num_outside;
   const std::vector<Jet> gen_jets = find_gen_jets(event.truth->particles, options);
   JetScalars shared = event_values(event, rho, jets);
   shared.eventJetMult = static_cast<std::int32_t>(std::count_if(jets.begin(), jets.end(), passes));
@@ -235,6 +238,7 @@ void append_rows(const EventRecord& event, std::span<const Jet> found, const Cor
     rows.push_back(make_row(jet, event, shared));
     ++shared.jetPtOrder;
   }
+  return num_outside;
 }
 
 }  // namespace jetcal::sim

@@ -81,6 +81,7 @@ void Generator::next(HardEvent& out) {
   out.particles.clear();
   out.flavor_hadrons.clear();
   out.flavor_partons.clear();
+  out.all_partons.clear();
   out.hard_partons = {};
   out.pthat = impl_->pythia.info.pTHat();
   out.weight = impl_->pythia.info.weight();
@@ -90,6 +91,7 @@ void Generator::next(HardEvent& out) {
     const Pythia8::Particle& p = event[i];
     if (p.statusAbs() == 23 && num_hard < 2) out.hard_partons[num_hard++] = to_particle(p);
     if (p.pT() <= 0 || std::abs(p.eta()) > kMaxEta) continue;
+    if (is_parton(p.id())) out.all_partons.push_back(to_particle(p));
     if (p.isFinal()) {
       out.particles.push_back(to_particle(p));
     } else if (is_last_with_flavor(event, i, 5) || is_last_with_flavor(event, i, 4)) {

@@ -17,6 +17,7 @@ struct HardEvent {
   std::vector<Particle> particles;         ///< Undecayed, |eta| < 5.5; neutrinos included.
   std::vector<Particle> flavor_hadrons;    ///< b and c hadrons without a daughter of that flavor.
   std::vector<Particle> flavor_partons;    ///< Quarks and gluons at the end of the shower.
+  std::vector<Particle> all_partons;       ///< Quarks and gluons of any status, with pT.
   std::array<Particle, 2> hard_partons{};  ///< The two outgoing ones of the matrix element.
   double pthat = 0, weight = 0;
 };

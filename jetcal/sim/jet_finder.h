@@ -39,8 +39,10 @@ const Jet* nearest_jet(const Jet& jet, std::span<const Jet> others, double radiu
 
 /// Combines the flavors of the ghosts in a jet, as CMS does with hadron priority.
 ///
-/// parton_flavor: 5 or 4 when such a parton is inside, else the hardest light one; where it
-/// contradicts the hadron flavor, the hadron flavor wins.
-void set_flavor(std::span<const Particle> hadrons, std::span<const Particle> partons, Jet& jet);
+/// parton_flavor: 5 or 4 when such a parton is inside, else the hardest one ("cmssw9": the hardest
+/// one in any case). Where it contradicts the hadron flavor, that one wins: a heavy hadron makes it
+/// 5 or 4, a heavy parton without its hadron gives way to the hardest light one, or 0.
+void set_flavor(std::span<const Particle> hadrons, std::span<const Particle> partons,
+                const JetOptions& options, Jet& jet);
 
 }  // namespace jetcal::sim

@@ -66,6 +66,7 @@ static void visit_fields(Options& o, Visit&& visit) {
   visit("jets.ghost_area", o.jets.ghost_area, 0);
   visit("jets.ghost_max_rapidity", o.jets.ghost_max_rapidity, 0);
   visit("jets.gen_min_pt", o.jets.gen_min_pt, 0);
+  visit("jets.parton_flavor", o.jets.parton_flavor, 0);
   visit("jets.match_radius", o.jets.match_radius, 0);
   visit("jets.min_pt", o.jets.min_pt, 0);
   visit("jets.max_eta", o.jets.max_eta, 0);
@@ -120,6 +121,8 @@ ExperimentOptions read_experiment(const Config& overrides) {
   require(options.jets.radius > 0 && options.jets.radius <= 1, overrides, "jets.radius",
           "above 0 and at most 1");
   require(options.jets.ghost_area >= 1e-4, overrides, "jets.ghost_area", "at least 1e-4");
+  require(options.jets.takes_any_parton() || options.jets.parton_flavor == "summer16", overrides,
+          "jets.parton_flavor", "summer16 or cmssw9");
   require(options.jets.min_pt >= 0, overrides, "jets.min_pt", "0 or more");
   require(options.calorimeter.ecal_cell >= 0.01, overrides, "calorimeter.ecal_cell",
           "at least 0.01");

@@ -50,6 +50,9 @@ struct ParticleFlowOptions {
 struct JetOptions {
   double radius = 0, ghost_area = 0, ghost_max_rapidity = 0, gen_min_pt = 0, match_radius = 0,
          min_pt = 0, max_eta = 0;
+  std::string parton_flavor = "summer16";  ///< or "cmssw9"
+
+  bool takes_any_parton() const { return parton_flavor == "cmssw9"; }
 };
 
 struct ExperimentOptions {

@@ -17,7 +17,6 @@
 #include "jetcal/base/stop.h"
 #include "jetcal/sim/block.h"
 #include "jetcal/sim/calibration_writer.h"
-#include "jetcal/sim/cards.h"
 #include "jetcal/sim/event_factory.h"
 #include "jetcal/sim/worker_processes.h"
 
@@ -47,7 +46,7 @@ std::uint64_t block_fingerprint(const ProductionOptions& options, std::int64_t n
   text << "block " << kRevision << ' ' << options.seed << ' ' << options.block_events << ' '
        << num_events << ' ' << !options.output.empty() << ' ' << !options.calibration.empty() << ' '
        << pool_fingerprint(options) << '\n'
-       << describe(options.experiment) << correction_card();
+       << describe(options.experiment) << options.correction.fingerprint();
   return hash_bytes(text.str());
 }
 
@@ -252,7 +251,8 @@ void BlockRun::run(const PileupPool& pool, const ProgressReport& progress) {
       [&](std::int64_t index) {
         if (const auto block = read_block(path_of(index), fingerprint(index)))
           return count_selected(*block) * 2 + 1;
-        if (!factory) factory = std::make_unique<EventFactory>(options_.experiment, pool);
+        if (!factory)
+          factory = std::make_unique<EventFactory>(options_.experiment, pool, options_.correction);
         const Block block =
             factory->make({options_.seed, index, index * options_.block_events + 1, size_of(index),
                            !options_.output.empty(), !options_.calibration.empty()});
@@ -304,6 +304,7 @@ class SampleWriter {
     summary_.events =
         std::min(summary_.events_simulated + block.num_events, static_cast<std::int64_t>(last));
     summary_.events_simulated += block.num_events;
+    summary_.jets_outside_correction += block.num_outside;
     summary_.cpu_seconds += block.cpu_seconds;
   }
   ProductionSummary close() {

@@ -7,6 +7,7 @@
 #include <functional>
 #include <string>
 
+#include "jetcal/sim/correction.h"
 #include "jetcal/sim/ntuple_writer.h"
 #include "jetcal/sim/options.h"
 #include "jetcal/sim/pileup_pool.h"
@@ -25,6 +26,7 @@ struct ProductionOptions {
   int workers = 1;
   std::int64_t pool_events = 20000;
   std::int64_t block_events = 250;
+  Correction correction = Correction::standard();  ///< makes jetPt
   bool keep_blocks = false;  ///< leave OUTPUT.blocks, e.g. to write with another compression
 
   /// The file beside which blocks and pool lie.

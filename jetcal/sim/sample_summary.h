@@ -19,7 +19,8 @@ struct ProductionSummary {
   std::int64_t events = 0;            ///< generated, up to the one that completed the sample
   std::int64_t events_simulated = 0;  ///< of the blocks, which are whole
   std::int64_t events_accepted = 0, generator_failures = 0, jets = 0, jets_selected = 0,
-               candidates = 0, calibration_jets = 0, blocks = 0, blocks_reused = 0;
+               candidates = 0, calibration_jets = 0, jets_outside_correction = 0, blocks = 0,
+               blocks_reused = 0;
   double cpu_seconds = 0;  ///< of the blocks, over all workers
   double wall_seconds = 0;
   std::map<std::string, std::int64_t> flavors;  ///< of the selected jets

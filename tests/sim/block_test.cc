@@ -18,7 +18,12 @@ std::filesystem::path scratch(const char* name) {
 Block toy_block() {
   Block block;
   block.num_events = 7;
-  block.calibration = {{1, 2, 3, 4, 5}};
+  block.failed_events = {3, 3};
+  block.num_outside = 2;
+  block.calibration_jets.resize(3);
+  block.calibration_jets[2].jetRawPtNoPU = 5;
+  block.calibration_events.resize(1);
+  block.calibration_events[0].nh25 = 9;
   JetRow row;
   row.values.jetPt = 42;
   row.values.event = 1ULL << 40;
@@ -39,7 +44,11 @@ TEST(BlockFile, ReturnsWhatWasWritten) {
   EXPECT_EQ(block->rows[1].values.jetPt, 42);
   EXPECT_EQ(block->rows[1].values.event, 1ULL << 40);
   EXPECT_EQ(block->rows[1].PF_id, (std::vector<std::int32_t>{211, -211, 22}));
-  EXPECT_EQ(block->calibration.at(0).pt_gen, 5);
+  EXPECT_EQ(block->failed_events, (std::vector<std::uint64_t>{3, 3}));
+  EXPECT_EQ(block->num_outside, 2);
+  ASSERT_EQ(block->calibration_jets.size(), 3U);
+  EXPECT_EQ(block->calibration_jets[2].jetRawPtNoPU, 5);
+  EXPECT_EQ(block->calibration_events.at(0).nh25, 9);
   std::filesystem::remove(path);
 }
 

@@ -2,66 +2,80 @@
 #include "jetcal/sim/correction.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
-#include <algorithm>
-#include <cmath>
-
-#include "jetcal/base/random.h"
+#include "jetcal/base/error.h"
+#include "jetcal/base/files.h"
 
 namespace jetcal::sim {
 namespace {
 
-/// Jets of a detector that sees 90% of the energy and adds 0.4 GeV of pileup per rho and area.
-std::vector<CalibrationJet> toy_jets(int count) {
-  Rng rng(3);
-  std::vector<CalibrationJet> jets;
-  for (int i = 0; i < count; ++i) {
-    CalibrationJet jet{};
-    jet.eta = 10 * rng.uniform() - 5;
-    jet.area = 0.5;
-    jet.rho = 5 + 20 * rng.uniform();
-    jet.pt_gen = 10 * std::pow(200, rng.uniform());
-    const double response = 0.9 * (1 + 0.05 * rng.normal());
-    jet.pt_raw = jet.pt_gen * response + 0.4 * jet.area * (jet.rho - 2);
-    jets.push_back(jet);
+namespace fs = std::filesystem;
+
+class CorrectionFiles : public testing::Test {
+ protected:
+  CorrectionFiles() { fs::create_directories(folder_); }
+  ~CorrectionFiles() override { fs::remove_all(folder_); }
+  fs::path write(const char* name, const std::string& text) const {
+    write_file(folder_ / name, text);
+    return folder_ / name;
   }
-  return jets;
+
+ private:
+  fs::path folder_ =
+      fs::temp_directory_path() / ("jetcal_correction_" + std::to_string(::getpid()));
+};
+
+Jet jet(double pt, double eta) { return {pt, eta, 0.5, 5, 0.5, {}, 0, 0}; }
+
+TEST_F(CorrectionFiles, AreAppliedOneAfterTheOther) {
+  const fs::path offset =
+      write("L1.txt",
+            "{1 JetEta 3 Rho JetPt JetA max(0.0001,1-z*[0]*x/y) Correction L1FastJet}\n"
+            "-5 5 7 0 200 1 5000 0 10 0.4\n");
+  const fs::path response = write("L2.txt",
+                                  "{1 JetEta 1 JetPt (x<50)*2+(x>=50) Correction L2Relative}\n"
+                                  "-5 5 2 1 5000\n");
+  const Correction correction = Correction::open({offset, response});
+  const std::vector<Jet> jets{jet(52, 0.1), jet(100, 2), jet(60, 5.1)};
+  std::vector<double> factors(3);
+  EXPECT_EQ(correction.factors(jets, 20, factors), 2);  // the third jet, in both files
+  EXPECT_NEAR(factors[0], (52 - 4) / 52.0 * 2, 1e-12);  // the second sees 48 GeV
+  EXPECT_NEAR(factors[1], 0.96, 1e-12);
+  EXPECT_EQ(factors[2], 1);
+  EXPECT_NE(correction.fingerprint(), Correction::open({response}).fingerprint());
 }
 
-TEST(Correction, ClosesOnTheSampleItCameFrom) {
-  const std::vector<CalibrationJet> jets = toy_jets(60000);
-  const Correction correction = Correction::derive(jets);
-  std::vector<double> response;
-  for (const CalibrationJet& jet : toy_jets(20000)) {
-    if (jet.pt_gen < 30) continue;
-    const double factor = correction.factor(jet.pt_raw, jet.eta, jet.area, jet.rho);
-    response.push_back(jet.pt_raw * factor / jet.pt_gen);
+TEST_F(CorrectionFiles, MayNotAskForWhatJetsDoNotHave) {
+  const fs::path path = write("x.txt", "{1 JetEta 1 NPV 1 Correction L1Offset}\n-5 5 2 0 50\n");
+  try {
+    Correction::open({path});
+    FAIL() << "no error";
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("NPV"), std::string::npos) << error.what();
   }
-  std::sort(response.begin(), response.end());
-  EXPECT_NEAR(response[response.size() / 2], 1, 0.005);
 }
 
-TEST(Correction, SubtractsTheOffsetOfTheToy) {
-  const Correction correction = Correction::derive(toy_jets(60000));
-  EXPECT_NEAR(correction.after_offset(100, 0.2, 0.5, 22), 100 - 0.4 * 0.5 * 20, 0.5);
+TEST(Correction, IsOneWithoutFiles) {
+  const std::vector<Jet> jets{jet(52, 0.1)};
+  std::vector<double> factors(1, 7);
+  EXPECT_EQ(Correction().factors(jets, 20, factors), 0);
+  EXPECT_EQ(factors[0], 1);
+  EXPECT_NE(Correction().fingerprint(), Correction::standard().fingerprint());
 }
 
-TEST(Correction, SurvivesItsCard) {
-  const Correction correction = Correction::derive(toy_jets(30000));
-  const Correction again = Correction::read(Config::parse(correction.to_yaml("# x\n"), "card"));
-  for (const double pt : {5., 31., 200., 3000.})
-    EXPECT_NEAR(again.factor(pt, -1.1, 0.5, 15), correction.factor(pt, -1.1, 0.5, 15), 1e-3);
+TEST(Correction, OfTheCardsRaisesCentralJetsAndSubtractsPileup) {
+  const std::vector<Jet> jets{jet(100, 0.1), jet(100, -2), jet(40, 1)};
+  std::vector<double> low(3);
+  std::vector<double> high(3);
+  EXPECT_EQ(Correction::standard().factors(jets, 5, low), 0);
+  EXPECT_EQ(Correction::standard().factors(jets, 25, high), 0);
+  for (std::size_t i = 0; i < 3; ++i) {
+    EXPECT_GT(low[i], 1.0);
+    EXPECT_LT(low[i], 1.4);
+    EXPECT_LT(high[i], low[i]);
+  }
 }
-
-TEST(Correction, IsNamedWhenItsCardIsWrong) {
-  EXPECT_THROW(Correction::read(Config::parse("eta_edges: [5]", "card")), Error);
-  EXPECT_THROW(Correction::read(Config::parse("rho_offset: 2\neta_edges: [1, 5]\noffset_slope: [0]"
-                                              "\npt: [[30]]\nfactor: [[1]]",
-                                              "card")),
-               Error);
-}
-
-TEST(Correction, RefusesTooFewJets) { EXPECT_THROW(Correction::derive(toy_jets(100)), Error); }
 
 }  // namespace
 }  // namespace jetcal::sim

@@ -14,6 +14,11 @@ const ExperimentOptions& experiment() {
   return options;
 }
 
+const Correction& correction() {
+  static const Correction standard = Correction::standard();
+  return standard;
+}
+
 bool same_rows(const Block& a, const Block& b) {
   if (a.rows.size() != b.rows.size()) return false;
   for (std::size_t i = 0; i < a.rows.size(); ++i) {
@@ -26,21 +31,56 @@ bool same_rows(const Block& a, const Block& b) {
 
 TEST(EventFactory, MakesABlockFromItsRequestAlone) {
   const PileupPool none;
-  EventFactory one(experiment(), none);
-  EventFactory other(experiment(), none);
-  const BlockRequest request{11, 4, 81, 20, false};
+  EventFactory one(experiment(), none, correction());
+  EventFactory other(experiment(), none, correction());
+  const BlockRequest request{11, 4, 81, 20};
   const Block fresh = one.make(request);
-  other.make({11, 0, 1, 30, false});
+  other.make({11, 0, 1, 30});
   const Block after = other.make(request);
   ASSERT_GT(fresh.rows.size(), 5U);
   EXPECT_TRUE(same_rows(fresh, after));
-  EXPECT_FALSE(same_rows(fresh, other.make({12, 4, 81, 20, false})));
+  EXPECT_FALSE(same_rows(fresh, other.make({12, 4, 81, 20})));
+}
+
+TEST(EventFactory, MakesTheSameRowsWithAndWithoutCalibration) {
+  const PileupPool none;
+  EventFactory factory(experiment(), none, correction());
+  const Block plain = factory.make({11, 4, 81, 20, true, false});
+  const Block both = factory.make({11, 4, 81, 20, true, true});
+  const Block alone = factory.make({11, 4, 81, 20, false, true});
+  EXPECT_TRUE(same_rows(plain, both));
+  EXPECT_TRUE(alone.rows.empty() && plain.calibration_jets.empty());
+  ASSERT_EQ(alone.calibration_events.size(), 20U);
+  ASSERT_EQ(alone.calibration_jets.size(), both.calibration_jets.size());
+  const std::size_t bytes = alone.calibration_jets.size() * sizeof(CalibrationJet);
+  EXPECT_EQ(std::memcmp(alone.calibration_jets.data(), both.calibration_jets.data(), bytes), 0);
+}
+
+TEST(EventFactory, CalibratesWithoutPileupWhatThereIsWithoutPileup) {
+  // With no pileup at all, both reconstructions of an event are the same.
+  const PileupPool none;
+  EventFactory factory(experiment(), none, correction());
+  const Block block = factory.make({5, 0, 1, 40, false, true});
+  ASSERT_GT(block.calibration_jets.size(), 60U);
+  int num_found = 0;
+  for (const CalibrationJet& jet : block.calibration_jets) {
+    EXPECT_EQ(jet.jetRawPt, jet.jetRawPtNoPU);
+    EXPECT_EQ(jet.jetArea, jet.jetAreaNoPU);
+    EXPECT_EQ(jet.rhoAll, jet.rhoNoPU);
+    EXPECT_GE(jet.genJetPt, 10);
+    EXPECT_LT(std::abs(jet.genJetEta), 5.2);
+    num_found += jet.jetRawPt > 0 ? 1 : 0;
+    if (jet.genJetPt > 50 && jet.jetRawPt > 0) {
+      EXPECT_NEAR(jet.jetRawPt / jet.genJetPt, 1, 0.8);
+    }
+  }
+  EXPECT_GT(num_found, 0.9 * block.calibration_jets.size());
 }
 
 TEST(EventFactory, MakesRowsThatAgreeWithThemselves) {
   const PileupPool none;
-  EventFactory factory(experiment(), none);
-  const Block block = factory.make({3, 0, 1, 60, false});
+  EventFactory factory(experiment(), none, correction());
+  const Block block = factory.make({3, 0, 1, 60});
   ASSERT_GT(block.rows.size(), 20U);
   const std::set<std::int32_t> flavors{-5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 21};
   for (const JetRow& row : block.rows) {
