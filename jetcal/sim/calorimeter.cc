@@ -50,7 +50,6 @@ int CellGrid::find(double eta, double phi) const {
 void CellGrid::add(int cell, double energy, double eta, double phi) {
   if (cell < 0 || energy <= 0) return;
   const auto c = static_cast<std::size_t>(cell);
-  const double center = -M_PI + (cell % num_phi_ + 0.5) * phi_width_;
   if (was_hit_[c] == 0) {
     was_hit_[c] = 1;
     hit_.push_back(cell);
@@ -58,7 +57,24 @@ void CellGrid::add(int cell, double energy, double eta, double phi) {
   energy_[c] += energy;
   total_[c] += energy;
   eta_sum_[c] += energy * eta;
-  phi_sum_[c] += energy * wrap_phi(phi - center);
+  phi_sum_[c] += energy * wrap_phi(phi - phi_of_center(cell));
+}
+
+void CellGrid::move(int from, int to) {
+  const auto a = static_cast<std::size_t>(from);
+  const auto b = static_cast<std::size_t>(to);
+  const double shift = wrap_phi(phi_of_center(from) - phi_of_center(to));
+  energy_[b] += energy_[a];
+  total_[b] += total_[a];
+  eta_sum_[b] += eta_sum_[a];
+  phi_sum_[b] += phi_sum_[a] + total_[a] * shift;
+  energy_[a] = eta_sum_[a] = phi_sum_[a] = total_[a] = 0;
+}
+
+int CellGrid::first_of_four(int cell) const {
+  const int row = cell / num_phi_;
+  const int column = cell % num_phi_;
+  return (row - row % 2) * num_phi_ + column - column % 2;
 }
 
 int CellGrid::neighbor(int cell, int d_eta, int d_phi) const {
@@ -74,7 +90,7 @@ double CellGrid::eta(int cell) const {
 
 double CellGrid::phi(int cell) const {
   const auto c = static_cast<std::size_t>(cell);
-  const double center = -M_PI + (cell % num_phi_ + 0.5) * phi_width_;
+  const double center = phi_of_center(cell);
   return wrap_phi(total_[c] > 0 ? center + phi_sum_[c] / total_[c] : center);
 }
 
@@ -113,6 +129,15 @@ Impact Calorimeter::propagate(const Particle& p) const {
   return {true, p.eta, wrap_phi(p.phi - charge * half_turn)};
 }
 
+int Calorimeter::crystal(double eta, double phi) const {
+  const int cell = ecal.find(eta, phi);
+  return cell >= 0 && std::abs(eta) > kBarrelEnd ? ecal.first_of_four(cell) : cell;
+}
+
+int Calorimeter::crystal_step(int cell) const {
+  return std::abs(ecal.center_eta(cell)) > kBarrelEnd ? 2 : 1;
+}
+
 double Calorimeter::hadron_response(double energy) const {
   const double e = std::max(energy, 0.5);
   return 1 - (1 - options_.h_over_e) * std::pow(e, options_.power - 1);
@@ -121,12 +146,14 @@ double Calorimeter::hadron_response(double energy) const {
 double Calorimeter::calibrate(double visible) const {
   double energy = visible / hadron_response(visible);
   for (int i = 0; i < 3; ++i) energy = visible / hadron_response(energy);
-  return energy;
+  return options_.calibration_scale * energy;
 }
 
-double Calorimeter::hadron_resolution(double energy) const {
+double Calorimeter::hadron_resolution(double energy, double eta) const {
+  const std::size_t region = std::abs(eta) < kBarrelEnd ? 0 : 1;
   const double e = std::max(energy, 0.2);
-  return std::hypot(options_.hcal_stochastic * std::sqrt(e), options_.hcal_constant * e);
+  return std::hypot(options_.hcal_stochastic[region] * std::sqrt(e),
+                    options_.hcal_constant[region] * e);
 }
 
 double Calorimeter::min_photon_energy(double eta) const {
@@ -148,22 +175,49 @@ void Calorimeter::deposit_photon(double energy, const Impact& at, Rng& rng) {
   double seen = log_normal(energy, std::min(relative, 1.0), rng);
   const double abs_eta = std::abs(at.eta);
   if (abs_eta > options_.gap_eta[0] && abs_eta < options_.gap_eta[1]) seen *= options_.gap_response;
-  ecal.add(ecal.find(at.eta, at.phi), seen, at.eta, at.phi);
+  ecal.add(crystal(at.eta, at.phi), seen, at.eta, at.phi);
+}
+
+/// Lets a photon become an electron and a positron in the tracker: the field takes them apart, and
+/// those that turn around before the calorimeter are lost.
+void Calorimeter::convert_photon(double energy, const Particle& p, Rng& rng) {
+  const double sinh_eta = std::abs(std::sinh(static_cast<double>(p.eta)));
+  const bool endcap = options_.radius * sinh_eta > options_.half_length;
+  const double reach = endcap ? options_.half_length / sinh_eta : options_.radius;
+  const double length = reach * (1 - 0.85 * rng.uniform());  // cm from the conversion to the ECAL
+  const double share = rng.uniform();
+  for (const double part : {share, -(1 - share)}) {
+    const double diameter = 200 * std::abs(part) * p.pt / (0.3 * options_.magnetic_field);
+    if (length >= diameter) continue;
+    const double turn = std::copysign(std::asin(length / diameter) * length / reach, part);
+    const Impact at{true, p.eta, wrap_phi(static_cast<double>(p.phi) - turn)};
+    deposit_photon(energy * std::abs(part), at, rng);
+  }
 }
 
 void Calorimeter::deposit_hadron(double energy, const Impact& at, Rng& rng) {
-  const double relative = std::min(hadron_resolution(energy) / energy, 1.5);
+  const double relative = std::min(hadron_resolution(energy, at.eta) / energy, 1.5);
   const double visible = log_normal(energy * hadron_response(energy), relative, rng);
   constexpr double kMinimumIonising = 0.25;  // what a hadron leaves in the ECAL without a shower
   double in_ecal = std::min(kMinimumIonising, 0.5 * visible);
   if (rng.uniform() < options_.ecal_start) in_ecal = visible * rng.uniform();
-  ecal.add(ecal.find(at.eta, at.phi), in_ecal, at.eta, at.phi);
-  // A few spots spread over the towers: the energy of each is the same, their places fluctuate.
   const double in_hcal = visible - in_ecal;
+  const double decades = std::log10(std::max(energy, 1.0));
+  for (auto left = rng.poisson(options_.ecal_fragments * decades); left > 0; --left) {
+    const double fragment = std::min(options_.fragment_energy * rng.exponential(), 0.3 * in_ecal);
+    const double eta = at.eta + options_.fragment_radius * rng.normal();
+    const double phi = at.phi + options_.fragment_radius * rng.normal();
+    ecal.add(crystal(eta, phi), fragment, eta, phi);
+    in_ecal -= fragment;
+  }
+  ecal.add(crystal(at.eta, at.phi), in_ecal, at.eta, at.phi);
+  // A few spots spread over the towers: the energy of each is the same, their places fluctuate.
   const int spots = std::clamp(static_cast<int>(2 + in_hcal / 4), 2, 12);
   for (int i = 0; i < spots; ++i) {
-    const double eta = at.eta + options_.shower_radius * rng.normal();
-    const double phi = at.phi + options_.shower_radius * rng.normal();
+    const bool halo = rng.uniform() < options_.halo_share;
+    const double radius = halo ? options_.halo_radius : options_.shower_radius;
+    const double eta = at.eta + radius * rng.normal();
+    const double phi = at.phi + radius * rng.normal();
     hcal.add(hcal.find(eta, phi), in_hcal / spots, eta, phi);
   }
 }
@@ -176,7 +230,7 @@ void Calorimeter::deposit_forward(const Particle& p, const Impact& at, Rng& rng)
       em ? std::hypot(options_.hf_em_stochastic / std::sqrt(energy), options_.hf_em_constant)
          : std::hypot(options_.hf_had_stochastic / std::sqrt(energy), options_.hf_had_constant);
   CellGrid& grid = em ? hf_em : hf_had;
-  const double seen = log_normal(energy, std::min(relative, 1.5), rng);
+  const double seen = log_normal(energy * options_.hf_response, std::min(relative, 1.5), rng);
   grid.add(grid.find(at.eta, at.phi), seen, at.eta, at.phi);
 }
 
@@ -185,7 +239,7 @@ void Calorimeter::deposit(const Particle& p, const Impact& at, Rng& rng) {
   if (!at.reached || species == Species::Neutrino) return;
   if (species == Species::Muon) {
     if (momentum_of(p) < 3 || std::abs(at.eta) > kCentralEnd) return;
-    ecal.add(ecal.find(at.eta, at.phi), 0.3, at.eta, at.phi);
+    ecal.add(crystal(at.eta, at.phi), 0.3, at.eta, at.phi);
     hcal.add(hcal.find(at.eta, at.phi), 2.0, at.eta, at.phi);
     return;
   }
@@ -195,8 +249,13 @@ void Calorimeter::deposit(const Particle& p, const Impact& at, Rng& rng) {
   }
   const double energy = energy_of(p);
   if (species == Species::Photon) {
-    const double loss = options_.photon_loss[std::abs(at.eta) < kBarrelEnd ? 0 : 1];
-    if (rng.uniform() < loss * std::exp(-p.pt / options_.photon_loss_pt)) return;
+    const std::size_t region = std::abs(at.eta) < kBarrelEnd ? 0 : 1;
+    const double loss = options_.photon_loss[region];
+    if (rng.uniform() < loss * std::exp(-p.pt / options_.photon_loss_pt[region])) return;
+    if (rng.uniform() < options_.conversion[region]) {
+      convert_photon(energy, p, rng);
+      return;
+    }
   }
   if (species == Species::Photon || species == Species::Electron)
     deposit_photon(energy, at, rng);

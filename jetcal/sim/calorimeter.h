@@ -2,6 +2,7 @@
 // The calorimeters: where particles hit them and how much energy their cells show.
 #pragma once
 
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -24,8 +25,13 @@ class CellGrid {
   void add(int cell, double energy, double eta, double phi);
   /// Returns the neighbour `d_eta`, `d_phi` cells away, or -1 beyond the edge in eta.
   int neighbor(int cell, int d_eta, int d_phi) const;
+  /// Returns the first cell of the square of two by two that a cell belongs to.
+  int first_of_four(int cell) const;
+  /// Adds the deposits of a cell to another one and leaves it empty.
+  void move(int from, int to);
   void drop(int cell) { energy_[static_cast<std::size_t>(cell)] = 0; }
 
+  bool was_hit(int cell) const { return was_hit_[static_cast<std::size_t>(cell)] != 0; }
   double energy(int cell) const { return energy_[static_cast<std::size_t>(cell)]; }
   /// Mean place of the deposits, weighted by energy.
   double eta(int cell) const;
@@ -37,6 +43,7 @@ class CellGrid {
   std::size_t size() const { return energy_.size(); }
 
  private:
+  double phi_of_center(int cell) const { return -M_PI + (cell % num_phi_ + 0.5) * phi_width_; }
   double max_eta_;
   int num_eta_, num_phi_;
   double eta_width_, phi_width_;
@@ -64,12 +71,18 @@ class Calorimeter {
   /// Drops the hadronic towers below the zero suppression.
   void suppress();
 
+  /// Returns the ECAL cell of a place. In the endcaps four cells stand for one crystal, which
+  /// covers more eta and phi there.
+  int crystal(double eta, double phi) const;
+  /// Returns the distance to the next crystal in cells.
+  int crystal_step(int cell) const;
   /// Returns the mean visible share of a hadron's energy.
   double hadron_response(double energy) const;
-  /// Turns the visible energy of a cluster into the mean true energy of one hadron that shows it.
+  /// Turns the visible energy of a cluster into the mean true energy of one hadron that shows it,
+  /// times the calibration scale.
   double calibrate(double visible) const;
-  /// Returns the resolution for hadrons in GeV.
-  double hadron_resolution(double energy) const;
+  /// Returns the resolution for hadrons at a place in GeV.
+  double hadron_resolution(double energy, double eta) const;
   /// Returns the smallest energy of a photon at this place.
   double min_photon_energy(double eta) const;
 
@@ -80,6 +93,7 @@ class Calorimeter {
 
  private:
   void deposit_photon(double energy, const Impact& at, Rng& rng);
+  void convert_photon(double energy, const Particle& p, Rng& rng);
   void deposit_hadron(double energy, const Impact& at, Rng& rng);
   void deposit_forward(const Particle& p, const Impact& at, Rng& rng);
   const CalorimeterOptions& options_;

@@ -37,7 +37,7 @@ double grid_median(std::span<const Candidate> candidates, double max_eta, Keep&&
 Densities measure_densities(std::span<const Candidate> candidates) {
   const auto any = [](const Candidate&) { return true; };
   const auto is_neutral = [](const Candidate& c) { return !c.charged; };
-  const auto is_pileup = [](const Candidate& c) { return c.charged && c.from_pv == 0; };
+  const auto is_pileup = [](const Candidate& c) { return c.charged && c.from_pv < 2; };
   return {grid_median(candidates, 5.0, any), grid_median(candidates, 2.5, any),
           grid_median(candidates, 2.5, is_neutral), grid_median(candidates, 2.5, is_pileup)};
 }

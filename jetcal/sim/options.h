@@ -21,11 +21,13 @@ struct PileupOptions {
 
 struct TrackerOptions {
   double max_eta = 0, min_pt = 0;
-  std::vector<double> eta_edges, efficiency_low, efficiency_high, resolution_constant,
+  std::vector<double> eta_edges, turn_on, efficiency_low, efficiency_high, resolution_constant,
       resolution_slope;
   double dense_loss = 0, dense_scale = 0, dense_cone = 0;
   double z_constant = 0, z_slope = 0;
-  double in_vertex_fit = 0, vertex_merge_distance = 0;
+  std::vector<double> in_vertex_fit;
+  std::vector<double> interaction;
+  double vertex_merge_distance = 0, decay_radius = 0, displaced_efficiency = 0, displaced_z = 0;
   int min_vertex_tracks = 0;
   double electron_efficiency = 0, muon_efficiency = 0;
 };
@@ -33,13 +35,15 @@ struct TrackerOptions {
 struct CalorimeterOptions {
   double radius = 0, half_length = 0, magnetic_field = 0;
   double ecal_cell = 0, ecal_stochastic = 0, ecal_noise = 0, ecal_constant = 0;
-  std::vector<double> ecal_min_energy, photon_loss, gap_eta;
-  double photon_loss_pt = 0, gap_response = 0;
-  double hcal_cell = 0, hcal_stochastic = 0, hcal_constant = 0;
-  std::vector<double> hcal_min_energy;
-  double shower_radius = 0, ecal_start = 0, h_over_e = 0, power = 0;
+  std::vector<double> ecal_min_energy, conversion, photon_loss, photon_loss_pt, gap_eta;
+  double gap_response = 0;
+  double hcal_cell = 0;
+  std::vector<double> hcal_stochastic, hcal_constant, hcal_min_energy;
+  double shower_radius = 0, halo_share = 0, halo_radius = 0;
+  double ecal_start = 0, ecal_fragments = 0, fragment_energy = 0, fragment_radius = 0;
+  double h_over_e = 0, power = 0, calibration_scale = 0;
   double hf_cell = 0, hf_em_constant = 0, hf_em_stochastic = 0, hf_had_constant = 0,
-         hf_had_stochastic = 0, hf_min_energy = 0;
+         hf_had_stochastic = 0, hf_min_energy = 0, hf_response = 0;
 };
 
 struct ParticleFlowOptions {

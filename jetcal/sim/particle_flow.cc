@@ -18,9 +18,12 @@ Detector::Detector(const ExperimentOptions& options)
     : options_(options), calorimeter_(options.calorimeter) {
   cluster_of_.assign(calorimeter_.hcal.size(), -1);
   ecal_group_.assign(calorimeter_.ecal.size(), -1);
+  ecal_seed_.assign(calorimeter_.ecal.size(), -1);
 }
 
 void Detector::fill_calorimeter(const Crossing& crossing, CrossingRandom& random) {
+  for (const int cell : calorimeter_.hcal.hit()) cluster_of_[static_cast<std::size_t>(cell)] = -1;
+  for (const int cell : calorimeter_.ecal.hit()) ecal_group_[static_cast<std::size_t>(cell)] = -1;
   calorimeter_.clear();
   impacts_.assign(hits_.tracks.size(), {});
   for (std::size_t i = 0; i < crossing.particles.size(); ++i) {
@@ -35,17 +38,41 @@ void Detector::fill_calorimeter(const Crossing& crossing, CrossingRandom& random
   calorimeter_.suppress();
 }
 
+/// Moves the energy of each crystal beside a stronger one there, up to the local maximum.
+void Detector::cluster_crystals() {
+  CellGrid& ecal = calorimeter_.ecal;
+  for (const int cell : ecal.hit()) {
+    int best = cell;
+    const int step = calorimeter_.crystal_step(cell);
+    for (int d_eta = -step; d_eta <= step; d_eta += step) {
+      for (int d_phi = -step; d_phi <= step; d_phi += step) {
+        const int other = ecal.neighbor(cell, d_eta, d_phi);
+        if (other >= 0 && ecal.energy(other) > ecal.energy(best)) best = other;
+      }
+    }
+    ecal_seed_[static_cast<std::size_t>(cell)] = best;
+  }
+  for (const int cell : ecal.hit()) {
+    int& seed = ecal_seed_[static_cast<std::size_t>(cell)];
+    while (ecal_seed_[static_cast<std::size_t>(seed)] != seed)
+      seed = ecal_seed_[static_cast<std::size_t>(seed)];
+  }
+  for (const int cell : ecal.hit()) {
+    const int seed = ecal_seed_[static_cast<std::size_t>(cell)];
+    if (seed != cell) ecal.move(cell, seed);
+  }
+}
+
 /// Gives each tower to the local maximum that steepest ascent leads to: one group each.
 void Detector::cluster_towers() {
   const CellGrid& hcal = calorimeter_.hcal;
   groups_.clear();
   const auto ascend = [&](int cell) {
     int best = cell;
-    for (int d_eta = -1; d_eta <= 1; ++d_eta) {
-      for (int d_phi = -1; d_phi <= 1; ++d_phi) {
-        const int other = hcal.neighbor(cell, d_eta, d_phi);
-        if (other >= 0 && hcal.energy(other) > hcal.energy(best)) best = other;
-      }
+    // CMS: local maxima among the four towers that share an edge.
+    for (const auto& [d_eta, d_phi] : {std::pair{-1, 0}, {1, 0}, {0, -1}, {0, 1}}) {
+      const int other = hcal.neighbor(cell, d_eta, d_phi);
+      if (other >= 0 && hcal.energy(other) > hcal.energy(best)) best = other;
     }
     return best;
   };
@@ -74,7 +101,10 @@ void Detector::link_tracks(const Crossing& crossing) {
     const int kind = std::abs(track.pdg);
     if (!impacts_[t].reached || kind == 11) continue;
     const int tower = hcal.find(impacts_[t].eta, impacts_[t].phi);
-    const int cell = ecal.find(impacts_[t].eta, impacts_[t].phi);
+    const int crystal = calorimeter_.crystal(impacts_[t].eta, impacts_[t].phi);
+    // Crystals without a hit have no energy and no seed.
+    const bool hit = crystal >= 0 && ecal.was_hit(crystal);
+    const int cell = hit ? ecal_seed_[static_cast<std::size_t>(crystal)] : -1;
     int best = -1;
     for (int d_eta = -1; tower >= 0 && d_eta <= 1; ++d_eta) {
       for (int d_phi = -1; d_phi <= 1; ++d_phi) {
@@ -125,7 +155,8 @@ void Detector::add_neutrals_of(const Group& group, ReconstructedEvent& event) co
   }
   const double calibrated = calorimeter_.calibrate(group.hcal.energy + group.ecal.energy);
   const double excess = calibrated - group.track_momentum;
-  const double sigma = calorimeter_.hadron_resolution(group.track_momentum);
+  const double eta = group.hcal.energy > 0 ? hcal_eta : group.ecal.eta();
+  const double sigma = calorimeter_.hadron_resolution(group.track_momentum, eta);
   if (excess < flow.excess_significance * sigma) return;
   const double photon = std::min(excess, group.ecal.energy);
   if (photon > flow.photon_min_energy)
@@ -137,7 +168,7 @@ void Detector::add_neutrals_of(const Group& group, ReconstructedEvent& event) co
 void Detector::add_free_cells(ReconstructedEvent& event) const {
   const CellGrid& ecal = calorimeter_.ecal;
   for (const int cell : ecal.hit()) {
-    if (ecal_group_[static_cast<std::size_t>(cell)] >= 0) continue;
+    if (ecal.energy(cell) <= 0 || ecal_group_[static_cast<std::size_t>(cell)] >= 0) continue;
     const double eta = ecal.eta(cell);
     if (ecal.energy(cell) > calorimeter_.min_photon_energy(eta))
       event.candidates.push_back(neutral(ecal.energy(cell), eta, ecal.phi(cell), 22));
@@ -162,13 +193,13 @@ void Detector::reconstruct(const Crossing& crossing, std::uint64_t seed,
                            ReconstructedEvent& event) {
   CrossingRandom random(seed);
   event.candidates.clear();
-  reconstruct_tracks(crossing, options_.tracker, random, hits_);
+  fly(crossing, options_.tracker, random, in_flight_);
+  reconstruct_tracks(in_flight_, options_.tracker, random, hits_);
   event.num_vertices = hits_.num_vertices;
-  std::fill(cluster_of_.begin(), cluster_of_.end(), -1);
-  std::fill(ecal_group_.begin(), ecal_group_.end(), -1);
-  fill_calorimeter(crossing, random);
+  fill_calorimeter(in_flight_, random);
+  cluster_crystals();
   cluster_towers();
-  link_tracks(crossing);
+  link_tracks(in_flight_);
   add_charged(event);
   for (const Group& group : groups_) add_neutrals_of(group, event);
   add_free_cells(event);

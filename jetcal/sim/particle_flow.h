@@ -10,7 +10,6 @@
 #include "jetcal/base/random.h"
 #include "jetcal/sim/calorimeter.h"
 #include "jetcal/sim/options.h"
-#include "jetcal/sim/pileup_pool.h"
 #include "jetcal/sim/tracker.h"
 
 namespace jetcal::sim {
@@ -59,6 +58,7 @@ class Detector {
     int num_tracks = 0;
   };
   void fill_calorimeter(const Crossing& crossing, CrossingRandom& random);
+  void cluster_crystals();
   void cluster_towers();
   void link_tracks(const Crossing& crossing);
   void add_charged(ReconstructedEvent& event) const;
@@ -68,10 +68,12 @@ class Detector {
 
   const ExperimentOptions& options_;
   Calorimeter calorimeter_;
+  CrossingInFlight in_flight_;
   TrackerHits hits_;
   std::vector<Impact> impacts_;  // of each track
   std::vector<int> cluster_of_;  // of each hadronic tower: index of its group, -1 none
   std::vector<int> ecal_group_;  // of each ECAL cell: index of the group that claims it
+  std::vector<int> ecal_seed_;   // of each ECAL cell: the cell that has its energy
   std::vector<Group> groups_;    // clusters first, then tracks without a cluster
 };
 

@@ -44,7 +44,7 @@ static std::int32_t identify(const Particle& p, const TrackerOptions& options, R
   return charge_of(p.pdg) * 211;
 }
 
-static void find_tracks(const Crossing& crossing, const TrackerOptions& options,
+static void find_tracks(const CrossingInFlight& crossing, const TrackerOptions& options,
                         CrossingRandom& random, TrackerHits& hits) {
   const std::vector<double> crowd = crowding(crossing, options.dense_cone);
   for (std::size_t i = 0; i < crossing.particles.size(); ++i) {
@@ -54,7 +54,11 @@ static void find_tracks(const Crossing& crossing, const TrackerOptions& options,
     Rng& rng = random.of(crossing.vertex[i]);
     const std::size_t region = eta_region(options, abs_eta);
     double efficiency = p.pt < 1 ? options.efficiency_low[region] : options.efficiency_high[region];
+    const double turn = p.pt / options.turn_on[region];
+    if (turn < 3) efficiency *= 1 - std::exp(-turn * turn);
     efficiency *= 1 - options.dense_loss * crowd[i] / (crowd[i] + options.dense_scale);
+    const bool displaced = crossing.displaced[i] != 0;
+    if (displaced) efficiency *= options.displaced_efficiency;
     if (rng.uniform() >= efficiency) continue;
     const double relative =
         std::hypot(options.resolution_constant[region], options.resolution_slope[region] * p.pt);
@@ -64,8 +68,9 @@ static void find_tracks(const Crossing& crossing, const TrackerOptions& options,
     track.eta = p.eta + 0.0005 * rng.normal();
     track.phi = wrap_phi(p.phi + 0.0005 * rng.normal());
     track.pdg = identify(p, options, rng);
+    const double from_origin = displaced ? options.displaced_z : 0;
     const double sigma_z =
-        std::hypot(options.z_constant, options.z_slope / p.pt) * std::cosh(p.eta);
+        std::hypot(options.z_constant, options.z_slope / p.pt) * std::cosh(p.eta) + from_origin;
     track.z =
         crossing.vertex_z[static_cast<std::size_t>(crossing.vertex[i])] + sigma_z * rng.normal();
     hits.track_of[i] = static_cast<std::int32_t>(hits.tracks.size());
@@ -95,7 +100,7 @@ static std::vector<double> find_vertices(const Crossing& crossing, const Tracker
   return places;
 }
 
-void reconstruct_tracks(const Crossing& crossing, const TrackerOptions& options,
+void reconstruct_tracks(const CrossingInFlight& crossing, const TrackerOptions& options,
                         CrossingRandom& random, TrackerHits& hits) {
   hits.tracks.clear();
   hits.track_of.assign(crossing.particles.size(), -1);
@@ -107,8 +112,10 @@ void reconstruct_tracks(const Crossing& crossing, const TrackerOptions& options,
       return std::abs(a - track.z) < std::abs(b - track.z);
     });
     track.vertex = static_cast<int>(nearest - places.begin());
-    const std::int32_t origin = crossing.vertex[static_cast<std::size_t>(track.particle)];
-    const bool in_fit = random.of(origin).uniform() < options.in_vertex_fit;
+    const auto row = static_cast<std::size_t>(track.particle);
+    const std::int32_t origin = crossing.vertex[row];
+    const double used = options.in_vertex_fit[track.pt < 1 ? 0 : 1];
+    const bool in_fit = random.of(origin).uniform() < used && crossing.displaced[row] == 0;
     if (track.vertex == 0)
       track.from_pv = in_fit ? 3 : 2;
     else

@@ -6,9 +6,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "jetcal/base/random.h"
+#include "jetcal/sim/in_flight.h"
 #include "jetcal/sim/options.h"
-#include "jetcal/sim/pileup_pool.h"
 
 namespace jetcal::sim {
 
@@ -29,16 +28,8 @@ struct TrackerHits {
   int num_vertices = 0;                ///< reconstructed, the hard one included
 };
 
-/// Holds the random numbers of a crossing: the particles of the hard collision draw from a sequence
-/// of their own, so that they fluctuate alike with and without pileup.
-struct CrossingRandom {
-  explicit CrossingRandom(std::uint64_t seed) : hard(mix64(seed, 1)), pileup(mix64(seed, 2)) {}
-  Rng& of(std::int32_t vertex) { return vertex == 0 ? hard : pileup; }
-  Rng hard, pileup;
-};
-
 /// Reconstructs the tracks and vertices of a crossing.
-void reconstruct_tracks(const Crossing& crossing, const TrackerOptions& options,
+void reconstruct_tracks(const CrossingInFlight& crossing, const TrackerOptions& options,
                         CrossingRandom& random, TrackerHits& hits);
 
 }  // namespace jetcal::sim

@@ -25,8 +25,9 @@ Crossing crossing_of(std::vector<Particle> particles) {
 
 TEST(Calorimeter, CalibratesTheMeanResponseAway) {
   const Calorimeter calorimeter(experiment().calorimeter);
+  const double scale = experiment().calorimeter.calibration_scale;
   for (const double energy : {2., 10., 100., 1000.})
-    EXPECT_NEAR(calorimeter.calibrate(energy * calorimeter.hadron_response(energy)), energy,
+    EXPECT_NEAR(calorimeter.calibrate(energy * calorimeter.hadron_response(energy)), scale * energy,
                 0.01 * energy);
   EXPECT_LT(calorimeter.hadron_response(2), calorimeter.hadron_response(200));
 }
@@ -68,8 +69,62 @@ TEST(ParticleFlow, SeesPhotonsPionsAndNeutralHadronsWithTheirEnergy) {
       seen.push_back(sum);
     }
     std::sort(seen.begin(), seen.end());
-    EXPECT_NEAR(seen[seen.size() / 2], 100, 5) << pdg;
+    // A pion whose shower makes a cluster of its own beside the track is counted twice there.
+    EXPECT_NEAR(seen[seen.size() / 2], 100, pdg == 211 ? 12 : 5) << pdg;
   }
+}
+
+/// Counts the candidates that a particle of 20 GeV at this place gives in `trials` tries.
+int count_candidates(const ExperimentOptions& options, const Particle& particle, int trials,
+                     bool charged) {
+  Detector detector(options);
+  ReconstructedEvent event;
+  int count = 0;
+  for (int i = 0; i < trials; ++i) {
+    detector.reconstruct(crossing_of({particle}), static_cast<std::uint64_t>(i), event);
+    count +=
+        static_cast<int>(std::count_if(event.candidates.begin(), event.candidates.end(),
+                                       [&](const Candidate& c) { return c.charged == charged; }));
+  }
+  return count;
+}
+
+TEST(ParticleFlow, SplitsConvertedPhotonsInTheField) {
+  ExperimentOptions options = experiment();
+  options.calorimeter.conversion = {0, 0};
+  EXPECT_LE(count_candidates(options, {5, 0.3F, 1, 22}, 300, false), 300);
+  options.calorimeter.conversion = {1, 1};
+  EXPECT_GT(count_candidates(options, {5, 0.3F, 1, 22}, 300, false), 330);
+  // A very hard one stays together.
+  EXPECT_LT(count_candidates(options, {1000, 0.3F, 1, 22}, 300, false), 320);
+}
+
+TEST(ParticleFlow, MergesPhotonsOfNeighboringCrystals) {
+  Detector detector(experiment());
+  ReconstructedEvent event;
+  const auto num_neutrals = [&](float distance) {
+    int count = 0;
+    for (std::uint64_t seed = 0; seed < 200; ++seed) {
+      detector.reconstruct(crossing_of({{60, 0.3F, 1, 22}, {40, 0.3F + distance, 1, 22}}), seed,
+                           event);
+      count += static_cast<int>(event.candidates.size());
+    }
+    return count / 200.;
+  };
+  EXPECT_LT(num_neutrals(0.012F) + 0.8, num_neutrals(0.08F));
+}
+
+TEST(ParticleFlow, DrawsSeparateClustersFromHadronShowers) {
+  ExperimentOptions options = experiment();
+  options.calorimeter.ecal_fragments = 0;
+  options.calorimeter.halo_share = 0;
+  const Particle pion{200, 0.3F, 1, 211};
+  const int compact = count_candidates(options, pion, 300, false);
+  options.calorimeter.ecal_fragments = 3;
+  EXPECT_GT(count_candidates(options, pion, 300, false), compact + 100);
+  options.calorimeter.ecal_fragments = 0;
+  options.calorimeter.halo_share = 0.2;
+  EXPECT_GT(count_candidates(options, pion, 300, false), compact + 100);
 }
 
 TEST(ParticleFlow, LosesNeutrinosAndForwardTracks) {
