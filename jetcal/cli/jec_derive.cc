@@ -268,8 +268,8 @@ void print_fits(const jec::Derivation& derivation) {
         "{:>7} {:>6} {:>6.1f}/{:<4} {:>9.1e}\n",
         fmt::format("{:.3f}-{:.3f}", l1.abs_eta.low, l1.abs_eta.high), l2.jets, l1.rho_zero,
         l1.rho_zero_error, l1.density, l1.density_error, l1.log_slope, l1.log_slope_error, l1.chi2,
-        l1.cells - 3, l2.points.size(), l2.coefficients.size() - 1, l2.chi2,
-        l2.points.size() - l2.coefficients.size(), l2.changes.back());
+        std::max<std::int64_t>(0, l1.cells - 3), l2.points.size(), l2.coefficients.size() - 1,
+        l2.chi2, l2.points.size() - l2.coefficients.size(), l2.changes.back());
   }
 }
 

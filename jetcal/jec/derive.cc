@@ -46,10 +46,10 @@ void check(const edm::CalibrationJets& jets, const DeriveOptions& options) {
 #undef JETCAL_CHECK
   if (options.iterations < 2 || options.max_degree < 2 || options.max_degree > 12 ||
       options.min_jets_eta < 1 || options.min_jets_pt < 1 || options.min_jets_cell < 2 ||
-      !(options.trim >= 0 && options.trim < 0.5) || !(options.pt_gen_min > 0)) {
+      !(options.trim >= 0 && options.trim <= 0.25) || !(options.pt_gen_min > 0)) {
     fail(ErrorCode::InvalidArgument,
          "the options of the derivation need iterations >= 2, max_degree in [2, 12], minima of "
-         "jets >= 1 (cells: 2), trim in [0, 0.5) and pt_gen_min > 0");
+         "jets >= 1 (cells: 2), trim in [0, 0.25] and pt_gen_min > 0");
   }
 }
 

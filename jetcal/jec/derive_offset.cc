@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 
 #include "jetcal/base/error.h"
 #include "jetcal/jec/detail/derive_fits.h"
@@ -13,29 +14,45 @@ namespace {
 
 constexpr double kSmallestFactor = 1e-4;  // CMS's
 constexpr double kPivot = 15;             // GeV, of the logarithm
-// Wide: the offset hardly depends on pt.
-constexpr std::array kOffsetPtEdges{10., 15., 20., 30., 45., 70., 110., 200., 400., 800., 1e9};
-constexpr std::size_t kPileupBins = 6;
+constexpr std::size_t kPileupBins = 6, kMinPtBins = 3, kMaxPtBins = 10;
 
 struct Cell {
   double rho, log_pt, density, error;
 };
 
-std::size_t cell_of(const edm::CalibrationJets& jets, std::int64_t row,
-                    std::span<const int> pileup) {
-  const auto pt = std::upper_bound(kOffsetPtEdges.begin() + 1, kOffsetPtEdges.end() - 1,
-                                   static_cast<double>(jets.pt_gen[row]));
-  const auto collisions =
-      std::upper_bound(pileup.begin() + 1, pileup.end() - 1, jets.num_pileup[row]);
-  return static_cast<std::size_t>(pt - kOffsetPtEdges.begin() - 1) * (pileup.size() - 1) +
-         static_cast<std::size_t>(collisions - pileup.begin() - 1);
+// Edges of bins of pt_gen with about equally many jets, so few that cells have twice the minimum.
+std::vector<float> pt_edges(const edm::CalibrationJets& jets, std::span<const std::int64_t> rows,
+                            std::int64_t min_jets_cell) {
+  std::vector<float> pt_gen;
+  for (const std::int64_t row : rows) pt_gen.push_back(jets.pt_gen[row]);
+  std::sort(pt_gen.begin(), pt_gen.end());
+  const std::size_t bins =
+      std::clamp(pt_gen.size() / (2 * kPileupBins * static_cast<std::size_t>(min_jets_cell)),
+                 kMinPtBins, kMaxPtBins);
+  std::vector<float> edges{0};
+  for (std::size_t i = 1; i < bins && !pt_gen.empty(); ++i)
+    edges.push_back(pt_gen[i * pt_gen.size() / bins]);
+  edges.push_back(std::numeric_limits<float>::infinity());
+  return edges;
+}
+
+template <typename T>
+std::size_t bin_of(std::span<const T> edges, T value) {
+  return static_cast<std::size_t>(std::upper_bound(edges.begin() + 1, edges.end() - 1, value) -
+                                  edges.begin() - 1);
 }
 
 std::vector<Cell> make_cells(const edm::CalibrationJets& jets, std::span<const std::int64_t> rows,
                              std::span<const int> pileup, const DeriveOptions& options,
                              OffsetFit& fit) {
-  std::vector<std::vector<std::int64_t>> members((kOffsetPtEdges.size() - 1) * (pileup.size() - 1));
-  for (const std::int64_t row : rows) members[cell_of(jets, row, pileup)].push_back(row);
+  const std::vector<float> edges = pt_edges(jets, rows, options.min_jets_cell);
+  const std::span<const float> pt(edges);
+  std::vector<std::vector<std::int64_t>> members((pt.size() - 1) * (pileup.size() - 1));
+  for (const std::int64_t row : rows) {
+    members[bin_of(pt, jets.pt_gen[row]) * (pileup.size() - 1) +
+            bin_of(pileup, jets.num_pileup[row])]
+        .push_back(row);
+  }
   std::vector<Cell> cells;
   std::vector<double> densities;
   for (const std::vector<std::int64_t>& cell : members) {
@@ -139,6 +156,12 @@ OffsetFit fit_offset(const edm::CalibrationJets& jets, std::span<const std::int6
   fit.jets = static_cast<std::int64_t>(rows.size());
   const std::vector<Cell> cells = make_cells(jets, rows, pileup, options, fit);
   fit.cells = static_cast<std::int64_t>(cells.size());
+  constexpr std::int64_t kMinCells = 6;
+  if (fit.cells < kMinCells) {
+    fail(ErrorCode::InvalidArgument, "too few jets for L1 in ", abs_eta.low, " <= |eta| < ",
+         abs_eta.high, ": ", fit.jets, " jets with a partner without pileup fill ", fit.cells,
+         " cells with ", options.min_jets_cell, " jets, and ", kMinCells, " are needed");
+  }
   const auto solution = fit_cells(cells);
   if (!solution) {
     fit.no_offset = true;
