@@ -6,7 +6,8 @@
 #include <algorithm>
 
 #include "jetcal/base/error.h"
-#include "jetcal/data/detail/root_errors.h"
+#include "jetcal/data/detail/file_in_work.h"
+#include "jetcal/data/detail/parquet_file.h"
 #include "jetcal/data/detail/root_file.h"
 #include "jetcal/data/root_jet_reader.h"
 
@@ -47,7 +48,9 @@ Kind check_type(const detail::Table& table, const RootSource& source, const std:
 
 std::vector<float> read_branch(const std::filesystem::path& path, const std::string& tree,
                                const std::string& branch) {
+  const detail::FileInWork in_work(path);
   const RootSource source = RootJetReader(path, tree).source();
+  if (source.storage == Storage::Parquet) return detail::read_parquet_column(path.string(), branch);
   const std::unique_ptr<TFile> file = detail::open_root_file(path);
   const std::unique_ptr<detail::Table> table = reopen(*file, source);
   const Kind kind = check_type(*table, source, branch);

@@ -9,8 +9,8 @@
 
 namespace jetcal::data {
 
-/// Reads the branch (or RNTuple field) `branch` of the tree that RootJetReader(path, tree) reads:
-/// one number for each of its jets, in the same order, whatever the numeric type.
+/// Reads the branch (RNTuple field, Parquet column) `branch` of the tree that RootJetReader(path,
+/// tree) reads: one number for each of its jets, in the same order, whatever the numeric type.
 ///
 /// The branch holds one number per entry of a JetNTuple, a list with one per jet of NanoAOD.
 /// Throws InvalidArgument (no such branch, not numeric, a number per event), DataLoss (unreadable,

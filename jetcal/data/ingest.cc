@@ -18,6 +18,7 @@
 #include "jetcal/base/stop.h"
 #include "jetcal/base/threads.h"
 #include "jetcal/data/detail/manifest.h"
+#include "jetcal/data/detail/output_folder.h"
 #include "jetcal/data/detail/shard_file.h"
 
 namespace jetcal::data {
@@ -246,6 +247,36 @@ detail::Manifest open_manifest(const IngestOptions& options, const std::vector<f
   return std::move(*manifest);
 }
 
+// Says what makes jets of two files alike: the schema, and the kind of jets where it depends on the
+// version.
+std::string kind_of_jets(const RootSource& source) {
+  if (!source.rows_are_events()) return std::string(schema_name(source.schema));
+  const bool chs = source.layout.find("v8-like") != std::string::npos;
+  return std::string(schema_name(source.schema)) + (chs ? " with CHS jets" : " with PUPPI jets");
+}
+
+// Jets of different schemas, or of NanoAOD before and after PUPPI, differ in meaning.
+void check_alike(const IngestOptions& options, const std::vector<fs::path>& inputs,
+                 const detail::Manifest& manifest) {
+  std::optional<RootSource> first;
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    std::optional<RootSource> source;
+    if (manifest.files[i]) source = manifest.files[i]->source;
+    try {
+      // An older manifest may not name the layout.
+      if (!source || source->layout.empty())
+        source = RootJetReader(inputs[i], options.tree).source();
+    } catch (const Error&) {
+      continue;  // a file that cannot be opened fails, with the same error, when its turn comes
+    }
+    if (!first) first = source;
+    if (kind_of_jets(*source) == kind_of_jets(*first)) continue;
+    fail(ErrorCode::InvalidArgument, "mixed inputs: ", first->path.string(), " is ", first->layout,
+         " (", kind_of_jets(*first), ") and ", source->path.string(), " is ", source->layout, " (",
+         kind_of_jets(*source), "), ingest them into different folders");
+  }
+}
+
 std::int64_t read_entries(const std::optional<IngestedFile>& file) {
   return file ? file->source.num_entries : 0;
 }
@@ -345,8 +376,9 @@ IngestReport ingest(const IngestOptions& options, const IngestProgress& progress
   if (options.split.by == SplitBy::File) {
     for (const fs::path& input : inputs) static_cast<void>(split_by_file(options.split, input));
   }
-  const bool new_folder = !fs::exists(options.output);
+  const detail::OutputFolder folder(options.output);
   detail::Manifest manifest = open_manifest(options, inputs);
+  check_alike(options, inputs, manifest);
   std::vector<std::size_t> todo;
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     if (!manifest.files[i]) todo.push_back(i);
@@ -366,8 +398,6 @@ IngestReport ingest(const IngestOptions& options, const IngestProgress& progress
     // A run that failed before its first shard leaves the folder as it found it, free for other
     // options.
     detail::remove_manifest(options.output);
-    std::error_code not_empty;
-    if (new_folder) fs::remove(options.output, not_empty);
   }
   work.rethrow();
   IngestReport report = detail::make_report(work.manifest());

@@ -7,7 +7,9 @@
 #include <optional>
 
 #include "jetcal/base/error.h"
+#include "jetcal/data/detail/file_in_work.h"
 #include "jetcal/data/detail/jet_rows.h"
+#include "jetcal/data/detail/parquet_file.h"
 #include "jetcal/data/detail/root_errors.h"
 #include "jetcal/data/detail/root_file.h"
 
@@ -70,19 +72,45 @@ std::string_view schema_name(Schema schema) noexcept {
     case Schema::PFNano:
       return "PFNano";
     case Schema::NanoAOD:
+      return "NanoAOD";
+    case Schema::JetTable:
       break;
   }
-  return "NanoAOD";
+  return "JetTable";
 }
 
 std::string_view storage_name(Storage storage) noexcept {
-  return storage == Storage::TTree ? "TTree" : "RNTuple";
+  switch (storage) {
+    case Storage::TTree:
+      return "TTree";
+    case Storage::RNTuple:
+      return "RNTuple";
+    case Storage::Parquet:
+      break;
+  }
+  return "Parquet";
 }
 
-RootJetReader::RootJetReader(const std::filesystem::path& path, const std::string& tree)
-    : file_(detail::open_root_file(path)) {
-  Found found = find_tree(*file_, tree);
+RootJetReader::RootJetReader(const std::filesystem::path& path, const std::string& tree) {
   source_.path = path;
+  const detail::FileInWork in_work(source_.path);
+  if (!detail::is_parquet(path)) {
+    open_tree(tree);
+  } else {
+    if (!tree.empty())
+      fail(ErrorCode::InvalidArgument, "the Parquet file ", path.string(), " has no tree ", tree);
+    source_.schema = Schema::JetTable;
+    source_.storage = Storage::Parquet;
+    source_.layout = "jettable";
+    rows_ = detail::open_parquet_rows(path.string(), source_.num_entries);
+  }
+  source_.missing = rows_->missing();
+}
+
+void RootJetReader::open_tree(const std::string& wanted) {
+  const std::string path = source_.path.string();
+  file_ = detail::open_root_file(path);
+  Found found = find_tree(*file_, wanted);
   source_.schema = found.schema;
   source_.storage = found.key.is_ntuple ? Storage::RNTuple : Storage::TTree;
   source_.tree = found.key.name;
@@ -91,13 +119,12 @@ RootJetReader::RootJetReader(const std::filesystem::path& path, const std::strin
   source_.num_entries = found.table->num_entries();
   if (found.schema == Schema::JetNTuple) {
     source_.layout = "jetntuple";
-    rows_ = detail::make_jet_ntuple_rows(std::move(found.table), path.string());
-  } else {
-    const bool candidates = found.schema == Schema::PFNano;
-    source_.layout = (candidates ? "pfnano-" : "nanoaod-") + detail::nano_version(*found.table);
-    rows_ = detail::make_nano_rows(std::move(found.table), path.string(), candidates);
+    rows_ = detail::make_jet_ntuple_rows(std::move(found.table), path);
+    return;
   }
-  source_.missing = rows_->missing();
+  const bool candidates = found.schema == Schema::PFNano;
+  source_.layout = (candidates ? "pfnano-" : "nanoaod-") + detail::nano_version(*found.table);
+  rows_ = detail::make_nano_rows(std::move(found.table), path, candidates);
 }
 
 RootJetReader::~RootJetReader() {
@@ -111,6 +138,7 @@ RootJetReader& RootJetReader::operator=(RootJetReader&&) noexcept = default;
 
 std::int64_t RootJetReader::read(std::int64_t max_entries, edm::JetColumns& jets,
                                  JetOrigins* origins) {
+  const detail::FileInWork in_work(source_.path);
   const std::int64_t begin = next_entry_;
   const std::int64_t end = std::min(source_.num_entries, begin + max_entries);
   for (; next_entry_ < end; ++next_entry_) rows_->read(next_entry_, jets, origins);

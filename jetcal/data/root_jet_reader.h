@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads jets from ROOT files: JetNTuple, PFNano and NanoAOD without candidates, each as TTree or
-// RNTuple.
+// Reads jets from files: JetNTuple, PFNano and NanoAOD without candidates, each as TTree or
+// RNTuple, and the columns of shards from Parquet.
 #pragma once
 
 #include <cstdint>
@@ -21,32 +21,35 @@ enum class Schema {
   JetNTuple,  ///< One row a jet, with particles.
   PFNano,     ///< One row an event: NanoAOD with the candidates of its AK4 jets.
   NanoAOD,    ///< One row an event; its jets have no particles.
+  JetTable,   ///< One row a jet: the columns of the shards, in Parquet.
 };
-/// Returns "JetNTuple", "PFNano" or "NanoAOD".
+/// Returns "JetNTuple", "PFNano", "NanoAOD" or "JetTable".
 std::string_view schema_name(Schema schema) noexcept;
 
-/// Names how ROOT stores the rows.
-enum class Storage { TTree, RNTuple };
-/// Returns "TTree" or "RNTuple".
+/// Names how the rows are stored.
+enum class Storage { TTree, RNTuple, Parquet };
+/// Returns "TTree", "RNTuple" or "Parquet".
 std::string_view storage_name(Storage storage) noexcept;
 
 /// Says what a reader found in its file.
 struct RootSource {
   std::filesystem::path path;
   Schema schema = Schema::JetNTuple;
-  /// "jetntuple", or the NanoAOD version that the branches look like, e.g. "nanoaod-v12-like" or
-  /// "pfnano-v8-like": v8 has CHS jets, v12 and v15 have PUPPI jets.
+  /// "jetntuple", "jettable", or the NanoAOD version that the branches look like, e.g.
+  /// "nanoaod-v12-like" or "pfnano-v8-like": v8 has CHS jets, v12 and v15 have PUPPI jets.
   std::string layout;
   /// What the networks use and the file lacks, e.g. "particle-flow candidates"; such columns are 0.
   std::vector<std::string> missing;
   Storage storage = Storage::TTree;
-  std::string tree;              ///< With its folder, e.g. "AK4jets/jetTree".
+  std::string tree;              ///< With its folder, e.g. "AK4jets/jetTree"; empty in Parquet.
   std::int64_t cycle = 0;        ///< The key cycle read: the highest one.
   std::int64_t num_cycles = 0;   ///< How many cycles of the key the file holds.
-  std::int64_t num_entries = 0;  ///< Rows of the tree: jets (JetNTuple) or events (the others).
+  std::int64_t num_entries = 0;  ///< Rows of the tree: events (PFNano, NanoAOD) or jets.
 
   /// Tells whether a row is an event with a list of jets.
-  bool rows_are_events() const noexcept { return schema != Schema::JetNTuple; }
+  bool rows_are_events() const noexcept {
+    return schema == Schema::PFNano || schema == Schema::NanoAOD;
+  }
   /// Tells whether jets come with particles, without which no network can be used.
   bool has_particles() const noexcept { return schema != Schema::NanoAOD; }
 };
@@ -61,6 +64,9 @@ struct JetOrigins {
 ///
 /// Several readers may live in several threads; one reader is for one thread. A jet without a
 /// generator match has pt_gen 0. Values that are not finite are passed on as they are.
+///
+/// Parquet: every jet and particle column of jet_columns.h by its name, of any numeric type;
+/// particle columns are lists. Other columns are left alone.
 ///
 /// NanoAOD: pt_raw is pt (1 - rawFactor); a Jet_genJetIdx of -1, or beyond the stored generator
 /// jets, is no match. Without candidates a jet has no particles and its quark-gluon variables are
@@ -99,9 +105,11 @@ class RootJetReader {
   class Rows;
 
  private:
+  void open_tree(const std::string& wanted);
+
   RootSource source_;
   std::int64_t next_entry_ = 0;
-  std::unique_ptr<TFile> file_;  // outlives the tree that rows_ reads
+  std::unique_ptr<TFile> file_;  // outlives the tree that rows_ reads; null for Parquet
   std::unique_ptr<Rows> rows_;
 };
 

@@ -3,16 +3,21 @@
 
 #include <TBranch.h>
 #include <TFile.h>
+#include <TKey.h>
 #include <TLeaf.h>
 #include <TTree.h>
 
 #include <algorithm>
 #include <memory>
 #include <numeric>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "jetcal/base/error.h"
 #include "jetcal/base/files.h"
+#include "jetcal/data/detail/file_in_work.h"
+#include "jetcal/data/detail/parquet_file.h"
 #include "jetcal/data/detail/root_errors.h"
 #include "jetcal/data/detail/root_file.h"
 #include "jetcal/data/root_jet_reader.h"
@@ -110,11 +115,70 @@ TTree& copy_tree(TTree& original, TFile& out, const RootSource& source, const fs
   return *copy;
 }
 
+// Copies the objects of a folder and its folders, their highest cycles, but not the tree that
+// `source` names. Names those that ROOT cannot copy.
+class RestCopier {
+ public:
+  RestCopier(const RootSource& source, const fs::path& output) : source_(source), output_(output) {}
+
+  void copy(TDirectory& from, TDirectory& to, const std::string& prefix) {
+    for (TObject* object : *from.GetListOfKeys()) {
+      auto* key = static_cast<TKey*>(object);
+      const std::string name = prefix + key->GetName();
+      if (name == source_.tree || from.GetKey(key->GetName())->GetCycle() != key->GetCycle())
+        continue;
+      if (std::string_view(key->GetClassName()).starts_with("TDirectory")) {
+        TDirectory* inner = from.GetDirectory(key->GetName());
+        TDirectory* made = to.GetDirectory(key->GetName());
+        if (made == nullptr) made = to.mkdir(key->GetName(), key->GetTitle());
+        if (inner != nullptr && made != nullptr) copy(*inner, *made, name + "/");
+      } else if (!copy_object(*key, to)) {
+        left_out_.push_back(name);
+      }
+    }
+  }
+
+  std::vector<std::string> left_out() && { return std::move(left_out_); }
+
+ private:
+  bool copy_object(TKey& key, TDirectory& to) const {
+    const detail::RootMessages messages;
+    const bool copied = copy_readable(key, to, messages);
+    if (messages.disk_full()) {
+      fail(ErrorCode::ResourceExhausted, "cannot write ", output_.string(),
+           ": no space left on the device");
+    }
+    return copied;
+  }
+
+  static bool copy_readable(TKey& key, TDirectory& to, const detail::RootMessages& messages) {
+    const std::unique_ptr<TObject> object(key.ReadObj());
+    if (!object) return false;  // such as an RNTuple
+    to.cd();
+    if (!object->InheritsFrom(TTree::Class()))
+      return to.WriteTObject(object.get(), key.GetName()) > 0 && messages.error().empty();
+    auto& tree = static_cast<TTree&>(*object);
+    const std::unique_ptr<TTree> copy(tree.CloneTree(-1, "fast"));
+    const bool whole = copy && copy->GetEntries() == tree.GetEntries() && messages.error().empty();
+    return whole && copy->Write() > 0;
+  }
+
+  const RootSource& source_;
+  const fs::path& output_;
+  std::vector<std::string> left_out_;
+};
+
 }  // namespace
 
-void write_with_branch(const fs::path& input, const std::string& tree, const fs::path& output,
-                       const std::string& name, std::span<const float> values) {
+std::vector<std::string> write_with_branch(const fs::path& input, const std::string& tree,
+                                           const fs::path& output, const std::string& name,
+                                           std::span<const float> values) {
+  const detail::FileInWork in_work(input);
   const RootSource source = RootJetReader(input, tree).source();
+  if (source.storage == Storage::Parquet) {
+    detail::write_parquet_with_column(input, output, name, values);
+    return {};
+  }
   const detail::RootMessages messages;
   const std::unique_ptr<TFile> in = detail::open_root_file(input);
   TTree& original = find_tree(*in, source);
@@ -146,10 +210,13 @@ void write_with_branch(const fs::path& input, const std::string& tree, const fs:
   }
   copy.GetDirectory()->cd();
   copy.Write("", TObject::kOverwrite);
+  RestCopier rest(source, output);
+  rest.copy(*in, *out, "");
   check_written(messages, *out, output);
   out->Close();
   check_written(messages, *out, output);
   part.commit();
+  return std::move(rest).left_out();
 }
 
 }  // namespace jetcal::data

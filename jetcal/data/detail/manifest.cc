@@ -49,10 +49,18 @@ IngestCounts parse_counts(const Json& json) {
 }
 
 Schema parse_schema(const std::string& name) {
-  for (const Schema schema : {Schema::JetNTuple, Schema::PFNano, Schema::NanoAOD}) {
+  for (const Schema schema :
+       {Schema::JetNTuple, Schema::PFNano, Schema::NanoAOD, Schema::JetTable}) {
     if (name == schema_name(schema)) return schema;
   }
   fail(ErrorCode::DataLoss, "the manifest names an unknown schema: ", name);
+}
+
+Storage parse_storage(const std::string& name) {
+  for (const Storage storage : {Storage::TTree, Storage::RNTuple, Storage::Parquet}) {
+    if (name == storage_name(storage)) return storage;
+  }
+  fail(ErrorCode::DataLoss, "the manifest names an unknown storage: ", name);
 }
 
 Json write_ingested(const IngestedFile& file) {
@@ -87,8 +95,7 @@ IngestedFile parse_ingested(const Json& json) {
   file.source.schema = parse_schema(json.at("schema").get<std::string>());
   file.source.layout = json.value("layout", "");
   file.source.missing = json.value("missing", std::vector<std::string>{});
-  file.source.storage =
-      json.at("storage") == storage_name(Storage::RNTuple) ? Storage::RNTuple : Storage::TTree;
+  file.source.storage = parse_storage(json.at("storage").get<std::string>());
   json.at("tree").get_to(file.source.tree);
   json.at("cycle").get_to(file.source.cycle);
   json.at("num_cycles").get_to(file.source.num_cycles);
