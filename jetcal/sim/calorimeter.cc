@@ -27,15 +27,12 @@ CellGrid::CellGrid(double max_eta, double size)
       eta_width_(2 * max_eta / num_eta_),
       phi_width_(2 * M_PI / num_phi_) {
   const auto cells = static_cast<std::size_t>(num_eta_) * static_cast<std::size_t>(num_phi_);
-  for (auto* column : {&energy_, &eta_sum_, &phi_sum_, &total_}) column->assign(cells, 0);
-  was_hit_.assign(cells, 0);
+  cells_.assign(cells, {});
 }
 
 void CellGrid::clear() {
   for (const int cell : hit_) {
-    const auto c = static_cast<std::size_t>(cell);
-    energy_[c] = eta_sum_[c] = phi_sum_[c] = total_[c] = 0;
-    was_hit_[c] = 0;
+    cells_[static_cast<std::size_t>(cell)] = {};
   }
   hit_.clear();
 }
@@ -49,26 +46,23 @@ int CellGrid::find(double eta, double phi) const {
 
 void CellGrid::add(int cell, double energy, double eta, double phi) {
   if (cell < 0 || energy <= 0) return;
-  const auto c = static_cast<std::size_t>(cell);
-  if (was_hit_[c] == 0) {
-    was_hit_[c] = 1;
-    hit_.push_back(cell);
-  }
-  energy_[c] += energy;
-  total_[c] += energy;
-  eta_sum_[c] += energy * eta;
-  phi_sum_[c] += energy * wrap_phi(phi - phi_of_center(cell));
+  Cell& c = cells_[static_cast<std::size_t>(cell)];
+  if (c.total == 0) hit_.push_back(cell);
+  c.energy += energy;
+  c.total += energy;
+  c.eta_sum += energy * eta;
+  c.phi_sum += energy * wrap_phi(phi - phi_of_center(cell));
 }
 
 void CellGrid::move(int from, int to) {
-  const auto a = static_cast<std::size_t>(from);
-  const auto b = static_cast<std::size_t>(to);
+  Cell& a = cells_[static_cast<std::size_t>(from)];
+  Cell& b = cells_[static_cast<std::size_t>(to)];
   const double shift = wrap_phi(phi_of_center(from) - phi_of_center(to));
-  energy_[b] += energy_[a];
-  total_[b] += total_[a];
-  eta_sum_[b] += eta_sum_[a];
-  phi_sum_[b] += phi_sum_[a] + total_[a] * shift;
-  energy_[a] = eta_sum_[a] = phi_sum_[a] = total_[a] = 0;
+  b.energy += a.energy;
+  b.total += a.total;
+  b.eta_sum += a.eta_sum;
+  b.phi_sum += a.phi_sum + a.total * shift;
+  a = {};
 }
 
 int CellGrid::first_of_four(int cell) const {
@@ -84,14 +78,14 @@ int CellGrid::neighbor(int cell, int d_eta, int d_phi) const {
 }
 
 double CellGrid::eta(int cell) const {
-  const auto c = static_cast<std::size_t>(cell);
-  return total_[c] > 0 ? eta_sum_[c] / total_[c] : center_eta(cell);
+  const Cell& c = cells_[static_cast<std::size_t>(cell)];
+  return c.total > 0 ? c.eta_sum / c.total : center_eta(cell);
 }
 
 double CellGrid::phi(int cell) const {
-  const auto c = static_cast<std::size_t>(cell);
+  const Cell& c = cells_[static_cast<std::size_t>(cell)];
   const double center = phi_of_center(cell);
-  return wrap_phi(total_[c] > 0 ? center + phi_sum_[c] / total_[c] : center);
+  return wrap_phi(c.total > 0 ? center + c.phi_sum / c.total : center);
 }
 
 double CellGrid::center_eta(int cell) const {
@@ -202,7 +196,7 @@ void Calorimeter::deposit_hadron(double energy, const Impact& at, Rng& rng) {
   double in_ecal = std::min(kMinimumIonising, 0.5 * visible);
   if (rng.uniform() < options_.ecal_start) in_ecal = visible * rng.uniform();
   const double in_hcal = visible - in_ecal;
-  const double decades = std::log10(std::max(energy, 1.0));
+  const double decades = std::log10(std::clamp(energy, 1.0, options_.fragment_saturation));
   for (auto left = rng.poisson(options_.ecal_fragments * decades); left > 0; --left) {
     const double fragment = std::min(options_.fragment_energy * rng.exponential(), 0.3 * in_ecal);
     const double eta = at.eta + options_.fragment_radius * rng.normal();

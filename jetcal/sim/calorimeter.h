@@ -29,10 +29,9 @@ class CellGrid {
   int first_of_four(int cell) const;
   /// Adds the deposits of a cell to another one and leaves it empty.
   void move(int from, int to);
-  void drop(int cell) { energy_[static_cast<std::size_t>(cell)] = 0; }
+  void drop(int cell) { cells_[static_cast<std::size_t>(cell)].energy = 0; }
 
-  bool was_hit(int cell) const { return was_hit_[static_cast<std::size_t>(cell)] != 0; }
-  double energy(int cell) const { return energy_[static_cast<std::size_t>(cell)]; }
+  double energy(int cell) const { return cells_[static_cast<std::size_t>(cell)].energy; }
   /// Mean place of the deposits, weighted by energy.
   double eta(int cell) const;
   double phi(int cell) const;
@@ -40,15 +39,18 @@ class CellGrid {
   double center_eta(int cell) const;
   /// Cells that were hit since clear(), in the order of the first hit.
   const std::vector<int>& hit() const { return hit_; }
-  std::size_t size() const { return energy_.size(); }
+  std::size_t size() const { return cells_.size(); }
 
  private:
   double phi_of_center(int cell) const { return -M_PI + (cell % num_phi_ + 0.5) * phi_width_; }
   double max_eta_;
   int num_eta_, num_phi_;
   double eta_width_, phi_width_;
-  std::vector<double> energy_, eta_sum_, phi_sum_, total_;
-  std::vector<char> was_hit_;
+  /// Sums over the deposits of a cell, side by side in memory; total keeps what drop() takes.
+  struct Cell {
+    double energy = 0, total = 0, eta_sum = 0, phi_sum = 0;
+  };
+  std::vector<Cell> cells_;
   std::vector<int> hit_;
 };
 

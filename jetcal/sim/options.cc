@@ -61,6 +61,7 @@ static void visit_fields(Options& o, Visit&& visit) {
   visit("calorimeter.ecal_start", o.calorimeter.ecal_start, 0);
   visit("calorimeter.ecal_fragments", o.calorimeter.ecal_fragments, 0);
   visit("calorimeter.fragment_energy", o.calorimeter.fragment_energy, 0);
+  visit("calorimeter.fragment_saturation", o.calorimeter.fragment_saturation, 0);
   visit("calorimeter.fragment_radius", o.calorimeter.fragment_radius, 0);
   visit("calorimeter.h_over_e", o.calorimeter.h_over_e, 0);
   visit("calorimeter.power", o.calorimeter.power, 0);
@@ -144,6 +145,8 @@ ExperimentOptions read_experiment(const Config& overrides) {
   require(options.calorimeter.hf_cell >= 0.08, overrides, "calorimeter.hf_cell", "at least 0.08");
   require(options.calorimeter.h_over_e > 0 && options.calorimeter.h_over_e <= 1, overrides,
           "calorimeter.h_over_e", "above 0 and at most 1");
+  require(options.calorimeter.fragment_saturation >= 1, overrides,
+          "calorimeter.fragment_saturation", "at least 1");
   return options;
 }
 

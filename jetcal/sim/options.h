@@ -40,7 +40,8 @@ struct CalorimeterOptions {
   double hcal_cell = 0;
   std::vector<double> hcal_stochastic, hcal_constant, hcal_min_energy;
   double shower_radius = 0, halo_share = 0, halo_radius = 0;
-  double ecal_start = 0, ecal_fragments = 0, fragment_energy = 0, fragment_radius = 0;
+  double ecal_start = 0, ecal_fragments = 0, fragment_energy = 0, fragment_radius = 0,
+         fragment_saturation = 0;
   double h_over_e = 0, power = 0, calibration_scale = 0;
   double hf_cell = 0, hf_em_constant = 0, hf_em_stochastic = 0, hf_had_constant = 0,
          hf_had_stochastic = 0, hf_min_energy = 0, hf_response = 0;

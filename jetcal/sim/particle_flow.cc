@@ -23,7 +23,8 @@ Detector::Detector(const ExperimentOptions& options)
 
 void Detector::fill_calorimeter(const Crossing& crossing, CrossingRandom& random) {
   for (const int cell : calorimeter_.hcal.hit()) cluster_of_[static_cast<std::size_t>(cell)] = -1;
-  for (const int cell : calorimeter_.ecal.hit()) ecal_group_[static_cast<std::size_t>(cell)] = -1;
+  for (const int cell : calorimeter_.ecal.hit())
+    ecal_group_[static_cast<std::size_t>(cell)] = ecal_seed_[static_cast<std::size_t>(cell)] = -1;
   calorimeter_.clear();
   impacts_.assign(hits_.tracks.size(), {});
   for (std::size_t i = 0; i < crossing.particles.size(); ++i) {
@@ -102,9 +103,8 @@ void Detector::link_tracks(const Crossing& crossing) {
     if (!impacts_[t].reached || kind == 11) continue;
     const int tower = hcal.find(impacts_[t].eta, impacts_[t].phi);
     const int crystal = calorimeter_.crystal(impacts_[t].eta, impacts_[t].phi);
-    // Crystals without a hit have no energy and no seed.
-    const bool hit = crystal >= 0 && ecal.was_hit(crystal);
-    const int cell = hit ? ecal_seed_[static_cast<std::size_t>(crystal)] : -1;
+    // The cluster of that crystal, -1 where nothing hit it.
+    const int cell = crystal >= 0 ? ecal_seed_[static_cast<std::size_t>(crystal)] : -1;
     int best = -1;
     for (int d_eta = -1; tower >= 0 && d_eta <= 1; ++d_eta) {
       for (int d_phi = -1; d_phi <= 1; ++d_phi) {
