@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "jetcal/base/progress.h"
+#include "jetcal/cli/crash_report.h"
 #include "jetcal/cli/verb.h"
 #include "jetcal/data/ingest.h"
 
@@ -67,7 +68,7 @@ data::IngestOptions make_options(const CLI::App& app, const IngestFlags& flags,
   if (options.output.empty())
     fail(ErrorCode::InvalidArgument, "the output folder is missing: give --output DIR");
   if (options.inputs.empty())
-    fail(ErrorCode::InvalidArgument, "the input files are missing: give one or more ROOT files");
+    fail(ErrorCode::InvalidArgument, "the input files are missing: give one or more files");
   return options;
 }
 
@@ -176,6 +177,7 @@ void print_report(const data::IngestOptions& options, const data::IngestReport& 
 
 int run_ingest(const CLI::App& app, const IngestFlags& flags, const CommonOptions& common) {
   const data::IngestOptions options = make_options(app, flags, load_config(common));
+  report_crashes("ingest", options.output);
   data::IngestReport report;
   {
     Progress bar("ingest", 0, "entries");

@@ -7,6 +7,7 @@
 #include <memory>
 #include <regex>
 
+#include "jetcal/cli/crash_report.h"
 #include "jetcal/cli/jet_correction.h"
 #include "jetcal/cli/verb.h"
 #include "jetcal/data/root_jet_reader.h"
@@ -46,8 +47,8 @@ void add_flags(CLI::App& app, PredictOptions& options) {
   app.add_option("--model-version", options.model_version, "its version (the highest)");
   app.add_option("--mode", options.mode,
                  "paper or constituents, for a server that does not say what its model wants");
-  app.add_option("--input", options.input, "ROOT file: JetNTuple or PFNano");
-  app.add_option("--output", options.output, "ROOT file to write");
+  app.add_option("--input", options.input, "file of jets: JetNTuple, PFNano or Parquet");
+  app.add_option("--output", options.output, "file to write, of the same kind");
   app.add_option("--branch", options.branch, "name of the new branch (jetPtCorr)");
   app.add_option("--tree", options.tree, "tree to read (the one with jets)");
   app.add_option("--batch-size", options.batch_size, "jets a batch or request (500)");
@@ -177,6 +178,7 @@ void print_table(const PredictOptions& options, const CorrectedJets& jets, doubl
 
 int predict(const PredictOptions& options, bool json) {
   validate(options);
+  report_crashes("predict");
   data::RootJetReader reader(options.input, options.tree);
   if (reader.source().storage == data::Storage::RNTuple)
     fail(ErrorCode::Unimplemented, options.input,
@@ -189,12 +191,15 @@ int predict(const PredictOptions& options, bool json) {
   const CorrectedJets jets = correct_jets(reader, source.mode, options.batch_size, source.predict);
   const double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-  data::write_with_branch(options.input, options.tree, options.output, options.branch,
-                          jets.pt_corr);
+  const std::vector<std::string> left_out = data::write_with_branch(
+      options.input, options.tree, options.output, options.branch, jets.pt_corr);
   if (json) {
-    print_json(report_json(options, source, reader, jets, seconds));
+    Json report = report_json(options, source, reader, jets, seconds);
+    report["left_out"] = left_out;
+    print_json(report);
   } else {
     print_table(options, jets, seconds);
+    if (!left_out.empty()) fmt::print("not copied from the input: {}\n", fmt::join(left_out, ", "));
   }
   return 0;
 }
