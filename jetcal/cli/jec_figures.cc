@@ -24,7 +24,9 @@ constexpr double kPtLow = 15, kPtHigh = 3000;
 constexpr double kLegendLine = 0.06;  // of the height of a panel
 
 std::string range_label(jec::Range range, const char* quantity, int digits) {
-  return fmt::format("{:.{}f} < {} < {:.{}f}", range.low, digits, quantity, range.high, digits);
+  // The kern keeps what follows the sign off it.
+  return fmt::format("{:.{}f} <#kern[0.3]{{ }}{} < {:.{}f}", range.low, digits, quantity,
+                     range.high, digits);
 }
 
 std::string pt_label(jec::Range range) {
@@ -57,6 +59,7 @@ Panel closure_panel(const char* x_title, double x_low, double x_high) {
 }
 
 void close(Panel& panel) {
+  std::erase_if(panel.series, [](const analysis::Series& series) { return series.points.empty(); });
   analysis::fit_y_axis(panel, 0.08 + kLegendLine * static_cast<double>(panel.series.size()),
                        {0.98, 1.02});
 }

@@ -18,7 +18,7 @@ inline double density(double abs_eta) { return abs_eta < 2.5 ? 0.45 : 0.3; }
 /// Returns the median of the reconstructed pt without pileup over pt_gen.
 inline double response(double pt_gen, double abs_eta) {
   const double lost = abs_eta < 1.305 ? 0.20 : 0.32;
-  return 0.97 - lost * std::pow(pt_gen / 10, -0.5) - (abs_eta > 2.5 ? 0.05 : 0.0);
+  return 0.97 - lost * std::pow(pt_gen / 10, -0.5) - (abs_eta >= 2.5 ? 0.05 : 0.0);
 }
 
 inline double resolution(double pt_gen) {
@@ -37,8 +37,8 @@ inline edm::CalibrationJets make_jets(std::int64_t count, std::uint64_t seed) {
     const double rho = kRhoZero + kRhoPerCollision * collisions + 0.3 * rng.normal();
     const double area = std::clamp(0.5 + 0.02 * rng.normal(), 0.3, 0.7);
     const double abs_eta = std::abs(eta);
-    const double alone = pt_gen * response(pt_gen, abs_eta) *
-                         std::max(0.05, 1 + resolution(pt_gen) * rng.normal());
+    const double alone =
+        pt_gen * response(pt_gen, abs_eta) * std::max(0.05, 1 + resolution(pt_gen) * rng.normal());
     const double offset = area * density(abs_eta) * kRhoPerCollision * collisions + rng.normal();
     const bool found = i % 50 != 0 && alone + offset > 0;
     jets.pt_gen.push_back(static_cast<float>(pt_gen));
