@@ -17,42 +17,26 @@ namespace jetcal::analysis {
 
 namespace {
 
-// Rows of each cell by ascending response, one list per corrector.
+// Rows of each cell, by ascending response of the corrector at hand.
 using CellOrders = std::vector<std::vector<std::uint32_t>>;
 
-std::size_t order_index(int cell, int corrector, int num_correctors) noexcept {
-  return static_cast<std::size_t>(cell) * num_correctors + corrector;
-}
-
-CellOrders sort_cells(const ResponseSample& sample) {
-  const std::vector<std::vector<std::uint32_t>> rows = cell_rows(sample);
-  const int correctors = sample.num_correctors();
-  CellOrders orders(static_cast<std::size_t>(kNumCells) * correctors);
-  parallel_for(
-      static_cast<std::int64_t>(orders.size()), 1, [&](std::int64_t begin, std::int64_t end) {
-        for (std::int64_t i = begin; i < end; ++i) {
-          const std::vector<double>& response = sample.response[i % correctors];
-          orders[i] = rows[i / correctors];
-          std::sort(orders[i].begin(), orders[i].end(),
-                    [&](std::uint32_t a, std::uint32_t b) { return response[a] < response[b]; });
-        }
-      });
-  return orders;
-}
-
-QuartileTable sample_quartiles(const ResponseSample& sample, const CellOrders& orders) {
-  QuartileTable table(sample.num_correctors());
-  std::vector<double> ascending;
-  for (int cell = 0; cell < kNumCells; ++cell) {
-    for (int k = 0; k < sample.num_correctors(); ++k) {
-      ascending.clear();
-      for (const std::uint32_t row : orders[order_index(cell, k, sample.num_correctors())]) {
-        ascending.push_back(sample.response[k][row]);
-      }
-      table.at(cell, k) = quartiles(ascending);
+void sort_cells(const std::vector<double>& response, CellOrders& orders) {
+  parallel_for(kNumCells, 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t cell = begin; cell < end; ++cell) {
+      std::sort(orders[cell].begin(), orders[cell].end(),
+                [&](std::uint32_t a, std::uint32_t b) { return response[a] < response[b]; });
     }
+  });
+}
+
+// Returns what each jet adds to the loss of a corrector.
+std::vector<double> loss_terms(const ResponseSample& sample, const std::vector<double>& response) {
+  std::vector<double> terms(response.size());
+  for (std::size_t jet = 0; jet < terms.size(); ++jet) {
+    // y - y_hat = log(pt_gen / pt_reco) - log(pt_corr / pt_reco) = -log(response)
+    if (std::abs(sample.target[jet]) < 1) terms[jet] = std::abs(std::log(response[jet]));
   }
-  return table;
+  return terms;
 }
 
 // Draws num_jets rows with replacement and counts how often each came.
@@ -64,20 +48,11 @@ void draw_counts(Rng& rng, std::vector<std::uint16_t>& counts) {
   }
 }
 
-void resample(const ResponseSample& sample, const CellOrders& orders,
-              const std::vector<std::uint16_t>& counts, QuartileTable& table) {
-  for (int cell = 0; cell < kNumCells; ++cell) {
-    for (int k = 0; k < sample.num_correctors(); ++k) {
-      table.at(cell, k) = resampled_quartiles(
-          sample.response[k], orders[order_index(cell, k, sample.num_correctors())], counts);
-    }
-  }
-}
-
 }  // namespace
 
 QuartileTable::QuartileTable(int num_correctors)
     : num_correctors_(num_correctors),
+      losses_(num_correctors),
       values_(static_cast<std::size_t>(kNumCells) * num_correctors) {}
 
 Quartiles& QuartileTable::at(int cell, int corrector) noexcept {
@@ -92,23 +67,37 @@ BootstrappedQuartiles bootstrap(const ResponseSample& sample, const BootstrapOpt
   if (options.resamplings < 0)
     fail(ErrorCode::InvalidArgument,
          "the number of bootstrap resamplings must not be negative, got ", options.resamplings);
-  const CellOrders orders = sort_cells(sample);
-  BootstrappedQuartiles result{sample_quartiles(sample, orders), {}};
+  CellOrders orders = cell_rows(sample);
+  BootstrappedQuartiles result{QuartileTable(sample.num_correctors()), {}};
   result.resamplings.assign(options.resamplings, QuartileTable(sample.num_correctors()));
   std::mutex progress_mutex;
   std::int64_t done = 0;
-  parallel_for(options.resamplings, 1, [&](std::int64_t begin, std::int64_t end) {
-    std::vector<std::uint16_t> counts(sample.num_jets());
-    for (std::int64_t i = begin; i < end; ++i) {
-      if (stop_requested()) fail(ErrorCode::Cancelled, "stopped during the bootstrap");
-      Rng rng(mix64(options.seed, static_cast<std::uint64_t>(i)));
-      draw_counts(rng, counts);
-      resample(sample, orders, counts, result.resamplings[i]);
-      const std::lock_guard<std::mutex> lock(progress_mutex);
-      ++done;
-      if (options.on_progress) options.on_progress(done);
-    }
-  });
+  // Correctors one after the other, each with the same draws: one list of rows serves all.
+  for (int k = 0; k < sample.num_correctors(); ++k) {
+    const std::vector<double>& response = sample.response[k];
+    const std::vector<double> terms = loss_terms(sample, response);
+    const auto jets = static_cast<double>(sample.num_jets());
+    result.sample.loss(k) = std::accumulate(terms.begin(), terms.end(), 0.0) / jets;
+    sort_cells(response, orders);
+    for (int cell = 0; cell < kNumCells; ++cell)
+      result.sample.at(cell, k) = quartiles(response, orders[cell]);
+    parallel_for(options.resamplings, 1, [&](std::int64_t begin, std::int64_t end) {
+      std::vector<std::uint16_t> counts(sample.num_jets());
+      for (std::int64_t i = begin; i < end; ++i) {
+        if (stop_requested()) fail(ErrorCode::Cancelled, "stopped during the bootstrap");
+        Rng rng(mix64(options.seed, static_cast<std::uint64_t>(i)));
+        draw_counts(rng, counts);
+        for (int cell = 0; cell < kNumCells; ++cell) {
+          result.resamplings[i].at(cell, k) = resampled_quartiles(response, orders[cell], counts);
+        }
+        result.resamplings[i].loss(k) =
+            std::inner_product(terms.begin(), terms.end(), counts.begin(), 0.0) / jets;
+        const std::lock_guard<std::mutex> lock(progress_mutex);
+        ++done;
+        if (options.on_progress) options.on_progress(done);
+      }
+    });
+  }
   return result;
 }
 

@@ -64,9 +64,16 @@ std::vector<std::vector<std::uint32_t>> cell_rows(const ResponseSample& sample) 
     const int bin = find_pt_bin(sample.pt_gen[jet]);
     if (bin >= 0 && bin < kNumPtBins) add(bin_cell(region, bin, 0));
     for (std::size_t range = 0; range < kPtRanges.size(); ++range) {
-      if (sample.pt_gen[jet] >= kPtRanges[range].low &&
-          sample.pt_gen[jet] < kPtRanges[range].high) {
-        add(range_cell(region, static_cast<int>(range), 0));
+      if (sample.pt_gen[jet] < kPtRanges[range].low || sample.pt_gen[jet] >= kPtRanges[range].high)
+        continue;
+      add(range_cell(region, static_cast<int>(range), 0));
+      for (std::size_t variable = 0; variable < kPileupVariables.size(); ++variable) {
+        if (sample.pileup[variable].empty()) continue;
+        const int pileup_bin =
+            find_pileup_bin(static_cast<int>(variable), sample.pileup[variable][jet]);
+        if (pileup_bin < 0) continue;
+        rows[pileup_cell(static_cast<int>(variable), region, static_cast<int>(range), pileup_bin)]
+            .push_back(row);
       }
     }
   }

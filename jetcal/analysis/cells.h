@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where the numbers are taken: detector regions, bins and ranges of pt_gen, and flavor groups.
+// Where the numbers are taken: regions, bins and ranges of pt_gen, flavor groups, pileup bins.
 #pragma once
 
 #include <array>
@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "jetcal/analysis/jet_sample.h"
+#include "jetcal/analysis/pileup.h"
 
 namespace jetcal::analysis {
 
@@ -48,17 +49,29 @@ int find_pt_bin(double pt_gen) noexcept;
 /// and u, d and s together.
 inline constexpr int kAllFlavors = 0;
 inline constexpr int kFirstFlavor = 1;
+inline constexpr int kGluons = 6;
 inline constexpr int kLightQuarks = 7;
 inline constexpr int kNumGroups = 8;
 
-/// Numbers the cells: every region times (bins, then ranges) times group.
+/// Numbers the cells: every region times (bins, then ranges) times group; then every pileup
+/// variable times region times range times pileup bin.
 inline constexpr int kNumSlots = kNumPtBins + static_cast<int>(kPtRanges.size());
-inline constexpr int kNumCells = static_cast<int>(kRegions.size()) * kNumSlots * kNumGroups;
+inline constexpr int kNumFlavorCells = static_cast<int>(kRegions.size()) * kNumSlots * kNumGroups;
+inline constexpr int kNumCells =
+    kNumFlavorCells +
+    static_cast<int>(kPileupVariables.size() * kRegions.size() * kPtRanges.size()) * kNumPileupBins;
 constexpr int bin_cell(int region, int bin, int group) noexcept {
   return (region * kNumSlots + bin) * kNumGroups + group;
 }
 constexpr int range_cell(int region, int range, int group) noexcept {
   return (region * kNumSlots + kNumPtBins + range) * kNumGroups + group;
+}
+
+constexpr int pileup_cell(int variable, int region, int range, int bin) noexcept {
+  constexpr int kRegionCount = static_cast<int>(kRegions.size());
+  constexpr int kRangeCount = static_cast<int>(kPtRanges.size());
+  return kNumFlavorCells +
+         ((variable * kRegionCount + region) * kRangeCount + range) * kNumPileupBins + bin;
 }
 
 /// Lists the rows of the jets in each cell; a jet is in several.

@@ -10,6 +10,7 @@
 #include <fstream>
 #include <string_view>
 
+#include "jetcal/analysis/detail/figure_layout.h"
 #include "jetcal/analysis/detail/pad_painter.h"
 #include "jetcal/analysis/detail/svg_text.h"
 #include "jetcal/base/error.h"
@@ -21,53 +22,13 @@ namespace {
 
 using detail::Placement;
 
-constexpr double kRatioPart = 0.32;  // of the height of a figure with a ratio below
-constexpr double kGridScale = 0.85;
-
-struct Size {
-  int width, height;  // pixels of the PNG
-};
-
-Size figure_size(PanelLayout layout) {
-  if (layout == PanelLayout::WithRatio) return {1200, 1200};
-  if (layout == PanelLayout::Grid) return {1600, 1280};
-  return {1200, 960};
-}
-
-std::vector<Placement> placements(PanelLayout layout) {
-  const Placement whole;
-  if (layout == PanelLayout::Single) return {whole};
-  if (layout == PanelLayout::WithRatio) {
-    Placement top = whole, bottom = whole;
-    top.y_low = kRatioPart;
-    top.bottom = 12;
-    top.x_axis_text = false;
-    bottom.y_high = kRatioPart;
-    bottom.top = 12;
-    bottom.few_y_labels = true;
-    return {top, bottom};
-  }
-  std::vector<Placement> grid;
-  for (int i = 0; i < 4; ++i) {
-    Placement cell = whole;
-    cell.scale = kGridScale;
-    cell.left = 120;
-    cell.x_low = 0.5 * (i % 2);
-    cell.x_high = cell.x_low + 0.5;
-    cell.y_high = i < 2 ? 1 : 0.5;
-    cell.y_low = cell.y_high - 0.5;
-    cell.few_y_labels = true;
-    cell.bottom = 140;
-    grid.push_back(cell);
-  }
-  return grid;
-}
-
 void set_up_root() {
   gROOT->SetBatch(true);
   gErrorIgnoreLevel = kWarning;  // no line for every file written
   gStyle->SetOptStat(0);
   gStyle->SetOptTitle(0);
+  gStyle->SetPalette(kViridis);
+  gStyle->SetNumberContours(64);
   gStyle->SetEndErrorSize(0);
   gStyle->SetFrameLineWidth(2);
   gStyle->SetLineScalePS(1.5);
@@ -99,8 +60,8 @@ void check_complete(const std::filesystem::path& path, std::string_view end) {
 std::vector<std::string> draw(const Figure& figure, const std::string& label,
                               const std::filesystem::path& folder) {
   set_up_root();
-  const auto [width, height] = figure_size(figure.layout);
-  const std::vector<Placement> places = placements(figure.layout);
+  const auto [width, height] = detail::figure_size(figure.layout);
+  const std::vector<Placement> places = detail::placements(figure.layout);
   if (figure.panels.size() > places.size())
     fail(ErrorCode::Internal, "the figure ", figure.name, " has more panels than its layout");
 
@@ -108,10 +69,13 @@ std::vector<std::string> draw(const Figure& figure, const std::string& label,
   canvas.SetCanvasSize(width, height);
   for (std::size_t i = 0; i < figure.panels.size(); ++i) {
     canvas.cd();
-    detail::paint_panel(figure.panels[i], places[i], width, height);
+    detail::paint_panel(figure.panels[i], places[i],
+                        detail::lay_out_head(figure.panels[i], figure.layout, i), width, height);
   }
   canvas.cd();
-  detail::paint_header(label, places.front(), width, height);
+  Placement header = places.front();
+  header.right = Placement().right;
+  detail::paint_header(label, header, width, height);
 
   std::vector<std::string> names;
   for (const Format& format : kFormats) {
@@ -119,8 +83,13 @@ std::vector<std::string> draw(const Figure& figure, const std::string& label,
     const std::filesystem::path path = folder / names.back();
     canvas.SaveAs(path.c_str());
     check_complete(path, format.end);
-    if (path.extension() == ".svg")
-      write_file(path, detail::tidy_svg(read_file(path), figure.caption));
+    if (path.extension() == ".svg") {
+      const std::string svg = detail::tidy_svg(read_file(path), figure.caption);
+      std::ofstream file(path, std::ios::binary);
+      file << svg;  // not synced: a run makes dozens, and its folder appears when all are there
+      file.close();
+      check_complete(path, format.end);
+    }
   }
   return names;
 }

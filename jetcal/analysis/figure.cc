@@ -5,6 +5,8 @@
 #include <cmath>
 #include <limits>
 
+#include "jetcal/analysis/detail/figure_layout.h"
+
 namespace jetcal::analysis {
 
 namespace {
@@ -39,6 +41,12 @@ nlohmann::ordered_json to_json(const Panel& panel) {
   if (panel.biased_below) json["biased_below"] = *panel.biased_below;
   json["series"] = nlohmann::ordered_json::array();
   for (const Series& series : panel.series) json["series"].push_back(to_json(series));
+  if (panel.heat_map) {
+    json["heat_map"] = {{"title", panel.heat_map->title},
+                        {"x_edges", panel.heat_map->x_edges},
+                        {"y_edges", panel.heat_map->y_edges},
+                        {"values", panel.heat_map->values}};
+  }
   return json;
 }
 
@@ -55,10 +63,15 @@ struct Span {
 }  // namespace
 
 nlohmann::ordered_json to_json(const Figure& figure) {
-  nlohmann::ordered_json json{{"name", figure.name}, {"caption", figure.caption}};
+  nlohmann::ordered_json json{
+      {"name", figure.name}, {"section", figure.section}, {"caption", figure.caption}};
   json["panels"] = nlohmann::ordered_json::array();
   for (const Panel& panel : figure.panels) json["panels"].push_back(to_json(panel));
   return json;
+}
+
+double head_of(const Panel& panel, PanelLayout layout, std::size_t index) {
+  return detail::lay_out_head(panel, layout, index).part_of_axis;
 }
 
 void fit_y_axis(Panel& panel, double head, std::initializer_list<double> include) {

@@ -25,6 +25,13 @@ struct Series {
 
 enum class DrawAs { Markers, Steps };
 
+/// Counts in rectangles, drawn as colors on a logarithmic scale; zero stays white.
+struct HeatMap {
+  std::vector<double> x_edges, y_edges;
+  std::vector<std::vector<double>> values;  ///< [y][x]
+  std::string title;                        ///< Of the color scale.
+};
+
 /// One pad: axes, series, reference line. Text is in ROOT's TLatex notation.
 struct Panel {
   std::string x_title, y_title;
@@ -34,6 +41,7 @@ struct Panel {
   double y_low = 0, y_high = 1;
   DrawAs draw_as = DrawAs::Markers;
   std::vector<Series> series;
+  std::optional<HeatMap> heat_map;     ///< In place of series.
   std::optional<double> reference;     ///< Dashed horizontal line, e.g. at a response of 1.
   std::optional<double> biased_below;  ///< Shades x from x_low to here.
   bool legend = true;
@@ -41,13 +49,15 @@ struct Panel {
 };
 
 enum class PanelLayout {
-  Single,     ///< One panel.
-  WithRatio,  ///< The second panel hangs below the first and shares its x axis.
-  Grid,       ///< Four panels, two by two.
+  Single,          ///< One panel.
+  WithRatio,       ///< The second panel hangs below the first and shares its x axis.
+  Grid,            ///< Four panels, two by two.
+  WithColorScale,  ///< One panel with a heat map.
 };
 
 struct Figure {
-  std::string name;  ///< File name without suffix.
+  std::string name;     ///< File name without suffix.
+  std::string section;  ///< Of the report.
   std::string caption;
   PanelLayout layout = PanelLayout::Single;
   std::vector<Panel> panels;
@@ -55,6 +65,9 @@ struct Figure {
 
 /// Returns the numbers of a figure; NaN becomes null.
 nlohmann::ordered_json to_json(const Figure& figure);
+
+/// Returns the part of the height of panel `index` that its notes and legend take when it is drawn.
+double head_of(const Panel& panel, PanelLayout layout, std::size_t index);
 
 /// Chooses y_low and y_high from the points and their errors, with `head` of the height left free
 /// above them for the legend. Values in `include` are always inside.

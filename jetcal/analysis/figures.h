@@ -10,10 +10,11 @@
 
 namespace jetcal::analysis {
 
-/// Makes, for each region: the resolution against pt_gen with its ratio to the baseline, the median
-/// response against pt_gen, the median response by flavor, the response distributions, and the
-/// flavor residual uds - g against pt_gen. Bins with too few jets are not drawn; the report has
-/// them.
+/// Makes, for each region: resolution against pt_gen with its ratio to the baseline, beta, median
+/// response, response distributions, medians by flavor, flavor residuals, alpha, median response
+/// against pileup with its slopes; and once the spectrum and the target. alpha and beta need a
+/// second corrector, pileup a sample that has it. Numbers of too few jets are not drawn; the report
+/// has them.
 std::vector<Figure> make_figures(const Analysis& analysis);
 
 }  // namespace jetcal::analysis

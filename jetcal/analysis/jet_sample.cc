@@ -29,6 +29,10 @@ void check(const JetSample& sample) {
   check_length("eta_gen", sample.eta_gen.size());
   check_length("pt_reco", sample.pt_reco.size());
   check_length("flavor", sample.flavor.size());
+  for (std::size_t i = 0; i < sample.pileup.size(); ++i) {
+    if (!sample.pileup[i].empty())
+      check_length(std::string(kPileupVariables[i].name), sample.pileup[i].size());
+  }
   std::set<std::string> names;
   for (const Corrector& corrector : sample.correctors) {
     check_length("pt_corr of " + corrector.name, corrector.pt_corr.size());
@@ -59,8 +63,15 @@ void append(const JetSample& sample, std::int64_t jet, int region, ResponseSampl
   used.min_pt_reco = std::min(used.min_pt_reco, static_cast<double>(sample.pt_reco[jet]));
   used.pt_gen.push_back(pt_gen);
   used.target.push_back(target);
+  used.abs_eta_gen.push_back(std::abs(sample.eta_gen[jet]));
   used.region.push_back(region);
   used.flavor.push_back(sample.flavor[jet]);
+  for (std::size_t i = 0; i < sample.pileup.size(); ++i) {
+    if (sample.pileup[i].empty()) continue;
+    const float value = sample.pileup[i][jet];
+    used.pileup[i].push_back(value);
+    used.counts.outside_pileup_bins[i] += find_pileup_bin(static_cast<int>(i), value) < 0;
+  }
   for (std::size_t k = 0; k < sample.correctors.size(); ++k) {
     used.response[k].push_back(sample.correctors[k].pt_corr[jet] / pt_gen);
   }

@@ -2,10 +2,12 @@
 // The arrays an analysis starts from, and which of their jets it uses.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
 
+#include "jetcal/analysis/pileup.h"
 #include "jetcal/edm/flavor.h"
 
 namespace jetcal::analysis {
@@ -21,6 +23,8 @@ struct JetSample {
   std::vector<float> pt_gen, eta_gen;  ///< [J]; pt_gen <= 0 means that the jet has no gen jet.
   std::vector<float> pt_reco;          ///< [J]; defines the target y = log(pt_gen / pt_reco).
   std::vector<edm::Flavor> flavor;     ///< [J]
+  /// [J] each, in the order of kPileupVariables, or empty where the sample does not have it.
+  std::array<std::vector<float>, kPileupVariables.size()> pileup;
   std::vector<Corrector> correctors;
 
   std::int64_t num_jets() const noexcept { return static_cast<std::int64_t>(pt_gen.size()); }
@@ -39,6 +43,8 @@ struct JetCounts {
   std::int64_t below_bins = 0;        ///< pt_gen under the first bin edge.
   std::int64_t above_bins = 0;        ///< pt_gen at or over the last bin edge.
   std::int64_t large_target = 0;      ///< |y| >= 1: no part of the loss, but of all other numbers.
+  /// Outside of the bins of a pileup variable or NaN: left out of its numbers only.
+  std::array<std::int64_t, kPileupVariables.size()> outside_pileup_bins{};
   std::vector<std::int64_t> not_finite_by_corrector;  ///< One jet may count for several.
 };
 
@@ -46,10 +52,12 @@ struct JetCounts {
 struct ResponseSample {
   std::vector<double> pt_gen;
   std::vector<double> target;  ///< y = log(pt_gen / pt_reco)
-  std::vector<int> region;     ///< Index into kRegions.
+  std::vector<float> abs_eta_gen;
+  std::vector<int> region;  ///< Index into kRegions.
   std::vector<edm::Flavor> flavor;
-  std::vector<std::string> names;             ///< [K] of the correctors
-  std::vector<std::vector<double>> response;  ///< [K][J] pt_corr / pt_gen
+  std::array<std::vector<float>, kPileupVariables.size()> pileup;  ///< [J] or empty
+  std::vector<std::string> names;                                  ///< [K] of the correctors
+  std::vector<std::vector<double>> response;                       ///< [K][J] pt_corr / pt_gen
   JetCounts counts;
   double min_pt_reco = 0;  ///< Smallest pt_reco of a used jet.
 

@@ -41,6 +41,19 @@ Quartiles quartiles(std::span<const double> ascending) noexcept {
           quantile(ascending, kProbabilities[1]), quantile(ascending, kProbabilities[2])};
 }
 
+Quartiles quartiles(std::span<const double> values, std::span<const std::uint32_t> order) noexcept {
+  if (order.empty()) return {};
+  const auto count = static_cast<std::int64_t>(order.size());
+  std::array<double, 3> result{};
+  for (std::size_t k = 0; k < kProbabilities.size(); ++k) {
+    const Position at = position(count, kProbabilities[k]);
+    result[k] = values[order[at.below]];
+    if (at.fraction != 0)
+      result[k] += at.fraction * (values[order[at.below + 1]] - values[order[at.below]]);
+  }
+  return {count, result[0], result[1], result[2]};
+}
+
 Quartiles resampled_quartiles(std::span<const double> values, std::span<const std::uint32_t> order,
                               std::span<const std::uint16_t> counts) noexcept {
   std::int64_t total = 0;

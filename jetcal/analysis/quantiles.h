@@ -27,6 +27,9 @@ double quantile(std::span<const double> ascending, double probability) noexcept;
 /// Returns median and quartiles of ascending values.
 Quartiles quartiles(std::span<const double> ascending) noexcept;
 
+/// Returns the quartiles of the values in the rows of `order`, which lists them by ascending value.
+Quartiles quartiles(std::span<const double> values, std::span<const std::uint32_t> order) noexcept;
+
 /// Returns the quartiles of a sample in which row r occurs counts[r] times, without writing it out.
 ///
 /// `order` lists rows by ascending values[row]; rows that are not in it do not count.

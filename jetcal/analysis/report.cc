@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "jetcal/analysis/report.h"
 
-#include <fmt/format.h>
-
 #include <system_error>
 
-#include "jetcal/analysis/detail/markup.h"
 #include "jetcal/analysis/draw.h"
 #include "jetcal/analysis/figures.h"
-#include "jetcal/analysis/tables.h"
+#include "jetcal/analysis/report_page.h"
 #include "jetcal/base/error.h"
 #include "jetcal/base/files.h"
 
@@ -61,48 +58,27 @@ class Stage {
   fs::path target_, path_;
 };
 
-std::string index_page(const Analysis& analysis, const std::vector<Figure>& figures) {
-  std::string page =
-      "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>jetcal "
-      "analyze</title>\n"
-      "<style>body{font-family:Helvetica,Arial,sans-serif;max-width:1300px;margin:2em "
-      "auto;padding:0 "
-      "1em}figure{display:inline-block;width:46%;margin:1em 1%;vertical-align:top}img{width:100%}"
-      "pre{overflow-x:auto;background:#f5f5f5;padding:1em}figcaption{color:#444}</style></"
-      "head><body>\n"
-      "<h1>Response of the corrected jets</h1>\n";
-  for (const std::string& table : {loss_table(analysis), gain_table(analysis),
-                                   flavor_table(analysis), counts_table(analysis)}) {
-    page += "<pre>" + detail::escape_markup(table) + "</pre>\n";
-  }
-  for (const Figure& figure : figures) {
-    page += fmt::format(
-        "<figure><img src=\"{0}.png\" alt=\"{1}\"><figcaption>{1} (<a href=\"{0}.pdf\">PDF</a>, "
-        "<a href=\"{0}.svg\">SVG</a>, <a href=\"{0}.json\">data</a>)</figcaption></figure>\n",
-        figure.name, detail::escape_markup(figure.caption));
-  }
-  return page + "</body></html>\n";
-}
-
 }  // namespace
 
 nlohmann::ordered_json write_report(const Analysis& analysis, const ReportOptions& options,
                                     const std::filesystem::path& folder) {
   Stage stage(folder);
-  const std::vector<Figure> figures = make_figures(analysis);
+  std::vector<PageFigure> page_figures;
   nlohmann::ordered_json figure_list = nlohmann::ordered_json::array();
-  for (const Figure& figure : figures) {
+  for (Figure& figure : make_figures(analysis)) {
     std::vector<std::string> files = draw(figure, options.label, stage.path());
     files.push_back(figure.name + ".json");
     nlohmann::ordered_json data = to_json(figure);
     write_file(stage.path() / files.back(), data.dump(1) + "\n");
     data["files"] = files;
     figure_list.push_back(std::move(data));
+    std::string png = read_file(stage.path() / (figure.name + ".png"));
+    page_figures.push_back({std::move(figure), std::move(png)});
   }
   nlohmann::ordered_json report{{"source", options.source}};
   report.update(to_json(analysis));
   report["figures"] = std::move(figure_list);
-  write_file(stage.path() / "index.html", index_page(analysis, figures));
+  write_file(stage.path() / "index.html", report_page(analysis, options.source, page_figures));
   write_file(stage.path() / "report.json", report.dump(1) + "\n");
   stage.commit();
   return report;

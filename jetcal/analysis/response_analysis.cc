@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "jetcal/analysis/flavor_dependence.h"
 #include "jetcal/base/error.h"
 
 namespace jetcal::analysis {
@@ -13,16 +12,6 @@ namespace {
 
 constexpr int kBaseline = 0;
 constexpr double kLowestThreshold = 15;  // GeV
-constexpr int kGluonGroup = kFirstFlavor + 5;
-constexpr int kHistogramBins = 40;
-
-// Axis of the response distribution per range; the widths follow the resolution.
-struct Axis {
-  double low, high;
-};
-constexpr std::array<Axis, kPtRanges.size()> kResponseAxes{
-    {{0.3, 1.7}, {0.3, 1.7}, {0.5, 1.5}, {0.6, 1.4}, {0.7, 1.3}}};
-
 class Numbers {
  public:
   Numbers(const ResponseSample& sample, const AnalysisOptions& options, double reco_threshold)
@@ -33,9 +22,12 @@ class Numbers {
 
   std::vector<BinNumbers> bins(int corrector, int region) const;
   std::vector<RangeNumbers> ranges(int corrector, int region) const;
-  std::vector<Distribution> distributions(int corrector, int region) const;
+  RegionNumbers region(int corrector, int region) const;
+  Estimate loss(int corrector) const;
+  Estimate loss_gain(int corrector) const;
 
  private:
+  FlavorResiduals residuals(int corrector, int first_cell) const;
   BinNumbers bin(int corrector, int region, int bin) const;
   RangeNumbers range(int corrector, int region, int range) const;
   Estimate median(int cell, int corrector) const {
@@ -54,17 +46,28 @@ class Numbers {
   BootstrappedQuartiles quartiles_;
 };
 
+FlavorResiduals Numbers::residuals(int corrector, int first_cell) const {
+  FlavorResiduals result;
+  for (std::size_t i = 0; i < kFlavorPairs.size(); ++i) {
+    const int first = first_cell + kFlavorPairs[i].first;
+    const int second = first_cell + kFlavorPairs[i].second;
+    result[i].first_jets = jets(first);
+    result[i].second_jets = jets(second);
+    result[i].difference = estimate(quartiles_, [=](const QuartileTable& t) {
+      return t.at(first, corrector).q50 - t.at(second, corrector).q50;
+    });
+    result[i].too_few_jets = std::min(jets(first), jets(second)) < options_.min_jets;
+  }
+  return result;
+}
+
 BinNumbers Numbers::bin(int corrector, int region, int bin) const {
   const int all = bin_cell(region, bin, kAllFlavors);
-  const int light = bin_cell(region, bin, kLightQuarks);
-  const int gluon = bin_cell(region, bin, kGluonGroup);
   BinNumbers result;
   result.low = pt_edges()[bin];
   result.high = pt_edges()[bin + 1];
   result.center = std::sqrt(result.low * result.high);
   result.jets = jets(all);
-  result.light_quark_jets = jets(light);
-  result.gluon_jets = jets(gluon);
   result.q25 = quartiles_.sample.at(all, corrector).q25;
   result.q75 = quartiles_.sample.at(all, corrector).q75;
   result.median = median(all, corrector);
@@ -72,12 +75,8 @@ BinNumbers Numbers::bin(int corrector, int region, int bin) const {
   result.resolution_ratio = estimate(quartiles_, [=](const QuartileTable& t) {
     return t.at(all, corrector).resolution() / t.at(all, kBaseline).resolution();
   });
-  result.light_minus_gluon = estimate(quartiles_, [=](const QuartileTable& t) {
-    return t.at(light, corrector).q50 - t.at(gluon, corrector).q50;
-  });
+  result.residuals = residuals(corrector, bin_cell(region, bin, 0));
   result.too_few_jets = result.jets < options_.min_jets;
-  result.too_few_flavored =
-      std::min(result.light_quark_jets, result.gluon_jets) < options_.min_jets;
   result.cut_biased = cut_biased(result.low);
   return result;
 }
@@ -115,6 +114,7 @@ RangeNumbers Numbers::range(int corrector, int region, int range) const {
     result.flavor_jets[i] = jets(cell);
     result.flavor_medians[i] = median(cell, corrector);
   }
+  result.residuals = residuals(corrector, range_cell(region, range, 0));
   result.sae = estimate(quartiles_, [=](const QuartileTable& t) {
     return flavor_error_sum(t, region, range, corrector);
   });
@@ -140,53 +140,20 @@ std::vector<RangeNumbers> Numbers::ranges(int corrector, int region) const {
   return result;
 }
 
-Distribution empty_distribution(int range) {
-  Distribution result;
-  result.range = range;
-  const Axis axis = kResponseAxes[range];
-  for (int i = 0; i <= kHistogramBins; ++i) {
-    result.edges.push_back(axis.low + (axis.high - axis.low) * i / kHistogramBins);
-  }
-  result.counts.resize(kHistogramBins);
-  return result;
+RegionNumbers Numbers::region(int corrector, int region) const {
+  return {bins(corrector, region), ranges(corrector, region),
+          response_distributions(sample_, corrector, region),
+          pileup_dependences(sample_, quartiles_, corrector, region, options_.min_jets)};
 }
 
-void fill(Distribution& distribution, double response) {
-  const std::vector<double>& edges = distribution.edges;
-  if (response < edges.front()) {
-    ++distribution.underflow;
-  } else if (response >= edges.back()) {
-    ++distribution.overflow;
-  } else {
-    const auto above = std::upper_bound(edges.begin(), edges.end(), response);
-    ++distribution.counts[above - edges.begin() - 1];
-  }
+Estimate Numbers::loss(int corrector) const {
+  return estimate(quartiles_, [=](const QuartileTable& t) { return t.loss(corrector); });
 }
 
-std::vector<Distribution> Numbers::distributions(int corrector, int region) const {
-  std::vector<Distribution> result;
-  for (std::size_t i = 1; i < kPtRanges.size(); ++i) {  // the first holds the others
-    result.push_back(empty_distribution(static_cast<int>(i)));
-  }
-  for (std::int64_t jet = 0; jet < sample_.num_jets(); ++jet) {
-    if (sample_.region[jet] != region) continue;
-    for (Distribution& distribution : result) {
-      const PtRange& range = kPtRanges[distribution.range];
-      if (sample_.pt_gen[jet] < range.low || sample_.pt_gen[jet] >= range.high) continue;
-      fill(distribution, sample_.response[corrector][jet]);
-    }
-  }
-  return result;
-}
-
-double loss(const ResponseSample& sample, int corrector) {
-  double sum = 0;
-  for (std::int64_t jet = 0; jet < sample.num_jets(); ++jet) {
-    // y - y_hat = log(pt_gen / pt_reco) - log(pt_corr / pt_reco) = -log(response)
-    if (std::abs(sample.target[jet]) < 1)
-      sum += std::abs(std::log(sample.response[corrector][jet]));
-  }
-  return sum / static_cast<double>(sample.num_jets());
+Estimate Numbers::loss_gain(int corrector) const {
+  return estimate(quartiles_, [=](const QuartileTable& t) {
+    return gain(t.loss(corrector), t.loss(kBaseline));
+  });
 }
 
 double reco_threshold(const ResponseSample& sample, const AnalysisOptions& options) {
@@ -204,19 +171,18 @@ Analysis analyze(const JetSample& sample, const AnalysisOptions& options) {
   result.options = options;
   result.counts = used.counts;
   result.reco_threshold = reco_threshold(used, options);
+  result.spectrum = spectrum(used);
+  for (int region = 0; region < static_cast<int>(kRegions.size()); ++region)
+    result.targets[region] = target_distribution(used, region);
   const Numbers numbers(used, options, result.reco_threshold);
   for (int k = 0; k < used.num_correctors(); ++k) {
     CorrectorNumbers corrector;
     corrector.name = used.names[k];
-    corrector.loss = loss(used, k);
-    for (int region = 0; region < static_cast<int>(kRegions.size()); ++region) {
-      corrector.regions[region] = {numbers.bins(k, region), numbers.ranges(k, region),
-                                   numbers.distributions(k, region)};
-    }
+    corrector.loss = numbers.loss(k);
+    corrector.loss_gain = numbers.loss_gain(k);
+    for (int region = 0; region < static_cast<int>(kRegions.size()); ++region)
+      corrector.regions[region] = numbers.region(k, region);
     result.correctors.push_back(std::move(corrector));
-  }
-  for (CorrectorNumbers& corrector : result.correctors) {
-    corrector.loss_gain = gain(corrector.loss, result.correctors[kBaseline].loss);
   }
   return result;
 }

@@ -11,7 +11,10 @@
 
 #include "jetcal/analysis/bootstrap.h"
 #include "jetcal/analysis/cells.h"
+#include "jetcal/analysis/flavor_dependence.h"
+#include "jetcal/analysis/histograms.h"
 #include "jetcal/analysis/jet_sample.h"
+#include "jetcal/analysis/pileup_dependence.h"
 
 namespace jetcal::analysis {
 
@@ -22,22 +25,29 @@ struct AnalysisOptions {
   /// Threshold on pt_reco of the sample in GeV, 0 for none. Not given: the smallest pt_reco counts
   /// as one when it is at least 15 GeV (gen jets from 20 GeV would reach lower).
   std::optional<double> reco_threshold;
-  std::function<void(std::int64_t)> on_progress;  ///< Resamplings done.
+  std::function<void(std::int64_t)> on_progress;  ///< Resamplings times correctors done.
 };
+
+/// Difference of the median responses of two flavor groups.
+struct FlavorResidual {
+  std::int64_t first_jets = 0, second_jets = 0;
+  Estimate difference;
+  bool too_few_jets = false;  ///< In either group.
+};
+using FlavorResiduals = std::array<FlavorResidual, kFlavorPairs.size()>;
 
 /// One bin of pt_gen, one corrector, one region.
 struct BinNumbers {
   double low = 0, high = 0;
   double center = 0;  ///< Geometric mean of the edges.
   double mean_pt_gen = 0;
-  std::int64_t jets = 0, light_quark_jets = 0, gluon_jets = 0;
+  std::int64_t jets = 0;
   Estimate median, resolution;
-  Estimate resolution_ratio;   ///< s(model) / s(baseline)
-  Estimate light_minus_gluon;  ///< median(uds) - median(g)
+  Estimate resolution_ratio;  ///< s(model) / s(baseline)
+  FlavorResiduals residuals;  ///< In the order of kFlavorPairs.
   double q25 = 0, q75 = 0;
   bool too_few_jets = false;
-  bool too_few_flavored = false;  ///< Fewer than min_jets light quark or gluon jets.
-  bool cut_biased = false;        ///< Below 50 GeV in a sample with a threshold on pt_reco.
+  bool cut_biased = false;  ///< Below 50 GeV in a sample with a threshold on pt_reco.
 };
 
 /// One range of pt_gen, one corrector, one region.
@@ -47,31 +57,25 @@ struct RangeNumbers {
   Estimate median, resolution;
   std::array<std::int64_t, 6> flavor_jets{};  ///< In the order of edm::kFlavors.
   std::array<Estimate, 6> flavor_medians{};
-  Estimate sae;          ///< Sum over the flavors of |median - mean of the medians|.
-  Estimate alpha, beta;  ///< Gains over the baseline; 0 for the baseline itself.
+  FlavorResiduals residuals;  ///< In the order of kFlavorPairs.
+  Estimate sae;               ///< Sum over the flavors of |median - mean of the medians|.
+  Estimate alpha, beta;       ///< Gains over the baseline; 0 for the baseline itself.
   bool too_few_jets = false;
   bool too_few_flavored = false;  ///< A flavor has fewer than min_jets.
   bool cut_biased = false;        ///< Starts below 50 GeV in a sample with a threshold on pt_reco.
-};
-
-/// Histogram of the response in one range, one corrector, one region.
-struct Distribution {
-  int range = 0;
-  std::vector<double> edges;
-  std::vector<std::int64_t> counts;
-  std::int64_t underflow = 0, overflow = 0;
 };
 
 struct RegionNumbers {
   std::vector<BinNumbers> bins;
   std::vector<RangeNumbers> ranges;
   std::vector<Distribution> distributions;  ///< For the ranges that do not overlap.
+  std::vector<PileupDependence> pileup;     ///< Variables that the sample has, times ranges.
 };
 
 struct CorrectorNumbers {
   std::string name;
-  double loss = 0;       ///< Mean of |log(pt_gen / pt_corr)| 1(|y| < 1) over all used jets.
-  double loss_gain = 0;  ///< 1 - loss / loss of the baseline.
+  Estimate loss;       ///< Mean of |log(pt_gen / pt_corr)| 1(|y| < 1) over all used jets.
+  Estimate loss_gain;  ///< 1 - loss / loss of the baseline.
   std::array<RegionNumbers, kRegions.size()> regions;
 };
 
@@ -79,6 +83,8 @@ struct Analysis {
   AnalysisOptions options;
   double reco_threshold = 0;  ///< As given or found, 0 for none.
   JetCounts counts;
+  Spectrum spectrum;
+  std::array<Histogram, kRegions.size()> targets;
   std::vector<CorrectorNumbers> correctors;  ///< The first is the baseline.
 };
 

@@ -3,37 +3,17 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <cmath>
+#include <functional>
+#include <string>
 #include <string_view>
-#include <vector>
 
 namespace jetcal::analysis {
 
 namespace {
 
-constexpr int kTableRange = 0;  // pt_gen > 30 GeV
-
-// Rows of cells; the first row is the head. The first column is flush left, the others right.
-using Rows = std::vector<std::vector<std::string>>;
-
-std::string lay_out(const Rows& rows) {
-  std::vector<std::size_t> widths(rows.front().size());
-  for (const std::vector<std::string>& row : rows) {
-    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
-  }
-  std::string text;
-  for (std::size_t r = 0; r < rows.size(); ++r) {
-    std::string line;
-    for (std::size_t i = 0; i < rows[r].size(); ++i) {
-      line += i == 0 ? fmt::format("{:<{}}", rows[r][i], widths[i])
-                     : fmt::format("  {:>{}}", rows[r][i], widths[i]);
-    }
-    text += line + '\n';
-    if (r == 0) text += std::string(line.size(), '-') + '\n';
-  }
-  return text;
-}
+constexpr int kNumRanges = static_cast<int>(kPtRanges.size());
+constexpr int kNumRegions = static_cast<int>(kRegions.size());
 
 std::string with_error(const Estimate& number, double scale, int decimals, bool flagged) {
   if (!std::isfinite(number.value)) return "-";
@@ -44,103 +24,281 @@ std::string with_error(const Estimate& number, double scale, int decimals, bool 
   return flagged ? text + "*" : text;
 }
 
-std::string few_jets_remark(const Analysis& analysis) {
-  return fmt::format("* fewer than {} jets, or a flavor with fewer\n", analysis.options.min_jets);
+const RangeNumbers& numbers_of(const Analysis& analysis, std::size_t corrector, int region,
+                               int range) {
+  return analysis.correctors[corrector].regions[region].ranges[range];
+}
+
+std::string range_label(const Analysis& analysis, int range) {
+  const bool biased = numbers_of(analysis, 0, 0, range).cut_biased;
+  return std::string(kPtRanges[range].name) + (biased ? " #" : "");
+}
+
+// Explains the marks that the cells carry.
+void add_remarks(const Analysis& analysis, Table& table) {
+  bool few = false, biased = false;
+  for (const std::vector<std::string>& row : table.rows) {
+    for (const std::string& cell : row) {
+      few = few || cell.ends_with('*');
+      biased = biased || cell.ends_with('#');
+    }
+  }
+  if (few)
+    table.remarks.push_back(
+        fmt::format("* fewer than {} jets, or a flavor with fewer", analysis.options.min_jets));
+  if (biased)
+    table.remarks.push_back(
+        fmt::format("# starts below {:.0f} GeV: biased by the threshold on pt_reco, {:.1f} GeV",
+                    kCutBiasedBelow, analysis.reco_threshold));
+}
+
+// Adds a row for every range and region, with the cells of the models.
+void add_gain_rows(
+    const Analysis& analysis, Table& table,
+    const std::function<void(int region, int range, std::vector<std::string>& row)>& add_cells) {
+  for (int range = 0; range < kNumRanges; ++range) {
+    for (int region = 0; region < kNumRegions; ++region) {
+      std::vector<std::string> row{range_label(analysis, range),
+                                   std::string(kRegions[region].name)};
+      add_cells(region, range, row);
+      table.rows.push_back(std::move(row));
+    }
+  }
+  add_remarks(analysis, table);
+}
+
+std::string alpha_cell(const RangeNumbers& numbers) {
+  return with_error(numbers.alpha, 100, 1, numbers.too_few_flavored);
+}
+std::string beta_cell(const RangeNumbers& numbers) {
+  return with_error(numbers.beta, 100, 1, numbers.too_few_jets);
+}
+
+// A table with the rows range, region, corrector.
+Table corrector_rows(const Analysis& analysis, const std::string& title,
+                     const std::vector<Column>& columns,
+                     const std::function<std::vector<std::string>(const RangeNumbers&)>& cells) {
+  Table table{title, {{"pt_gen [GeV]", ""}, {"region", ""}, {"corrector", ""}}, 3, {}, {}};
+  table.columns.insert(table.columns.end(), columns.begin(), columns.end());
+  for (int range = 0; range < kNumRanges; ++range) {
+    for (int region = 0; region < kNumRegions; ++region) {
+      for (std::size_t k = 0; k < analysis.correctors.size(); ++k) {
+        std::vector<std::string> row{range_label(analysis, range),
+                                     std::string(kRegions[region].name),
+                                     analysis.correctors[k].name};
+        const auto more = cells(numbers_of(analysis, k, region, range));
+        row.insert(row.end(), more.begin(), more.end());
+        table.rows.push_back(std::move(row));
+      }
+    }
+  }
+  add_remarks(analysis, table);
+  return table;
 }
 
 }  // namespace
 
-std::string counts_table(const Analysis& analysis) {
+Table counts_table(const Analysis& analysis) {
   const JetCounts& counts = analysis.counts;
-  Rows rows{{"jets", "number"}};
+  Table table{"Jets", {{"jets", ""}, {"number", ""}}, 1, {}, {}};
   const auto add = [&](const std::string& name, std::int64_t number) {
-    rows.push_back({name, std::to_string(number)});
+    table.rows.push_back({name, std::to_string(number)});
   };
   add("read", counts.read);
   add("without gen jet, left out", counts.unmatched);
   add("not finite, left out", counts.not_finite);
   add("outside |eta_gen| < 2.5, left out", counts.outside_regions);
   add("used", counts.used);
-  add("  undefined flavor (not in flavor numbers)", counts.undefined_flavor);
-  add("  pt_gen < 20 GeV (in no bin)", counts.below_bins);
-  add("  pt_gen >= 3000 GeV (in no bin)", counts.above_bins);
-  add("  |y| >= 1 (not in the loss)", counts.large_target);
+  add("used, undefined flavor (not in flavor numbers)", counts.undefined_flavor);
+  add("used, pt_gen < 20 GeV (in no bin)", counts.below_bins);
+  add("used, pt_gen >= 3000 GeV (in no bin)", counts.above_bins);
+  add("used, |y| >= 1 (not in the loss)", counts.large_target);
+  for (std::size_t i = 0; i < kPileupVariables.size(); ++i) {
+    if (counts.outside_pileup_bins[i] == 0) continue;
+    add(fmt::format("used, {} in no bin", kPileupVariables[i].name), counts.outside_pileup_bins[i]);
+  }
   for (std::size_t k = 0; k < analysis.correctors.size(); ++k) {
     if (counts.not_finite_by_corrector[k] == 0) continue;
-    add("not finite from " + analysis.correctors[k].name, counts.not_finite_by_corrector[k]);
+    add("no positive finite pT from " + analysis.correctors[k].name,
+        counts.not_finite_by_corrector[k]);
   }
-  std::string text = lay_out(rows);
   if (analysis.reco_threshold > 0) {
-    text += fmt::format(
-        "pt_reco starts at {:.1f} GeV: bins below {:.0f} GeV in pt_gen are biased by this cut\n",
-        analysis.reco_threshold, kCutBiasedBelow);
+    table.remarks.push_back(fmt::format(
+        "pt_reco starts at {:.1f} GeV: numbers below {:.0f} GeV in pt_gen are biased by this cut",
+        analysis.reco_threshold, kCutBiasedBelow));
   }
-  return text;
+  return table;
 }
 
-std::string loss_table(const Analysis& analysis) {
-  Rows rows{{"corrector", "loss", "gain [%]"}};
+Table loss_table(const Analysis& analysis) {
+  Table table{"Loss on the target y = log(pt_gen / pt_reco)",
+              {{"corrector", ""}, {"loss", ""}, {"gain [%]", ""}},
+              1,
+              {},
+              {}};
   for (const CorrectorNumbers& corrector : analysis.correctors) {
-    rows.push_back({corrector.name, fmt::format("{:.5f}", corrector.loss),
-                    fmt::format("{:.2f}", 100 * corrector.loss_gain)});
+    table.rows.push_back({corrector.name, with_error(corrector.loss, 1, 5, false),
+                          with_error(corrector.loss_gain, 100, 2, false)});
   }
-  return lay_out(rows);
+  return table;
 }
 
-std::string flavor_table(const Analysis& analysis) {
-  std::vector<std::string> head{"median response, pt_gen > 30 GeV"};
-  for (const CorrectorNumbers& corrector : analysis.correctors) head.push_back(corrector.name);
-  Rows rows{head};
-  bool flagged = false;
-  for (std::size_t region = 0; region < kRegions.size(); ++region) {
-    const auto add = [&](std::string_view what, const auto& cell) {
-      std::vector<std::string> row{fmt::format("{}, {}", kRegions[region].name, what)};
-      for (const CorrectorNumbers& corrector : analysis.correctors) {
-        row.push_back(cell(corrector.regions[region].ranges[kTableRange]));
-        flagged = flagged || row.back().back() == '*';
-      }
-      rows.push_back(std::move(row));
-    };
-    for (std::size_t i = 0; i < edm::kFlavors.size(); ++i) {
-      add(flavor_name(edm::kFlavors[i]), [&](const RangeNumbers& numbers) {
-        const bool few = numbers.flavor_jets[i] < analysis.options.min_jets;
-        return with_error(numbers.flavor_medians[i], 1, 4, few);
-      });
-    }
-    add("sum of absolute errors", [](const RangeNumbers& numbers) {
-      return with_error(numbers.sae, 1, 4, numbers.too_few_flavored);
-    });
+Table gain_table(const Analysis& analysis) {
+  Table table{"Gains over " + analysis.correctors[0].name +
+                  " in percent: alpha, flavor dependence; "
+                  "beta, relative resolution",
+              {{"pt_gen [GeV]", ""}, {"region", ""}},
+              2,
+              {},
+              {}};
+  for (const char* group : {"alpha", "beta"}) {
+    for (std::size_t k = 1; k < analysis.correctors.size(); ++k)
+      table.columns.push_back({analysis.correctors[k].name, group});
   }
-  return lay_out(rows) + (flagged ? few_jets_remark(analysis) : "");
+  add_gain_rows(analysis, table, [&](int region, int range, std::vector<std::string>& row) {
+    for (std::size_t k = 1; k < analysis.correctors.size(); ++k)
+      row.push_back(alpha_cell(numbers_of(analysis, k, region, range)));
+    for (std::size_t k = 1; k < analysis.correctors.size(); ++k)
+      row.push_back(beta_cell(numbers_of(analysis, k, region, range)));
+  });
+  return table;
 }
 
-std::string gain_table(const Analysis& analysis) {
-  std::vector<std::string> head{"pt_gen [GeV]"};
-  for (std::size_t k = 1; k < analysis.correctors.size(); ++k) {
-    head.push_back("alpha " + analysis.correctors[k].name + " [%]");
-  }
-  for (std::size_t k = 1; k < analysis.correctors.size(); ++k) {
-    head.push_back("beta " + analysis.correctors[k].name + " [%]");
-  }
-  Rows rows{head};
-  bool flagged = false;
-  for (std::size_t range = 0; range < kPtRanges.size(); ++range) {
-    for (std::size_t region = 0; region < kRegions.size(); ++region) {
-      std::vector<std::string> alphas, betas;
+std::vector<Table> gain_tables(const Analysis& analysis) {
+  std::vector<Table> tables;
+  for (const bool alpha : {true, false}) {
+    Table table{alpha ? "alpha [%]: gain in flavor dependence over " + analysis.correctors[0].name
+                      : "beta [%]: gain in relative resolution over " + analysis.correctors[0].name,
+                {{"pt_gen [GeV]", ""}, {"region", ""}},
+                2,
+                {},
+                {}};
+    for (std::size_t k = 1; k < analysis.correctors.size(); ++k)
+      table.columns.push_back({analysis.correctors[k].name, ""});
+    add_gain_rows(analysis, table, [&](int region, int range, std::vector<std::string>& row) {
       for (std::size_t k = 1; k < analysis.correctors.size(); ++k) {
-        const RangeNumbers& numbers = analysis.correctors[k].regions[region].ranges[range];
-        alphas.push_back(with_error(numbers.alpha, 100, 1, numbers.too_few_flavored));
-        betas.push_back(with_error(numbers.beta, 100, 1, numbers.too_few_jets));
-        flagged = flagged || numbers.too_few_flavored;
+        const RangeNumbers& numbers = numbers_of(analysis, k, region, range);
+        row.push_back(alpha ? alpha_cell(numbers) : beta_cell(numbers));
       }
-      std::vector<std::string> row{
-          fmt::format("{:<8}  {}", kPtRanges[range].name, kRegions[region].name)};
-      row.insert(row.end(), alphas.begin(), alphas.end());
-      row.insert(row.end(), betas.begin(), betas.end());
-      rows.push_back(std::move(row));
-    }
+    });
+    tables.push_back(std::move(table));
   }
-  return lay_out(rows) + (flagged ? few_jets_remark(analysis) : "");
+  return tables;
+}
+
+Table flavor_table(const Analysis& analysis, int range) {
+  Table table{fmt::format("Median response by flavor, pt_gen {} GeV", range_label(analysis, range)),
+              {{"region", ""}, {"corrector", ""}},
+              2,
+              {},
+              {}};
+  for (const edm::Flavor flavor : edm::kFlavors)
+    table.columns.push_back({std::string(flavor_name(flavor)), ""});
+  table.columns.push_back({"SAE", ""});
+  const auto add = [&](int region, const std::string& name, const auto& cell,
+                       const std::string& last) {
+    std::vector<std::string> row{std::string(kRegions[region].name), name};
+    for (std::size_t i = 0; i < edm::kFlavors.size(); ++i) row.push_back(cell(i));
+    row.push_back(last);
+    table.rows.push_back(std::move(row));
+  };
+  for (int region = 0; region < kNumRegions; ++region) {
+    for (std::size_t k = 0; k < analysis.correctors.size(); ++k) {
+      const RangeNumbers& numbers = numbers_of(analysis, k, region, range);
+      add(
+          region, analysis.correctors[k].name,
+          [&](std::size_t i) {
+            return with_error(numbers.flavor_medians[i], 1, 4,
+                              numbers.flavor_jets[i] < analysis.options.min_jets);
+          },
+          with_error(numbers.sae, 1, 4, numbers.too_few_flavored));
+    }
+    const RangeNumbers& numbers = numbers_of(analysis, 0, region, range);
+    add(
+        region, "jets", [&](std::size_t i) { return std::to_string(numbers.flavor_jets[i]); },
+        std::to_string(numbers.jets));
+  }
+  table.remarks.emplace_back(
+      "SAE: sum over the flavors of |median - mean of the six medians|; its jets include those of "
+      "undefined flavor");
+  add_remarks(analysis, table);
+  return table;
+}
+
+Table range_table(const Analysis& analysis) {
+  return corrector_rows(analysis, "Median response and relative resolution",
+                        {{"jets", ""}, {"median", ""}, {"(q75 - q25) / median", ""}},
+                        [](const RangeNumbers& numbers) {
+                          return std::vector<std::string>{
+                              std::to_string(numbers.jets),
+                              with_error(numbers.median, 1, 4, numbers.too_few_jets),
+                              with_error(numbers.resolution, 1, 4, numbers.too_few_jets)};
+                        });
+}
+
+Table residual_table(const Analysis& analysis) {
+  std::vector<Column> columns;
+  for (const FlavorPair& pair : kFlavorPairs) columns.push_back({std::string(pair.name), ""});
+  return corrector_rows(
+      analysis, "Differences of median responses between flavors, in percent", columns,
+      [](const RangeNumbers& numbers) {
+        std::vector<std::string> cells;
+        for (const FlavorResidual& residual : numbers.residuals)
+          cells.push_back(with_error(residual.difference, 100, 2, residual.too_few_jets));
+        return cells;
+      });
+}
+
+std::vector<Table> pileup_tables(const Analysis& analysis) {
+  std::vector<Table> tables;
+  const std::vector<PileupDependence>& listed = analysis.correctors[0].regions[0].pileup;
+  for (std::size_t first = 0; first < listed.size(); first += kNumRanges) {
+    const PileupVariable& variable = kPileupVariables[listed[first].variable];
+    Table table{fmt::format("Slope of the median response against {}, in percent per {}",
+                            variable.name, variable.unit),
+                {{"pt_gen [GeV]", ""}, {"region", ""}},
+                2,
+                {},
+                {}};
+    for (const CorrectorNumbers& corrector : analysis.correctors)
+      table.columns.push_back({corrector.name, ""});
+    add_gain_rows(analysis, table, [&](int region, int range, std::vector<std::string>& row) {
+      for (const CorrectorNumbers& corrector : analysis.correctors) {
+        const Estimate& slope = corrector.regions[region].pileup[first + range].slope;
+        row.push_back(with_error(slope, 100, 4, false));
+      }
+    });
+    table.remarks.emplace_back("- fewer than two bins with enough jets");
+    tables.push_back(std::move(table));
+  }
+  return tables;
+}
+
+Table bin_table(const Analysis& analysis, int region) {
+  Table table{fmt::format("Bins of pt_gen, {}", kRegions[region].name),
+              {{"pt_gen [GeV]", ""}, {"jets", ""}},
+              1,
+              {},
+              {}};
+  for (const char* group : {"median", "resolution"}) {
+    for (const CorrectorNumbers& corrector : analysis.correctors)
+      table.columns.push_back({corrector.name, group});
+  }
+  for (int i = 0; i < kNumPtBins; ++i) {
+    const BinNumbers& first = analysis.correctors[0].regions[region].bins[i];
+    std::vector<std::string> row{
+        fmt::format("{:.1f}-{:.1f}{}", first.low, first.high, first.cut_biased ? " #" : ""),
+        std::to_string(first.jets)};
+    for (const auto member : {&BinNumbers::median, &BinNumbers::resolution}) {
+      for (const CorrectorNumbers& corrector : analysis.correctors) {
+        const BinNumbers& bin = corrector.regions[region].bins[i];
+        row.push_back(with_error(bin.*member, 1, 4, bin.too_few_jets));
+      }
+    }
+    table.rows.push_back(std::move(row));
+  }
+  add_remarks(analysis, table);
+  return table;
 }
 
 }  // namespace jetcal::analysis

@@ -14,77 +14,69 @@ namespace {
 
 constexpr std::int64_t kChunkEntries = 4096;
 
-class Corrector {
- public:
-  Corrector(edm::InputMode mode, std::int64_t batch_size, const PredictFunction& predict)
-      : mode_(mode), batch_size_(batch_size), predict_(predict) {}
-
-  void add(const edm::JetView& jets, std::int64_t row) {
-    const float pt = jets.pt_reco[row];
-    result_.pt_corr.push_back(std::numeric_limits<float>::quiet_NaN());
-    if (!(pt > 0) || !std::isfinite(pt)) {
-      ++result_.pt_not_positive;
-      return;
-    }
-    for (const float value : {jets.eta[row], jets.phi[row], jets.mass[row], jets.area[row],
-                              jets.qg_pt_d[row], jets.qg_axis2[row]}) {
-      if (std::isfinite(value)) continue;
-      ++result_.features_not_finite;
-      return;
-    }
-    edm::append_features(jets, row, mode_, batch_);
-    rows_.push_back(result_.pt_corr.size() - 1);
-    pt_reco_.push_back(pt);
-    if (batch_.num_jets() == batch_size_) run();
-  }
-
-  CorrectedJets finish() {
-    if (batch_.num_jets() > 0) run();
-    return std::move(result_);
-  }
-
- private:
-  void run() {
-    std::vector<float> y(rows_.size());
-    predict_(batch_.view(), y);
-    for (std::size_t i = 0; i < rows_.size(); ++i) {
-      const float corrected = std::exp(y[i]) * pt_reco_[i];
-      if (!std::isfinite(corrected)) {
-        ++result_.prediction_not_finite;
-        continue;
-      }
-      result_.pt_corr[rows_[i]] = corrected;
-      ++result_.corrected;
-    }
-    result_.dropped_particles += batch_.dropped_particles;
-    ++result_.batches;
-    batch_.clear();
-    rows_.clear();
-    pt_reco_.clear();
-  }
-
-  edm::InputMode mode_;
-  std::int64_t batch_size_;
-  const PredictFunction& predict_;
-  CorrectedJets result_;
-  edm::FeatureBatch batch_;
-  std::vector<std::size_t> rows_;  // of result_.pt_corr, one for each jet of the batch
-  std::vector<float> pt_reco_;
-};
-
 }  // namespace
+
+NetworkCorrection::NetworkCorrection(edm::InputMode mode, std::int64_t batch_size,
+                                     PredictFunction predict)
+    : mode_(mode), batch_size_(batch_size), predict_(std::move(predict)) {}
+
+void NetworkCorrection::add(const edm::JetView& jets) {
+  for (std::int64_t row = 0; row < jets.num_jets; ++row) add_row(jets, row);
+}
+
+void NetworkCorrection::add_row(const edm::JetView& jets, std::int64_t row) {
+  const float pt = jets.pt_reco[row];
+  result_.pt_corr.push_back(std::numeric_limits<float>::quiet_NaN());
+  if (!(pt > 0) || !std::isfinite(pt)) {
+    ++result_.pt_not_positive;
+    return;
+  }
+  for (const float value : {jets.eta[row], jets.phi[row], jets.mass[row], jets.area[row],
+                            jets.qg_pt_d[row], jets.qg_axis2[row]}) {
+    if (std::isfinite(value)) continue;
+    ++result_.features_not_finite;
+    return;
+  }
+  edm::append_features(jets, row, mode_, batch_);
+  rows_.push_back(result_.pt_corr.size() - 1);
+  pt_reco_.push_back(pt);
+  if (batch_.num_jets() == batch_size_) run();
+}
+
+void NetworkCorrection::run() {
+  std::vector<float> y(rows_.size());
+  predict_(batch_.view(), y);
+  for (std::size_t i = 0; i < rows_.size(); ++i) {
+    const float corrected = std::exp(y[i]) * pt_reco_[i];
+    if (!std::isfinite(corrected)) {
+      ++result_.prediction_not_finite;
+      continue;
+    }
+    result_.pt_corr[rows_[i]] = corrected;
+    ++result_.corrected;
+  }
+  result_.dropped_particles += batch_.dropped_particles;
+  ++result_.batches;
+  batch_.clear();
+  rows_.clear();
+  pt_reco_.clear();
+}
+
+CorrectedJets NetworkCorrection::finish() {
+  if (batch_.num_jets() > 0) run();
+  return std::move(result_);
+}
 
 CorrectedJets correct_jets(data::RootJetReader& reader, edm::InputMode mode,
                            std::int64_t batch_size, const PredictFunction& predict) {
-  Corrector corrector(mode, batch_size, predict);
+  NetworkCorrection corrector(mode, batch_size, predict);
   Progress progress("correcting", reader.source().num_entries,
                     reader.source().rows_are_events() ? "events" : "jets");
   for (;;) {
     if (stop_requested()) fail(ErrorCode::Cancelled, "stopped by a signal, nothing was written");
     edm::JetColumns jets;
     if (reader.read(kChunkEntries, jets) == 0) break;
-    const edm::JetView view = jets.view();
-    for (std::int64_t row = 0; row < view.num_jets; ++row) corrector.add(view, row);
+    corrector.add(jets.view());
     progress.update(reader.next_entry());
   }
   progress.finish();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Corrects every jet of a ROOT file with a network, wherever the network runs.
+// Corrects jets with a network, wherever the network runs.
 #pragma once
 
 #include <cstdint>
@@ -24,6 +24,28 @@ struct CorrectedJets {
   std::int64_t prediction_not_finite = 0;  ///< The network gave no number.
   std::int64_t dropped_particles = 0;      ///< As in edm::FeatureBatch.
   std::int64_t batches = 0;                ///< Calls of the predict function.
+};
+
+/// Corrects jets as they come, in batches of `batch_size`; for one thread.
+class NetworkCorrection {
+ public:
+  NetworkCorrection(edm::InputMode mode, std::int64_t batch_size, PredictFunction predict);
+  /// Takes over every jet of a view, which may go afterwards.
+  void add(const edm::JetView& jets);
+  /// Corrects what is left and returns all jets in the order in which they came.
+  CorrectedJets finish();
+
+ private:
+  void add_row(const edm::JetView& jets, std::int64_t row);
+  void run();
+
+  edm::InputMode mode_;
+  std::int64_t batch_size_;
+  PredictFunction predict_;
+  CorrectedJets result_;
+  edm::FeatureBatch batch_;
+  std::vector<std::size_t> rows_;  // of result_.pt_corr, one for each jet of the batch
+  std::vector<float> pt_reco_;
 };
 
 /// Reads the file from where `reader` stands to its end, in batches of up to `batch_size` jets.

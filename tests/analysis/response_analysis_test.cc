@@ -80,7 +80,7 @@ TEST(Analyze, FindsTheResolutionAndBeta) {
   const BinNumbers& model = result.correctors[1].regions[0].bins[bin];
   EXPECT_EQ(baseline.jets, 30);
   EXPECT_FALSE(baseline.too_few_jets);
-  EXPECT_TRUE(baseline.too_few_flavored);
+  EXPECT_TRUE(baseline.residuals[0].too_few_jets);
   EXPECT_NEAR(baseline.mean_pt_gen, kPtGen, 1e-9);
   EXPECT_NEAR(baseline.q75 - baseline.q25, kBinWidth, 1e-6);
   const double s_baseline = kBinWidth / 1.1, s_model = kBinWidth / 2 / 1.05;
@@ -95,9 +95,15 @@ TEST(Analyze, FindsTheResolutionAndBeta) {
 TEST(Analyze, TakesTheFlavorResidualFromLightQuarksTogether) {
   const Analysis result = analyze(sample_of(kCenters), without_errors(5));
   const BinNumbers& bin = result.correctors[0].regions[0].bins[find_pt_bin(kPtGen)];
-  EXPECT_EQ(bin.light_quark_jets, 15);
-  EXPECT_EQ(bin.gluon_jets, 5);
-  EXPECT_NEAR(bin.light_minus_gluon.value, 1.02 - 0.97, 1e-6);
+  const FlavorResidual& light = bin.residuals[0];
+  ASSERT_EQ(kFlavorPairs[0].name, "uds-g");
+  EXPECT_EQ(light.first_jets, 15);
+  EXPECT_EQ(light.second_jets, 5);
+  EXPECT_NEAR(light.difference.value, 1.02 - 0.97, 1e-6);
+  ASSERT_EQ(kFlavorPairs[3].name, "u-d");
+  EXPECT_NEAR(bin.residuals[3].difference.value, 1.03 - 1.02, 1e-6);
+  const FlavorResiduals& range = result.correctors[0].regions[0].ranges[kMiddleRange].residuals;
+  EXPECT_NEAR(range[2].difference.value, 0.98 - 0.97, 1e-6);
 }
 
 TEST(Analyze, LeavesLargeTargetsOutOfTheLossOnly) {
@@ -110,9 +116,9 @@ TEST(Analyze, LeavesLargeTargetsOutOfTheLossOnly) {
   const Analysis result = analyze(sample, without_errors());
   EXPECT_EQ(result.counts.large_target, 1);
   EXPECT_EQ(result.counts.used, 30);
-  EXPECT_NEAR(result.correctors[0].loss, std::log(2.0) * 29 / 30, 1e-6);
-  EXPECT_NEAR(result.correctors[1].loss, std::log(1.05) * 29 / 30, 1e-6);
-  EXPECT_NEAR(result.correctors[1].loss_gain, 1 - std::log(1.05) / std::log(2.0), 1e-6);
+  EXPECT_NEAR(result.correctors[0].loss.value, std::log(2.0) * 29 / 30, 1e-6);
+  EXPECT_NEAR(result.correctors[1].loss.value, std::log(1.05) * 29 / 30, 1e-6);
+  EXPECT_NEAR(result.correctors[1].loss_gain.value, 1 - std::log(1.05) / std::log(2.0), 1e-6);
 }
 
 TEST(Analyze, FlagsBinsThatAThresholdBiases) {
@@ -138,10 +144,10 @@ TEST(Analyze, CountsEveryJetInTheDistributionOfItsRange) {
   const Analysis result = analyze(sample, without_errors());
   const Distribution& middle = result.correctors[0].regions[0].distributions[1];
   EXPECT_EQ(middle.range, kMiddleRange);
-  EXPECT_EQ(middle.overflow, 1);
-  EXPECT_EQ(middle.underflow, 1);
+  EXPECT_EQ(middle.histogram.overflow, 1);
+  EXPECT_EQ(middle.histogram.underflow, 1);
   std::int64_t inside = 0;
-  for (const std::int64_t count : middle.counts) inside += count;
+  for (const std::int64_t count : middle.histogram.counts) inside += count;
   EXPECT_EQ(inside, 28);
 }
 

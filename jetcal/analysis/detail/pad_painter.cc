@@ -7,6 +7,7 @@
 #include <TGraph.h>
 #include <TGraphErrors.h>
 #include <TH1F.h>
+#include <TH2D.h>
 #include <TLatex.h>
 #include <TLegend.h>
 #include <TLegendEntry.h>
@@ -27,10 +28,6 @@ namespace {
 
 constexpr short kLeftBottom = 11, kLeftTop = 13, kRightBottom = 31, kCenterBase = 20;
 
-constexpr double kLineHeight = 1.4;       // of a line of text, in text sizes
-constexpr double kCharacterWidth = 0.45;  // on average, in text sizes
-constexpr double kNotesWidth = 420;       // pixels
-
 // Numbers on a logarithmic axis; ROOT's own choice overlaps or leaves a decade bare.
 constexpr std::array<int, 9> kLogLabels{20, 30, 50, 100, 200, 300, 500, 1000, 2000};
 
@@ -45,9 +42,11 @@ T& draw_owned(std::unique_ptr<T> object, const char* option = "") {
 // Paints one panel; holds the pad and its size in pixels.
 class PanelPainter {
  public:
-  PanelPainter(const Panel& panel, const Placement& placement, int width, int height)
+  PanelPainter(const Panel& panel, const Placement& placement, const Head& head, int width,
+               int height)
       : panel_(panel),
         place_(placement),
+        head_(head),
         width_(width * (placement.x_high - placement.x_low)),
         height_(height * (placement.y_high - placement.y_low)) {}
 
@@ -70,6 +69,7 @@ class PanelPainter {
   void style_markers(TAttLine& line, TAttMarker& marker, const Series& series) const;
   static void style_steps(TAttLine& line, TAttFill& fill, const Series& series);
   void draw_markers(const Series& series);
+  void draw_heat_map(const HeatMap& map);
   void draw_steps(const Series& series);
   void draw_x_labels();
   void draw_x_label(double x, const std::string& text);
@@ -80,6 +80,7 @@ class PanelPainter {
 
   const Panel& panel_;
   const Placement& place_;
+  const Head& head_;
   double width_, height_;
 };
 
@@ -165,7 +166,8 @@ void PanelPainter::style_markers(TAttLine& line, TAttMarker& marker, const Serie
   line.SetLineWidth(3);
   marker.SetMarkerColor(static_cast<Color_t>(color(series)));
   marker.SetMarkerStyle(kMarkers[series.style % kMarkers.size()]);
-  marker.SetMarkerSize(static_cast<float>(kMarkerSize * place_.scale));
+  const double crowded = panel_.series.size() > kCrowded ? kCrowdedScale : 1;
+  marker.SetMarkerSize(static_cast<float>(kMarkerSize * place_.scale * crowded));
 }
 
 void PanelPainter::style_steps(TAttLine& line, TAttFill& fill, const Series& series) {
@@ -202,6 +204,31 @@ void PanelPainter::draw_steps(const Series& series) {
   }
   add(series.points.back().x_high, 0);
   style_steps(graph, graph, series);
+}
+
+void PanelPainter::draw_heat_map(const HeatMap& map) {
+  TH2D& histogram = draw_owned(
+      std::make_unique<TH2D>("", "", static_cast<int>(map.x_edges.size()) - 1, map.x_edges.data(),
+                             static_cast<int>(map.y_edges.size()) - 1, map.y_edges.data()),
+      "COLZ SAME");
+  histogram.SetDirectory(nullptr);
+  double largest = 2;  // a scale needs two ends
+  for (std::size_t y = 0; y < map.values.size(); ++y) {
+    for (std::size_t x = 0; x < map.values[y].size(); ++x) {
+      histogram.SetBinContent(static_cast<int>(x) + 1, static_cast<int>(y) + 1, map.values[y][x]);
+      largest = std::max(largest, map.values[y][x]);
+    }
+  }
+  histogram.SetMinimum(0.8);
+  histogram.SetMaximum(1.2 * largest);
+  TAxis& z = *histogram.GetZaxis();
+  z.SetTitle(map.title.c_str());
+  z.SetTitleFont(kFont);
+  z.SetLabelFont(kFont);
+  z.SetTitleSize(static_cast<float>(text_size(kTitlePixels)));
+  z.SetLabelSize(static_cast<float>(text_size(kLabelPixels)));
+  z.SetTitleOffset(1.1F);
+  gPad->SetLogz();
 }
 
 void PanelPainter::draw_series(const Series& series) {
@@ -253,24 +280,18 @@ void PanelPainter::draw_notes() {
 }
 
 void PanelPainter::draw_legend() {
-  if (!panel_.legend) return;
-  std::size_t longest = 0;
-  for (const Series& series : panel_.series) longest = std::max(longest, series.label.size());
-  const double width = 90 + kCharacterWidth * kLegendPixels * static_cast<double>(longest);
-  const bool beside_notes = place_.scale * (place_.left + kNotesWidth + width) < width_;
-  const double notes_height =
-      beside_notes ? 0 : kLineHeight * kNotePixels * static_cast<double>(panel_.notes.size());
-  const double high = 1 - y_fraction(place_.top + 14 + notes_height);
+  if (!panel_.legend || panel_.series.empty()) return;
+  const double high = 1 - y_fraction(place_.top + head_.legend_top);
   const double right = 1 - x_fraction(place_.right + 16);
-  const double low =
-      high - y_fraction(kLineHeight * kLegendPixels) * static_cast<double>(panel_.series.size());
-  const double left = right - x_fraction(width);
+  const double low = high - y_fraction(kLineHeight * kLegendPixels) * head_.legend_rows;
+  const double left = right - x_fraction(head_.legend_width);
   TLegend& legend = draw_owned(std::make_unique<TLegend>(left, low, right, high));
   legend.SetTextFont(kFont);
   legend.SetTextSize(static_cast<float>(text_size(kLegendPixels)));
   legend.SetBorderSize(0);
   legend.SetFillStyle(0);
-  legend.SetMargin(static_cast<float>(x_fraction(80) / (right - left)));
+  legend.SetNColumns(head_.legend_columns);
+  legend.SetMargin(static_cast<float>(x_fraction(80) * head_.legend_columns / (right - left)));
   for (const Series& series : panel_.series) {
     const bool steps = panel_.draw_as == DrawAs::Steps;
     const char* const drawn_as = !steps ? "pe" : series.style == 0 ? "lf" : "l";
@@ -290,6 +311,7 @@ void PanelPainter::paint() {
   draw_shade();
   draw_separators();
   draw_reference();
+  if (panel_.heat_map) draw_heat_map(*panel_.heat_map);
   // The baseline lies below the others.
   for (const Series& series : panel_.series) draw_series(series);
   draw_x_labels();
@@ -300,8 +322,9 @@ void PanelPainter::paint() {
 
 }  // namespace
 
-void paint_panel(const Panel& panel, const Placement& placement, int width, int height) {
-  PanelPainter(panel, placement, width, height).paint();
+void paint_panel(const Panel& panel, const Placement& placement, const Head& head, int width,
+                 int height) {
+  PanelPainter(panel, placement, head, width, height).paint();
 }
 
 void paint_header(const std::string& label, const Placement& top, int width, int height) {
