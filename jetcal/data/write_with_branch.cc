@@ -2,6 +2,7 @@
 #include "jetcal/data/write_with_branch.h"
 
 #include <TBranch.h>
+#include <TClass.h>
 #include <TFile.h>
 #include <TKey.h>
 #include <TLeaf.h>
@@ -152,8 +153,11 @@ class RestCopier {
   }
 
   static bool copy_readable(TKey& key, TDirectory& to, const detail::RootMessages& messages) {
+    // ReadObj() would hand out any other class, such as an RNTuple, under a wrong type.
+    const TClass* type = TClass::GetClass(key.GetClassName());
+    if (type == nullptr || !type->IsTObject()) return false;
     const std::unique_ptr<TObject> object(key.ReadObj());
-    if (!object) return false;  // such as an RNTuple
+    if (!object) return false;
     to.cd();
     if (!object->InheritsFrom(TTree::Class()))
       return to.WriteTObject(object.get(), key.GetName()) > 0 && messages.error().empty();

@@ -55,7 +55,7 @@ INSTANTIATE_TEST_SUITE_P(Storages, BranchReader,
 
 TEST(BranchReaderNano, ReadsListsInTheOrderOfTheJets) {
   const TemporaryFolder folder;
-  write_pf_nano(folder / "a.root", true);
+  write_nano(folder / "a.root", true);
   EXPECT_THAT(read_branch(folder / "a.root", "", "Jet_hadronFlavour"), ElementsAre(0, 4, 5));
   EXPECT_THAT(branch_error(folder / "a.root", "PV_npvsGood").second,
               AllOf(HasSubstr("per event"), HasSubstr("PV_npvsGood"), HasSubstr("a.root")));

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <numeric>
 #include <optional>
 
@@ -186,6 +187,29 @@ TEST(EpochOrder, IsAPermutationThatDependsOnSeedAndEpochOnly) {
 TEST(SplitNames, AreReadBack) {
   for (const Split split : kSplits) EXPECT_EQ(parse_split(split_name(split)), split);
   EXPECT_THROW(parse_split("training"), Error);
+}
+
+TEST(DatasetWithoutParticles, SaysThatNoNetworkCanUseIt) {
+  const TemporaryFolder folder;
+  write_nano(folder / "nano.root", true, Candidates::None);
+  IngestOptions options;
+  options.inputs = {(folder / "nano.root").string()};
+  options.output = folder / "out";
+  options.split.fractions = {1, 0, 0};
+  ASSERT_EQ(ingest(options).counts.selected, 1);
+  const Dataset dataset = Dataset::open(folder / "out", Split::Train);
+  EXPECT_EQ(dataset.num_jets(), 1);
+  EXPECT_FALSE(dataset.has_particles());
+  edm::FeatureBatch batch;
+  const std::array<std::int64_t, 1> rows{0};
+  try {
+    dataset.append_features(rows, edm::InputMode::Paper, batch);
+    FAIL() << "no error";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::FailedPrecondition);
+    EXPECT_THAT(error.what(), ::testing::AllOf(::testing::HasSubstr("without candidates"),
+                                               ::testing::HasSubstr("nano.root")));
+  }
 }
 
 }  // namespace

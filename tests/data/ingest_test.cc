@@ -12,6 +12,7 @@
 #include "jetcal/base/error.h"
 #include "jetcal/base/files.h"
 #include "jetcal/base/threads.h"
+#include "jetcal/data/detail/output_folder.h"
 #include "tests/data/jet_ntuple_fixture.h"
 
 namespace jetcal::data {
@@ -232,6 +233,28 @@ TEST_F(IngestTest, LeavesNoPartOfAShardOnAFullDisk) {
   EXPECT_EQ(ingest_error(options("out"), &text), ErrorCode::ResourceExhausted);
   EXPECT_THAT(text, HasSubstr(".arrow"));
   EXPECT_TRUE(read_folder(folder_ / "out").empty());
+}
+
+TEST_F(IngestTest, RefusesMixedSchemasBeforeItReadsAny) {
+  write_jet_ntuple(folder_ / "in0.root", make_jets(20, 1));
+  write_nano(folder_ / "in1.root", true, Candidates::None);
+  std::string text;
+  EXPECT_EQ(ingest_error(options("out"), &text), ErrorCode::InvalidArgument);
+  EXPECT_THAT(text, HasSubstr((folder_ / "in0.root").string() + " is jetntuple"));
+  EXPECT_THAT(text, HasSubstr((folder_ / "in1.root").string() + " is nanoaod-v12-like"));
+  EXPECT_FALSE(fs::exists(folder_ / "out"));
+}
+
+TEST_F(IngestTest, RefusesAFolderThatAnotherIngestHolds) {
+  write_inputs(1);
+  std::string text;
+  {
+    const detail::OutputFolder held(folder_ / "out");
+    EXPECT_EQ(ingest_error(options("out"), &text), ErrorCode::FailedPrecondition);
+    EXPECT_THAT(text, HasSubstr("another ingest is writing into"));
+  }
+  EXPECT_FALSE(fs::exists(folder_ / "out"));
+  EXPECT_GT(ingest(options("out")).counts.selected, 0);
 }
 
 }  // namespace

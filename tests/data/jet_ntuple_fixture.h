@@ -28,9 +28,17 @@ struct FixtureOptions {
 void write_jet_ntuple(const std::filesystem::path& path, const edm::JetColumns& jets,
                       const FixtureOptions& options = {});
 
-/// Writes a NanoAOD file with candidates of two events; integers are of the widths of v12 if
-/// `narrow`, of v8 otherwise.
-void write_pf_nano(const std::filesystem::path& path, bool narrow);
+/// Says which candidates of its jets a NanoAOD file has.
+enum class Candidates {
+  None,
+  PFNano,  ///< PFCands_* and JetPFCands_*
+  Lean,    ///< PFCand_* and JetPFCand_*, without charge, vertex quality and PUPPI weight
+};
+
+/// Writes a NanoAOD file of two events; integers are of the widths of v12 if `narrow`, of v8
+/// otherwise. `compression` is ROOT's setting, algorithm * 100 + level.
+void write_nano(const std::filesystem::path& path, bool narrow,
+                Candidates candidates = Candidates::PFNano, int compression = 101);
 
 /// A folder that is removed at the end of a test.
 class TemporaryFolder {

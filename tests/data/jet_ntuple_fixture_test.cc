@@ -14,6 +14,7 @@
 #include <array>
 #include <cmath>
 #include <memory>
+#include <regex>
 #include <vector>
 
 #include "jetcal/base/random.h"
@@ -220,8 +221,8 @@ void write_ntuple(TFile& file, const edm::JetColumns& jets, const FixtureOptions
 // One event of NanoAOD; Int is the type of its indices and flavors, Small that of its small
 // numbers.
 template <typename Count, typename Int, typename Small>
-void write_nano(TFile& file, const char* count_leaf, const char* int_leaf, const char* small_leaf,
-                const char* rho_name) {
+void write_events(TFile& file, Candidates candidates, const char* count_leaf, const char* int_leaf,
+                  const char* small_leaf, const char* rho_name) {
   file.cd();
   TTree tree("Events", "Events");
   constexpr int kMost = 8;
@@ -238,10 +239,22 @@ void write_nano(TFile& file, const char* count_leaf, const char* int_leaf, const
                            const std::string& type) {
     tree.Branch(name.c_str(), at, (name + length + "/" + type).c_str());
   };
+  const auto add_pf = [&](std::string name, void* at, std::string length, const char* type) {
+    if (candidates == Candidates::None) return;
+    if (candidates == Candidates::Lean) {
+      for (const char* absent : {"charge", "pvAssocQuality", "puppiWeight"}) {
+        if (name.ends_with(absent)) return;
+      }
+      name = std::regex_replace(name, std::regex("PFCands|pFCands"), "PFCand");
+      name = std::regex_replace(name, std::regex("PFCandIdx"), "pfCandIdx");
+      length = std::regex_replace(length, std::regex("PFCands"), "PFCand");
+    }
+    add(name, at, length, type);
+  };
   add("nJet", &num_jets, "", count_leaf);
   add("nGenJet", &num_gen, "", count_leaf);
-  add("nPFCands", &num_pf, "", count_leaf);
-  add("nJetPFCands", &num_links, "", count_leaf);
+  add_pf("nPFCands", &num_pf, "", count_leaf);
+  add_pf("nJetPFCands", &num_links, "", count_leaf);
   add("Jet_pt", pt.data(), "[nJet]", "F");
   add("Jet_eta", eta.data(), "[nJet]", "F");
   add("Jet_phi", phi.data(), "[nJet]", "F");
@@ -253,16 +266,16 @@ void write_nano(TFile& file, const char* count_leaf, const char* int_leaf, const
   add("Jet_hadronFlavour", hadron.data(), "[nJet]", small_leaf);
   add("GenJet_pt", gen_pt.data(), "[nGenJet]", "F");
   add("GenJet_eta", gen_eta.data(), "[nGenJet]", "F");
-  add("PFCands_pt", pf_pt.data(), "[nPFCands]", "F");
-  add("PFCands_eta", pf_eta.data(), "[nPFCands]", "F");
-  add("PFCands_phi", pf_phi.data(), "[nPFCands]", "F");
-  add("PFCands_mass", pf_mass.data(), "[nPFCands]", "F");
-  add("PFCands_puppiWeight", pf_puppi.data(), "[nPFCands]", "F");
-  add("PFCands_charge", pf_charge.data(), "[nPFCands]", "I");
-  add("PFCands_pdgId", pf_id.data(), "[nPFCands]", "I");
-  add("PFCands_pvAssocQuality", pf_quality.data(), "[nPFCands]", "I");
-  add("JetPFCands_jetIdx", link_jet.data(), "[nJetPFCands]", "I");
-  add("JetPFCands_pFCandsIdx", link_pf.data(), "[nJetPFCands]", "I");
+  add_pf("PFCands_pt", pf_pt.data(), "[nPFCands]", "F");
+  add_pf("PFCands_eta", pf_eta.data(), "[nPFCands]", "F");
+  add_pf("PFCands_phi", pf_phi.data(), "[nPFCands]", "F");
+  add_pf("PFCands_mass", pf_mass.data(), "[nPFCands]", "F");
+  add_pf("PFCands_puppiWeight", pf_puppi.data(), "[nPFCands]", "F");
+  add_pf("PFCands_charge", pf_charge.data(), "[nPFCands]", "I");
+  add_pf("PFCands_pdgId", pf_id.data(), "[nPFCands]", "I");
+  add_pf("PFCands_pvAssocQuality", pf_quality.data(), "[nPFCands]", "I");
+  add_pf("JetPFCands_jetIdx", link_jet.data(), "[nJetPFCands]", "I");
+  add_pf("JetPFCands_pFCandsIdx", link_pf.data(), "[nJetPFCands]", "I");
   add(rho_name, &rho, "", "F");
   add("PV_npvsGood", &vertices, "", small_leaf);
   add("Pileup_nTrueInt", &pileup, "", "F");
@@ -302,14 +315,15 @@ void write_jet_ntuple(const std::filesystem::path& path, const edm::JetColumns& 
   file.Close();
 }
 
-void write_pf_nano(const std::filesystem::path& path, bool narrow) {
-  TFile file(path.c_str(), "RECREATE");
+void write_nano(const std::filesystem::path& path, bool narrow, Candidates candidates,
+                int compression) {
+  TFile file(path.c_str(), "RECREATE", "", compression);
   if (narrow) {
-    write_nano<std::int32_t, std::int16_t, std::uint8_t>(file, "I", "S", "b",
-                                                         "Rho_fixedGridRhoFastjetAll");
+    write_events<std::int32_t, std::int16_t, std::uint8_t>(file, candidates, "I", "S", "b",
+                                                           "Rho_fixedGridRhoFastjetAll");
   } else {
-    write_nano<std::uint32_t, std::int32_t, std::int32_t>(file, "i", "I", "I",
-                                                          "fixedGridRhoFastjetAll");
+    write_events<std::uint32_t, std::int32_t, std::int32_t>(file, candidates, "i", "I", "I",
+                                                            "fixedGridRhoFastjetAll");
   }
   file.Close();
 }

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <fstream>
 #include <thread>
@@ -183,7 +184,7 @@ class RootJetReaderNano : public ::testing::TestWithParam<bool> {};
 
 TEST_P(RootJetReaderNano, BuildsJetsFromEitherWidthOfIntegers) {
   const TemporaryFolder folder;
-  write_pf_nano(folder / "a.root", GetParam());
+  write_nano(folder / "a.root", GetParam());
   RootJetReader reader(folder / "a.root");
   EXPECT_EQ(reader.source().schema, Schema::PFNano);
   EXPECT_EQ(reader.source().layout, GetParam() ? "pfnano-v12-like" : "pfnano-v8-like");
@@ -222,6 +223,56 @@ TEST_P(RootJetReaderNano, BuildsJetsFromEitherWidthOfIntegers) {
 INSTANTIATE_TEST_SUITE_P(Widths, RootJetReaderNano, ::testing::Bool(), [](const auto& info) {
   return std::string(info.param ? "Narrow" : "Wide");
 });
+
+class RootJetReaderCompression : public ::testing::TestWithParam<int> {};
+
+TEST_P(RootJetReaderCompression, ReadsNanoAodWithoutCandidates) {
+  const TemporaryFolder folder;
+  for (const bool narrow : {false, true}) {
+    write_nano(folder / "a.root", narrow, Candidates::None, GetParam());
+    RootJetReader reader(folder / "a.root");
+    EXPECT_EQ(reader.source().schema, Schema::NanoAOD);
+    EXPECT_EQ(reader.source().layout, narrow ? "nanoaod-v12-like" : "nanoaod-v8-like");
+    EXPECT_FALSE(reader.source().has_particles());
+    edm::JetColumns jets;
+    EXPECT_EQ(reader.read(100, jets), 2);
+    EXPECT_THAT(jets.offsets, ElementsAre(0, 0, 0, 0));
+    EXPECT_THAT(jets.pt_reco, ElementsAre(100, 50, 40));
+    EXPECT_THAT(jets.pt_raw, ElementsAre(75, 50, 60));
+    EXPECT_THAT(jets.pt_gen, ElementsAre(90, 0, 0));
+    EXPECT_THAT(jets.area, ElementsAre(0.5F, 0.5F, 0.5F));
+    EXPECT_THAT(jets.rho, ElementsAre(20, 20, 20));
+    EXPECT_THAT(jets.hadron_flavor, ElementsAre(0, 4, 5));
+    EXPECT_THAT(jets.parton_flavor, ElementsAre(-2, 21, 5));
+    EXPECT_THAT(jets.num_vertices, ElementsAre(25, 25, 25));
+    EXPECT_THAT(jets.qg_mult, ElementsAre(0, 0, 0));
+    EXPECT_EQ(reader.unstored_gen_jets(), 1);
+    EXPECT_EQ(reader.skipped_links(), 0);
+  }
+}
+
+std::string algorithm_name(const ::testing::TestParamInfo<int>& info) {
+  constexpr std::array kNames{"None", "Zlib", "Lzma", "Unused", "Lz4", "Zstd"};
+  return kNames.at(static_cast<std::size_t>(info.param / 100));
+}
+
+INSTANTIATE_TEST_SUITE_P(Algorithms, RootJetReaderCompression,
+                         ::testing::Values(0, 101, 207, 404, 505), algorithm_name);
+
+TEST(RootJetReader, ReadsTheLeanCandidatesOfNewerNanoAod) {
+  const TemporaryFolder folder;
+  write_nano(folder / "a.root", true, Candidates::Lean);
+  RootJetReader reader(folder / "a.root");
+  EXPECT_EQ(reader.source().layout, "pfnano-v15-like");
+  EXPECT_THAT(reader.source().missing,
+              ElementsAre("PFCand_charge", "PFCand_pvAssocQuality", "PFCand_puppiWeight"));
+  edm::JetColumns jets;
+  reader.read(100, jets);
+  EXPECT_THAT(jets.pf_pt, ElementsAre(40, 20, 0.5F, 2, 30, 10));
+  EXPECT_THAT(jets.pf_from_jet, ElementsAre(1, 1, 1, 0, 1, 0));
+  // Photon and K0L are neutral by their numbers; one neutral under 1 GeV does not count.
+  EXPECT_THAT(jets.qg_mult, ElementsAre(2, 1, 0));
+}
 
 TEST(RootJetReader, ReadsRealNanoAodWithoutCandidates) {
   const std::filesystem::path path = JETCAL_SOURCE_DIR "/../shared/data/cms/nano_tt_v12.root";

@@ -3,11 +3,15 @@
 
 #include <TFile.h>
 #include <TLeaf.h>
+#include <TNamed.h>
 #include <TTree.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <ROOT/RNTupleModel.hxx>
+#include <ROOT/RNTupleWriter.hxx>
 #include <numeric>
+#include <utility>
 
 #include "jetcal/base/error.h"
 #include "jetcal/base/files.h"
@@ -66,9 +70,41 @@ TEST(WriteWithBranch, KeepsEveryBranchOfTheHighestCycleAndAddsOne) {
   after->ResetBranchAddresses();
 }
 
+TEST(WriteWithBranch, KeepsTheOtherObjectsAndNamesWhatItCannotCopy) {
+  const TemporaryFolder folder;
+  write_jet_ntuple(folder / "in.root", make_jets(20, 5));
+  {
+    TFile file((folder / "in.root").c_str(), "UPDATE");
+    file.mkdir("calibration")->cd();
+    TTree tree("jets", "calibration");
+    int number = 0;
+    tree.Branch("number", &number);
+    for (number = 0; number < 1000; ++number) tree.Fill();
+    tree.Write();
+    TNamed("note", "the words").Write();
+    file.cd("AK4jets");
+    TNamed("card", "beside the tree").Write();
+    auto model = ROOT::RNTupleModel::Create();
+    model->MakeField<float>("number");
+    ROOT::RNTupleWriter::Append(std::move(model), "ntuple", file)->Fill();
+  }
+  EXPECT_THAT(
+      write_with_branch(folder / "in.root", "", folder / "out.root", "new", std::vector<float>(20)),
+      ::testing::ElementsAre("ntuple"));
+  TFile out((folder / "out.root").c_str());
+  auto* tree = out.Get<TTree>("calibration/jets");
+  ASSERT_NE(tree, nullptr);
+  EXPECT_EQ(tree->GetEntries(), 1000);
+  tree->GetEntry(777);
+  EXPECT_EQ(tree->GetLeaf("number")->GetValue(), 777);
+  EXPECT_STREQ(out.Get<TNamed>("calibration/note")->GetTitle(), "the words");
+  EXPECT_STREQ(out.Get<TNamed>("AK4jets/card")->GetTitle(), "beside the tree");
+  EXPECT_EQ(out.Get<TTree>("AK4jets/jetTree")->GetEntries(), 20);
+}
+
 TEST(WriteWithBranch, WritesOneValuePerJetOfNanoAod) {
   const TemporaryFolder folder;
-  write_pf_nano(folder / "in.root", /*narrow=*/true);
+  write_nano(folder / "in.root", /*narrow=*/true);
   write_with_branch(folder / "in.root", "", folder / "out.root", "Jet_pt_pfn",
                     std::vector<float>{1, 2, 3});
   TFile out((folder / "out.root").c_str());

@@ -6,10 +6,11 @@ import socket
 import awkward
 import numpy as np
 import onnxruntime
+import pyarrow.parquet
 import pytest
 import uproot
+from jet_files import make_branches, make_nano, write_nano, write_ntuple, write_parquet
 from served import Served, export
-from test_ingest import make_branches, write_ntuple
 
 TREE = "AK4jets/jetTree"
 NUM_JETS = 700
@@ -124,6 +125,51 @@ def test_real_pfnano_gets_one_number_a_jet(jetcal, pfnano, repository, tmp_path)
     assert awkward.all(awkward.num(events["jetPtCorr"]) == events["nJet"])
     assert report["jets"] == awkward.sum(events["nJet"]) > 0
     assert report["corrected"] == awkward.sum(np.isfinite(events["jetPtCorr"]))
+
+
+def test_other_trees_of_the_file_come_along(jetcal, ntuple, repository, tmp_path):
+    source = tmp_path / "in.root"
+    source.write_bytes(ntuple.read_bytes())
+    rows = {"genJetPt": np.arange(300, dtype="f4"), "event": np.arange(300, dtype="u8")}
+    with uproot.update(source) as file:
+        file["calibration/jets"] = rows
+        file["note"] = "how it was made"
+    report = jetcal("predict", "--model", repository / "pfn-paper" / "1" / "model.jetcal", "--input", source,
+                    "--output", tmp_path / "out.root")
+    assert report["left_out"] == []
+    with uproot.open(tmp_path / "out.root") as file:
+        assert file[TREE].num_entries == NUM_JETS and "jetPtCorr" in file[TREE].keys()
+        for name, values in rows.items():
+            np.testing.assert_array_equal(file["calibration/jets"][name].array(), values)
+        assert str(file["note"]) == "how it was made"
+
+
+def test_parquet_gets_a_column(jetcal, repository, tmp_path):
+    jets = make_branches(900)
+    write_ntuple(tmp_path / "a.root", jets)
+    write_parquet(tmp_path / "a.parquet", jets, row_group_size=250)
+    model = repository / "pfn-constituents" / "1" / "model.jetcal"
+    for kind in ("root", "parquet"):
+        report = jetcal("predict", "--model", model, "--input", tmp_path / f"a.{kind}", "--output",
+                        tmp_path / f"out.{kind}")
+        assert report["corrected"] == 900
+    before, after = (pyarrow.parquet.read_table(tmp_path / name) for name in ("a.parquet", "out.parquet"))
+    assert after.column_names == [*before.column_names, "jetPtCorr"]
+    assert after.select(before.column_names).equals(before)
+    np.testing.assert_array_equal(after["jetPtCorr"], branch(tmp_path / "out.root"))
+    status, message = jetcal.fails("predict", "--model", model, "--input", tmp_path / "out.parquet", "--output",
+                                   tmp_path / "twice.parquet")
+    assert status == 2 and "has a column jetPtCorr already" in message
+
+
+@pytest.mark.parametrize("storage", ["TTree", "RNTuple"])
+def test_jets_without_candidates_are_refused(jetcal, repository, tmp_path, storage):
+    write_nano(tmp_path / "nano.root", make_nano("v12"), storage)
+    status, message = jetcal.fails("predict", "--model", repository / "pfn-paper" / "1" / "model.jetcal", "--input",
+                                   tmp_path / "nano.root", "--output", tmp_path / "out.root")
+    assert status == 6 and "nano.root" in message
+    assert ("without particle-flow candidates" if storage == "TTree" else "RNTuple") in message
+    assert not (tmp_path / "out.root").exists()
 
 
 def test_bad_requests_are_one_sentence_and_leave_nothing(jetcal, ntuple, repository, server, tmp_path):
