@@ -5,6 +5,7 @@
 
 #include "jetcal/base/files.h"
 #include "jetcal/base/progress.h"
+#include "jetcal/cli/simulate_validate.h"
 #include "jetcal/cli/verb.h"
 #include "jetcal/sim/production.h"
 
@@ -14,8 +15,9 @@ namespace {
 
 /// What the command line gave; an empty optional leaves the word to --config.
 struct SimulateFlags {
-  std::optional<std::string> output, calibration;
-  std::optional<std::vector<std::string>> correction;
+  std::optional<std::string> output;
+  std::optional<std::vector<std::string>> correction, validate, calibrations;
+  std::optional<std::string> compare;
   std::optional<std::vector<int>> precision_bits;
   std::optional<std::int64_t> jets, events, pileup_pool, block_events;
   std::optional<std::uint64_t> seed;
@@ -27,10 +29,10 @@ struct SimulateFlags {
 void add_flags(CLI::App& app, SimulateFlags& f) {
   app.add_option("--output", f.output, "file to write, tree AK4jets/jetTree");
   app.add_option(
-      "--calibration", f.calibration,
+      "--calibration", f.calibrations,
       "file to write for deriving corrections, trees calibration/jets (every gen jet "
       "with what is reconstructed of it with and without pileup) and calibration/events; "
-      "beside --output or alone");
+      "beside --output or alone; with --validate: the files to read");
   app.add_option(
       "--correction", f.correction,
       "JetCorrectorParameters files in the order L1FastJet L2Relative L3Absolute, or one "
@@ -52,6 +54,12 @@ void add_flags(CLI::App& app, SimulateFlags& f) {
                  "dR and dTheta of constituents, of other candidates, of gen particles; default "
                  "12,12,12,12,12")
       ->delimiter(',');
+  app.add_option("--validate", f.validate,
+                 "make nothing: judge these samples (* and ? in the last component), and those of "
+                 "--calibration, by numbers of CMS; exit status 7 when a target is missed");
+  app.add_option("--compare", f.compare,
+                 "with --validate: a real PFNano file whose jets and candidates are compared; "
+                 "without it stored numbers of one");
   app.add_flag("--keep-blocks", f.keep_blocks,
                "leave OUTPUT.blocks, so that the next run can write the same jets differently");
 }
@@ -60,6 +68,18 @@ template <typename T>
 T choose(const std::optional<T>& flag, const Config& config, const char* name, const T& fallback) {
   const T value = config.get(name, fallback);
   return flag.value_or(value);
+}
+
+/// Returns the files of a flag, or those of the configuration: one name or a list.
+std::vector<std::string> choose_files(const std::optional<std::vector<std::string>>& flag,
+                                      const Config& config, const char* name) {
+  std::vector<std::string> files;
+  try {
+    files = config.get(name, files);
+  } catch (const Error&) {
+    files = {config.get<std::string>(name, "")};
+  }
+  return flag.value_or(files);
 }
 
 void read_bits(const std::vector<int>& bits, sim::NtupleOptions& options) {
@@ -85,7 +105,11 @@ sim::ProductionOptions read_options(const SimulateFlags& f, const CommonOptions&
   Config config = load_config(common);
   sim::ProductionOptions options;
   options.output = choose<std::string>(f.output, config, "output", "");
-  options.calibration = choose<std::string>(f.calibration, config, "calibration", "");
+  const auto calibrations = choose_files(f.calibrations, config, "calibration");
+  if (calibrations.size() > 1)
+    fail(ErrorCode::InvalidArgument, "calibration names one file to write, not ",
+         calibrations.size());
+  if (!calibrations.empty()) options.calibration = calibrations.front();
   // A flag of one kind overrides either kind of the file.
   const bool from_flags = f.jets || f.events;
   const auto jets = config.get<std::int64_t>("jets", 0);
@@ -99,8 +123,7 @@ sim::ProductionOptions read_options(const SimulateFlags& f, const CommonOptions&
   options.ntuple.compression =
       choose(f.compression, config, "compression", options.ntuple.compression);
   options.keep_blocks = f.keep_blocks;
-  read_correction(f.correction.value_or(config.get("correction", std::vector<std::string>())),
-                  options);
+  read_correction(choose_files(f.correction, config, "correction"), options);
   read_bits(choose(f.precision_bits, config, "precision_bits", std::vector<int>(5, 12)),
             options.ntuple);
   if (options.ntuple.compression < 100 || options.ntuple.compression > 509)
@@ -205,7 +228,23 @@ void print_table(const sim::ProductionOptions& options, const sim::ProductionSum
                 bin.iqr_over_median);
 }
 
+int judge(const SimulateFlags& flags, const CommonOptions& common) {
+  const Config config = load_config(common);
+  sim::ProductionOptions options;
+  const auto correction = choose_files(flags.correction, config, "correction");
+  read_correction(correction, options);
+  ValidateOptions judged;
+  judged.samples = *flags.validate;
+  judged.calibrations = choose_files(flags.calibrations, config, "calibration");
+  judged.compare = choose<std::string>(flags.compare, config, "compare", "");
+  judged.correction = &options.correction;
+  judged.recorrect = !correction.empty();
+  config.reject_unknown();
+  return validate(judged, common.json);
+}
+
 int simulate(const SimulateFlags& flags, const CommonOptions& common) {
+  if (flags.validate) return judge(flags, common);
   const sim::ProductionOptions options = read_options(flags, common);
   Bars bars;
   const sim::ProductionSummary summary = sim::produce(options, std::ref(bars));

@@ -27,6 +27,8 @@ class Correction {
   /// Writes jetPt / jetRawPt to out [jets]; returns how often a jet lay outside every bin of a
   /// level (factor 1).
   std::int64_t factors(std::span<const Jet> jets, double rho, std::span<double> out) const;
+  /// Returns the corrector, or nullptr where there is none.
+  const jec::JetCorrector* corrector() const { return corrector_ ? &*corrector_ : nullptr; }
   /// Differs wherever two corrections differ.
   std::uint64_t fingerprint() const noexcept { return fingerprint_; }
 
