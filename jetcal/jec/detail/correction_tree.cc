@@ -74,16 +74,17 @@ int child_of_category(const Block& block, const Node& node, std::int64_t i) {
 
 // Walks down from `from` until a node that computes.
 int route(const Block& block, int from, std::int64_t i) {
-  while (true) {
+  while (block.tree.ends[static_cast<std::size_t>(from)].group < kConstantProgram) {
     const Node& node = block.tree.nodes[static_cast<std::size_t>(from)];
     if (node.kind == NodeKind::Binning) {
       from = child_of_binning(block, node, i);
     } else if (node.kind == NodeKind::Category) {
       from = child_of_category(block, node, i);
     } else {
-      return from;
+      break;
     }
   }
+  return from;
 }
 
 void evaluate_from(const Block& block, int root, std::int64_t n, double* out);
@@ -132,7 +133,7 @@ void evaluate_leaves(const Block& block, int program, std::int64_t n, const int*
   const CorrectionTree& tree = block.tree;
   std::array<std::uint32_t, kBlock> offsets;
   for (std::int64_t i = 0; i < n; ++i)
-    offsets[static_cast<std::size_t>(i)] = tree.nodes[static_cast<std::size_t>(leaves[i])].params;
+    offsets[static_cast<std::size_t>(i)] = tree.ends[static_cast<std::size_t>(leaves[i])].params;
   if (program == kConstantProgram) {
     for (std::int64_t i = 0; i < n; ++i) out[i] = tree.params[offsets[static_cast<std::size_t>(i)]];
     return;
@@ -171,14 +172,6 @@ void evaluate_random(const Block& block, const Node& node, std::int64_t n, doubl
     }
     out[i] = hashed_random(seed, node.distribution);
   }
-}
-
-// Rows that end in the same kind of work.
-int group_of(const CorrectionTree& tree, int leaf) {
-  const Node& node = tree.nodes[static_cast<std::size_t>(leaf)];
-  if (node.kind == NodeKind::Leaf) return node.program;
-  if (node.kind == NodeKind::Outside) return kConstantProgram;
-  return -2 - leaf;  // each transform and each random node on its own
 }
 
 void evaluate_group(const Block& block, int group, std::int64_t n, const int* leaves, double* out) {
@@ -232,9 +225,11 @@ void evaluate_from(const Block& block, int root, std::int64_t n, double* out) {
   for (std::int64_t i = 0; i < n; ++i) {
     const auto k = static_cast<std::size_t>(i);
     leaves[k] = route(block, root, i);
-    groups[k] = group_of(block.tree, leaves[k]);
+    groups[k] = block.tree.ends[static_cast<std::size_t>(leaves[k])].group;
     uniform = uniform && groups[k] == groups[0];
-    if (block.tree.nodes[static_cast<std::size_t>(leaves[k])].kind != NodeKind::Outside) continue;
+    if (groups[k] != kConstantProgram ||
+        block.tree.nodes[static_cast<std::size_t>(leaves[k])].kind != NodeKind::Outside)
+      continue;
     if (block.report.outside++ == 0) block.report.first_row = row_of(block, i);
   }
   if (uniform) {
@@ -288,6 +283,18 @@ void CorrectionTree::evaluate(std::int64_t n, std::int64_t first_row, const doub
   if (n == 0) return;
   evaluate_from(Block{*this, first_row, kRowNumbers.data(), columns, text_ids, report}, root, n,
                 out);
+}
+
+void CorrectionTree::finish() {
+  ends.resize(nodes.size());
+  for (std::size_t i = 0; i < nodes.size(); ++i) {
+    const Node& node = nodes[i];
+    ends[i].params = node.params;
+    // Transforms and random nodes are each a group of their own.
+    ends[i].group = node.kind == NodeKind::Leaf      ? node.program
+                    : node.kind == NodeKind::Outside ? kConstantProgram
+                                                     : kConstantProgram - 1 - static_cast<int>(i);
+  }
 }
 
 bool CorrectionTree::is_integer(std::size_t column) const noexcept {

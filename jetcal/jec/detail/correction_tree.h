@@ -72,6 +72,13 @@ struct CorrectionTree {
   std::vector<Formula> programs;
   std::vector<double> params;
   int root = 0;
+  /// What evaluation needs of a node where the walk ends, side by side so that few cache lines are
+  /// touched; made by finish().
+  struct End {
+    int group = 0;  ///< Formula, -1 for a constant, or unique to a transform or random node.
+    std::uint32_t params = 0;
+  };
+  std::vector<End> ends;
   int inverted_input = -1;  ///< Column of JetPt when the formula is a response to be inverted.
   std::vector<int> clamped_inputs;  ///< Of a response: columns with ranges in the parameters.
 
@@ -83,6 +90,9 @@ struct CorrectionTree {
 
   /// Tells whether a number input is declared as an integer.
   bool is_integer(std::size_t column) const noexcept;
+
+  /// Makes `ends`; the readers call it last.
+  void finish();
 
   int add_leaf(int program, std::span<const double> values);
   int add_constant(double value);

@@ -10,23 +10,24 @@ namespace {
 
 // The density of the Landau distribution, as TMath::Landau(x, 0, 1).
 //
-// p(x) = 1/pi int_0^inf exp(-t log t - x t) sin(pi t) dt by Simpson's rule. For small x the
-// integrand cancels, and the leading terms of the saddle point at t = exp(-1 - x) stand in.
+// p(x) = 1/pi int_0^inf exp(-t log t - x t) sin(pi t) dt by Simpson's rule in s, t = s^3, which
+// smooths the logarithm at 0. For small x the integrand cancels, and the leading terms of the
+// saddle point at t = exp(-1 - x) stand in.
 double landau_density(double x) {
   if (x < -3.5) {
     const double saddle = std::exp(-1 - x);
-    return std::exp(-saddle) * std::sqrt(saddle / (2 * std::numbers::pi)) * (1 - 1 / (24 * saddle));
+    return std::exp(-saddle) * std::sqrt(saddle / (2 * std::numbers::pi)) * (1 + 1 / (24 * saddle));
   }
   constexpr int kIntervals = 4000;
-  const double end = x < 0 ? 60 : 60 / (1 + x);
-  const double step = end / kIntervals;
+  const double step = std::cbrt(x < 0 ? 60 : 60 / (1 + x)) / kIntervals;
   double sum = 0;
   for (int i = 1; i <= kIntervals; ++i) {
-    const double t = step * i;
+    const double s = step * i;
+    const double t = s * s * s;
     const double weight = i == kIntervals ? 1 : (i % 2 == 1 ? 4 : 2);
-    sum += weight * std::exp(-t * std::log(t) - x * t) * std::sin(std::numbers::pi * t);
+    sum += weight * s * s * std::exp(-t * std::log(t) - x * t) * std::sin(std::numbers::pi * t);
   }
-  return sum * step / 3 / std::numbers::pi;
+  return sum * step / std::numbers::pi;
 }
 
 template <typename Operation>

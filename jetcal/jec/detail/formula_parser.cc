@@ -80,11 +80,19 @@ class Parser {
   }
   std::string_view word_at(std::size_t begin) const {
     std::size_t end = begin;
-    while (end < text_.size() && is_word(text_[end])) ++end;
+    while (end < text_.size()) {
+      if (text_.compare(end, 2, "::") == 0) {
+        end += 2;
+      } else if (is_word(text_[end])) {
+        ++end;
+      } else {
+        break;
+      }
+    }
     return std::string_view(text_).substr(begin, end > begin ? end - begin : 1);
   }
   static bool is_word(char letter) {
-    return std::isalnum(static_cast<unsigned char>(letter)) != 0 || letter == '_' || letter == ':';
+    return std::isalnum(static_cast<unsigned char>(letter)) != 0 || letter == '_';
   }
   void skip_space() {
     while (at_ < text_.size() && std::isspace(static_cast<unsigned char>(text_[at_])) != 0) ++at_;

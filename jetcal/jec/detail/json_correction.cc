@@ -33,6 +33,7 @@ class CorrectionReader {
     if (json_.contains("generic_formulas") && !json_["generic_formulas"].is_null())
       read_generic_formulas(place);
     tree_->root = node(field(json_, "data", place), place.at("data"), 0);
+    tree_->finish();
     return std::move(tree_);
   }
 
@@ -147,7 +148,8 @@ class CorrectionReader {
     for (std::size_t i = 0; i < edges.size(); ++i) {
       axis.edges.push_back(edge(edges[i], place.at(i)));
       if (i > 0 && !(axis.edges[i - 1] < axis.edges[i]))
-        place.error("the edges do not ascend: ", axis.edges[i - 1], " before ", axis.edges[i]);
+        place.at(i).error("the edges do not ascend: ", axis.edges[i - 1], " before ",
+                          axis.edges[i]);
     }
     axis.num_bins = static_cast<int>(edges.size()) - 1;
     return axis;

@@ -70,6 +70,7 @@ class TextReader {
     std::vector<int> order(rows_.size());
     std::iota(order.begin(), order.end(), 0);
     tree_->root = make_bins(order, 0);
+    tree_->finish();
     return std::move(tree_);
   }
 
