@@ -242,6 +242,7 @@ DeriveFlags merged(const CLI::App& app, DeriveFlags flags, const CommonOptions& 
   merge("pt-gen-min", flags.options.pt_gen_min);
   merge("trim", flags.options.trim);
   merge("iterations", flags.options.iterations);
+  merge("min-degree", flags.options.min_degree);
   merge("max-degree", flags.options.max_degree);
   merge.finish();
   need(!flags.inputs.empty(), "the input is missing: give --input CALIBRATION.root");
@@ -343,6 +344,8 @@ Subcommand add_jec_derive(CLI::App& jec, const CommonOptions& common) {
   app->add_option("--trim", flags->options.trim,
                   "part of the offsets cut off at each end before the mean [0.1]");
   app->add_option("--iterations", flags->options.iterations, "of L2, at least 2 [3]");
+  app->add_option("--min-degree", flags->options.min_degree,
+                  "of the polynomial of L2, chosen from here to --max-degree [2]");
   app->add_option("--max-degree", flags->options.max_degree, "of the polynomial of L2 [8]");
   app->add_option("--bootstrap", flags->bootstrap, "resamplings for the closure's errors [200]");
   app->add_option("--seed", flags->seed, "seed of the resamplings [1]");

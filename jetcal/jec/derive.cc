@@ -44,11 +44,13 @@ void check(const edm::CalibrationJets& jets, const DeriveOptions& options) {
   }
   JETCAL_CALIBRATION_COLUMNS(JETCAL_CHECK)
 #undef JETCAL_CHECK
-  if (options.iterations < 2 || options.max_degree < 2 || options.max_degree > 12 ||
-      options.min_jets_eta < 1 || options.min_jets_pt < 1 || options.min_jets_cell < 2 ||
-      !(options.trim >= 0 && options.trim <= 0.25) || !(options.pt_gen_min > 0)) {
+  if (options.iterations < 2 || options.min_degree < 1 || options.max_degree < options.min_degree ||
+      options.max_degree > 12 || options.min_jets_eta < 1 || options.min_jets_pt < 1 ||
+      options.min_jets_cell < 2 || !(options.trim >= 0 && options.trim <= 0.25) ||
+      !(options.pt_gen_min > 0)) {
     fail(ErrorCode::InvalidArgument,
-         "the options of the derivation need iterations >= 2, max_degree in [2, 12], minima of "
+         "the options of the derivation need iterations >= 2, 1 <= min_degree <= max_degree <= 12, "
+         "minima of "
          "jets >= 1 (cells: 2), trim in [0, 0.25] and pt_gen_min > 0");
   }
 }

@@ -60,13 +60,13 @@ struct ResponseFit {
 };
 
 struct DeriveOptions {
-  std::int64_t min_jets_eta = 4000;  ///< Bins of |eta| with fewer jets are joined.
-  std::int64_t min_jets_pt = 150;    ///< Bins of pt_gen (L2) with fewer are joined.
-  std::int64_t min_jets_cell = 40;   ///< Cells of L1 with fewer are skipped.
-  double pt_gen_min = 10;            ///< GeV; jets below are not used.
-  double trim = 0.1;                 ///< Part of the offsets cut off at each end.
-  int iterations = 3;                ///< Of the L2 factor, at least 2.
-  int max_degree = 8;                ///< Of the polynomial.
+  std::int64_t min_jets_eta = 4000;    ///< Bins of |eta| with fewer jets are joined.
+  std::int64_t min_jets_pt = 150;      ///< Bins of pt_gen (L2) with fewer are joined.
+  std::int64_t min_jets_cell = 40;     ///< Cells of L1 with fewer are skipped.
+  double pt_gen_min = 10;              ///< GeV; jets below are not used.
+  double trim = 0.1;                   ///< Part of the offsets cut off at each end.
+  int iterations = 3;                  ///< Of the L2 factor, at least 2.
+  int min_degree = 2, max_degree = 8;  ///< Of the polynomial.
   std::function<void(std::int64_t done, std::int64_t total)> on_progress;  ///< Bins of |eta|.
 };
 

@@ -11,8 +11,7 @@
 namespace jetcal::jec {
 namespace {
 
-constexpr double kPivot = 100;  // GeV: keeps the polynomial's variable near [-1, 2]
-constexpr int kMinDegree = 2;
+constexpr double kPivot = 100;    // GeV: keeps the polynomial's variable near [-1, 2]
 constexpr int kShapeSteps = 200;  // points where a polynomial's shape is looked at
 
 double variable(double pt) { return std::log10(pt / kPivot); }
@@ -133,13 +132,14 @@ std::optional<detail::LinearFit> fit_polynomial(const std::vector<ResponsePoint>
 
 // Chooses the degree by Akaike's criterion, corrected for few points.
 std::optional<detail::LinearFit> choose_degree(const ResponseFit& fit,
-                                               const std::vector<double>& factors, int max_degree) {
+                                               const std::vector<double>& factors,
+                                               const DeriveOptions& options) {
   std::optional<detail::LinearFit> best;
   double best_criterion = std::numeric_limits<double>::infinity();
   const int n = static_cast<int>(fit.points.size());
-  for (int degree = std::min(kMinDegree, n - 1);
-       degree <= std::min(max_degree, n - 3) || (degree <= n - 1 && degree <= kMinDegree);
-       ++degree) {
+  const int highest =
+      std::max(std::min(options.max_degree, n - 3), std::min(options.min_degree, n - 1));
+  for (int degree = std::min(options.min_degree, highest); degree <= highest; ++degree) {
     auto candidate = fit_polynomial(fit.points, factors, degree);
     if (!candidate || !usable(candidate->parameters, fit.pt)) continue;
     const double k = degree + 1;
@@ -165,7 +165,7 @@ void iterate(ResponseFit& fit, const Bins& bins, const DeriveOptions& options) {
   std::optional<detail::LinearFit> polynomial;
   for (int i = 0; i < options.iterations; ++i) {
     const ResponseFit before = fit;
-    polynomial = choose_degree(fit, factors, options.max_degree);
+    polynomial = choose_degree(fit, factors, options);
     if (!polynomial) {
       fail(ErrorCode::InvalidArgument, "no smooth L2 correction fits the response in ",
            fit.abs_eta.low, " <= |eta| < ", fit.abs_eta.high, ": ", fit.points.size(),
