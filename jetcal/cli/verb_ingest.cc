@@ -137,6 +137,11 @@ Json report_json(const data::IngestOptions& options, const data::IngestReport& r
 
 void print_report(const data::IngestOptions& options, const data::IngestReport& report) {
   for (const data::IngestedFile& file : report.files) {
+    if (file.source.storage == data::Storage::Parquet) {
+      fmt::print("{}: {} (Parquet), {} jets\n", file.path.string(), file.source.layout,
+                 file.source.num_entries);
+      continue;
+    }
     fmt::print("{}: {} ({}) {}, cycle {}, {} in the file, {} entries\n", file.path.string(),
                file.source.layout, data::storage_name(file.source.storage), file.source.tree,
                file.source.cycle, file.source.num_cycles, file.source.num_entries);

@@ -128,6 +128,7 @@ void RootJetReader::open_tree(const std::string& wanted) {
 }
 
 RootJetReader::~RootJetReader() {
+  const detail::FileInWork in_work(source_.path);
   const detail::RootMessages silent;
   rows_.reset();
   file_.reset();

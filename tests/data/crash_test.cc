@@ -4,7 +4,10 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <array>
 #include <csignal>
+#include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 
@@ -32,6 +35,26 @@ TEST(CrashDeathTest, HandlerIsToldTheFileInWork) {
         },
         ::testing::ExitedWithCode(4), "outer\\.root");
   }
+}
+
+// Recurses until the stack is used up; the sum keeps the compiler from making a loop of it.
+std::int64_t recurse(std::int64_t depth) {
+  std::array<char, 1024> frame{};
+  volatile char* first = frame.data();
+  *first = static_cast<char>(depth);
+  return depth < 0 ? *first : recurse(depth + 1) + *first;
+}
+
+TEST(CrashDeathTest, HandlerRunsWhenTheStackIsUsedUp) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_EXIT(
+      {
+        on_crash(name_the_file);
+        const std::filesystem::path path = "deep.root";
+        const detail::FileInWork work(path);
+        std::exit(static_cast<int>(recurse(1) & 1));
+      },
+      ::testing::ExitedWithCode(4), "deep\\.root");
 }
 
 TEST(CrashDeathTest, ACrashElsewhereStaysACrash) {

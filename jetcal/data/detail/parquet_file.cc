@@ -42,7 +42,11 @@ void must(const arrow::Status& status, const std::string& path) {
 std::unique_ptr<parquet::arrow::FileReader> open_file(const std::string& path) {
   try {
     auto file = must(arrow::io::ReadableFile::Open(path), path);
-    auto reader = must(parquet::arrow::OpenFile(file, arrow::default_memory_pool()), path);
+    parquet::ReaderProperties properties = parquet::default_reader_properties();
+    properties.set_page_checksum_verification(true);  // of pages that have one
+    parquet::arrow::FileReaderBuilder builder;
+    must(builder.Open(file, properties), path);
+    auto reader = must(builder.Build(), path);
     reader->set_batch_size(kBatchRows);
     return reader;
   } catch (const parquet::ParquetException& error) {
@@ -318,7 +322,9 @@ void write_parquet_with_column(const std::filesystem::path& input,
   PartialFile part(output);
   const auto file = arrow::io::FileOutputStream::Open(part.path().string());
   check_write(file.status(), output);
-  auto writer = parquet::arrow::FileWriter::Open(*wider, arrow::default_memory_pool(), *file);
+  auto writer = parquet::arrow::FileWriter::Open(
+      *wider, arrow::default_memory_pool(), *file,
+      parquet::WriterProperties::Builder().enable_page_checksum()->build());
   check_write(writer.status(), output);
   const auto* next = values.data();
   for (int group = 0; group < reader->num_row_groups(); ++group) {
