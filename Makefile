@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 # The commands that people and CI use. Each does its own set-up.
-.PHONY: help setup setup-all build demo test lint bench test-sanitize clean
+.PHONY: help setup setup-all build demo sample test lint bench test-sanitize clean
 .DEFAULT_GOAL := help
 
 BUILD := build/release
 JETCAL := $(BUILD)/bin/jetcal
 CORES := $(shell nproc)
+SAMPLE := sample
 SETUP := python3 tools/setup.py
 
 help:
 	@echo "make demo           from collisions to a served jet correction (SIM=1 makes its own collisions)"
 	@echo "make test           build everything, run every test"
+	@echo "make sample         the shared 1,000,000 jets into SAMPLE=folder; goes on where it was stopped"
 	@echo "make build          release binary at $(JETCAL)"
 	@echo "make bench          times beside peers"
 	@echo "make lint           clang-format and clang-tidy, zero findings"
@@ -28,6 +30,12 @@ build: setup
 
 demo: build
 	@python3 tools/demo.py --jetcal $(JETCAL) $(if $(SIM),--simulate)
+
+sample:
+	@$(SETUP) build sim
+	@cmake --preset release
+	@cmake --build $(BUILD) --target programs
+	@python3 tools/make_sample.py $(SAMPLE) --jetcal $(JETCAL)
 
 test: setup-all
 	@cmake --preset release

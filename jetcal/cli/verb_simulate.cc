@@ -183,6 +183,7 @@ nlohmann::ordered_json to_json(const sim::ProductionOptions& options,
   document["jets_outside_correction"] = s.jets_outside_correction;
   document["wall_seconds"] = s.wall_seconds;
   document["jets_per_second"] = per_second(s.jets, s.wall_seconds);
+  document["cpu_seconds"] = s.cpu_seconds;
   document["events_per_core_second"] = per_second(s.events_simulated, s.cpu_seconds);
   document["flavors"] = s.flavors;
   document["validation"] = {{"constituents_per_jet", s.constituents},
