@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+// Fits the pileup offset of a bin of |eta|: L1FastJet.
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <limits>
+#include <optional>
 
 #include "jetcal/base/error.h"
 #include "jetcal/jec/detail/derive_fits.h"

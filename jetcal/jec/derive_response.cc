@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+// Fits and inverts the response of a bin of |eta|: L2Relative.
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <optional>
 
 #include "jetcal/base/error.h"
 #include "jetcal/jec/detail/derive_fits.h"
