@@ -22,7 +22,7 @@ EXTERNAL_HEADERS = [
     ("pythia8", r"Pythia8/.+"),
     ("fastjet", r"fastjet/.+"),
     ("protobuf", r"(google/protobuf/.+|.+\.pb\.h)"),
-    ("http", r"(http_parser|simdjson|zlib)\.h"),
+    ("http", r"(http_parser|simdjson)\.h"),
 ]
 # Found at run time, so no include shows its use; the definition that names its path does.
 DLOPENED = {"onnxruntime": "JETCAL_ONNXRUNTIME_LIBRARY"}

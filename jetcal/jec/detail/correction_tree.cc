@@ -274,7 +274,15 @@ int Axis::find(double x, Flow flow) const noexcept {
   if (x >= last) return flow == Flow::Clamp ? num_bins - 1 : num_bins;
   if (edges.empty())
     return std::min(static_cast<int>(num_bins * ((x - low) / (high - low))), num_bins - 1);
-  return static_cast<int>(std::upper_bound(edges.begin(), edges.end(), x) - edges.begin()) - 1;
+  // The last edge that is not above x, by halving without branches: which half holds x is as good
+  // as random, and a mispredicted branch costs more than the step.
+  const double* edge = edges.data();
+  for (std::size_t left = edges.size() - 1; left > 1;) {
+    const std::size_t half = left / 2;
+    edge += edge[half] <= x ? half : 0;
+    left -= half;
+  }
+  return static_cast<int>(edge - edges.data());
 }
 
 void CorrectionTree::evaluate(std::int64_t n, std::int64_t first_row, const double* const* columns,
