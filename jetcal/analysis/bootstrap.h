@@ -46,7 +46,7 @@ struct BootstrappedQuartiles {
 /// cells and correctors, so that errors of differences and ratios are those of paired numbers. The
 /// result depends on the seed only, not on the number of threads.
 ///
-/// Memory: 4 bytes for each cell that a jet is in (up to 15 cells), plus 2 bytes per jet and
+/// Memory: 4 bytes for each cell that a jet is in (up to 21 cells), plus 2 bytes per jet and
 /// thread, whatever the number of correctors: they are taken one after the other.
 ///
 /// Throws Cancelled after a stop signal, InvalidArgument for a negative number of resamplings.

@@ -67,6 +67,7 @@ std::vector<std::vector<std::uint32_t>> cell_rows(const ResponseSample& sample) 
       if (sample.pt_gen[jet] < kPtRanges[range].low || sample.pt_gen[jet] >= kPtRanges[range].high)
         continue;
       add(range_cell(region, static_cast<int>(range), 0));
+      add(range_cell(kBothRegions, static_cast<int>(range), 0));
       for (std::size_t variable = 0; variable < kPileupVariables.size(); ++variable) {
         if (sample.pileup[variable].empty()) continue;
         const int pileup_bin =

@@ -54,24 +54,26 @@ inline constexpr int kLightQuarks = 7;
 inline constexpr int kNumGroups = 8;
 
 /// Numbers the cells: every region times (bins, then ranges) times group; then every pileup
-/// variable times region times range times pileup bin.
-inline constexpr int kNumSlots = kNumPtBins + static_cast<int>(kPtRanges.size());
-inline constexpr int kNumFlavorCells = static_cast<int>(kRegions.size()) * kNumSlots * kNumGroups;
-inline constexpr int kNumCells =
-    kNumFlavorCells +
-    static_cast<int>(kPileupVariables.size() * kRegions.size() * kPtRanges.size()) * kNumPileupBins;
+/// variable times region times range times pileup bin; then, for kBothRegions, ranges times group.
+inline constexpr int kNumRegions = static_cast<int>(kRegions.size());
+inline constexpr int kNumRanges = static_cast<int>(kPtRanges.size());
+inline constexpr int kBothRegions = kNumRegions;
+inline constexpr int kNumSlots = kNumPtBins + kNumRanges;
+inline constexpr int kNumFlavorCells = kNumRegions * kNumSlots * kNumGroups;
+inline constexpr int kNumPileupCells =
+    static_cast<int>(kPileupVariables.size()) * kNumRegions * kNumRanges * kNumPileupBins;
+inline constexpr int kNumCells = kNumFlavorCells + kNumPileupCells + kNumRanges * kNumGroups;
 constexpr int bin_cell(int region, int bin, int group) noexcept {
   return (region * kNumSlots + bin) * kNumGroups + group;
 }
+/// `region` may be kBothRegions.
 constexpr int range_cell(int region, int range, int group) noexcept {
+  if (region == kBothRegions) return kNumFlavorCells + kNumPileupCells + range * kNumGroups + group;
   return (region * kNumSlots + kNumPtBins + range) * kNumGroups + group;
 }
-
 constexpr int pileup_cell(int variable, int region, int range, int bin) noexcept {
-  constexpr int kRegionCount = static_cast<int>(kRegions.size());
-  constexpr int kRangeCount = static_cast<int>(kPtRanges.size());
   return kNumFlavorCells +
-         ((variable * kRegionCount + region) * kRangeCount + range) * kNumPileupBins + bin;
+         ((variable * kNumRegions + region) * kNumRanges + range) * kNumPileupBins + bin;
 }
 
 /// Lists the rows of the jets in each cell; a jet is in several.

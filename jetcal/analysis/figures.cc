@@ -175,7 +175,6 @@ std::vector<Figure> make_figures(const Analysis& analysis) {
   const auto add = [&](std::vector<Figure> more) {
     std::move(more.begin(), more.end(), std::back_inserter(figures));
   };
-  constexpr int kNumRegions = static_cast<int>(kRegions.size());
   for (int region = 0; region < kNumRegions; ++region)
     figures.push_back(resolution_figure(analysis, region));
   for (int region = 0; region < kNumRegions && analysis.correctors.size() > 1; ++region)

@@ -150,7 +150,8 @@ Json to_json(const CorrectorNumbers& corrector) {
           {"loss_error", number(corrector.loss.error)},
           {"loss_gain", number(corrector.loss_gain.value)},
           {"loss_gain_error", number(corrector.loss_gain.error)},
-          {"regions", regions}};
+          {"regions", regions},
+          {"both_regions", {{"ranges", list<RangeNumbers>(corrector.both_regions, to_json)}}}};
 }
 
 Json definitions_json() {

@@ -109,7 +109,7 @@ std::string sections(const Analysis& analysis, const std::vector<PageFigure>& fi
   if (analysis.correctors.size() > 1) html += to_html(gain_table(analysis));
   html += to_html(loss_table(analysis));
   html += heading("resolution", "Resolution") + to_html(range_table(analysis)) +
-          figures_of(figures, "Resolution");
+          to_html(both_regions_table(analysis)) + figures_of(figures, "Resolution");
   std::string bins;
   for (int region = 0; region < static_cast<int>(kRegions.size()); ++region)
     bins += to_html(bin_table(analysis, region));

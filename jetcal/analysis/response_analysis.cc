@@ -182,6 +182,7 @@ Analysis analyze(const JetSample& sample, const AnalysisOptions& options) {
     corrector.loss_gain = numbers.loss_gain(k);
     for (int region = 0; region < static_cast<int>(kRegions.size()); ++region)
       corrector.regions[region] = numbers.region(k, region);
+    corrector.both_regions = numbers.ranges(k, kBothRegions);
     result.correctors.push_back(std::move(corrector));
   }
   return result;

@@ -77,6 +77,7 @@ struct CorrectorNumbers {
   Estimate loss;       ///< Mean of |log(pt_gen / pt_corr)| 1(|y| < 1) over all used jets.
   Estimate loss_gain;  ///< 1 - loss / loss of the baseline.
   std::array<RegionNumbers, kRegions.size()> regions;
+  std::vector<RangeNumbers> both_regions;  ///< |eta_gen| < 2.5 together, in every range.
 };
 
 struct Analysis {

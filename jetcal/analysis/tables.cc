@@ -12,9 +12,6 @@ namespace jetcal::analysis {
 
 namespace {
 
-constexpr int kNumRanges = static_cast<int>(kPtRanges.size());
-constexpr int kNumRegions = static_cast<int>(kRegions.size());
-
 std::string with_error(const Estimate& number, double scale, int decimals, bool flagged) {
   if (!std::isfinite(number.value)) return "-";
   std::string text = fmt::format("{:.{}f}", scale * number.value, decimals);
@@ -234,6 +231,32 @@ Table range_table(const Analysis& analysis) {
                               with_error(numbers.median, 1, 4, numbers.too_few_jets),
                               with_error(numbers.resolution, 1, 4, numbers.too_few_jets)};
                         });
+}
+
+Table both_regions_table(const Analysis& analysis) {
+  Table table{"Both regions together, |eta_gen| < 2.5",
+              {{"pt_gen [GeV]", ""},
+               {"corrector", ""},
+               {"jets", ""},
+               {"median", ""},
+               {"(q75 - q25) / median", ""},
+               {"alpha [%]", ""},
+               {"beta [%]", ""}},
+              2,
+              {},
+              {}};
+  for (int range = 0; range < kNumRanges; ++range) {
+    for (const CorrectorNumbers& corrector : analysis.correctors) {
+      const RangeNumbers& numbers = corrector.both_regions[range];
+      table.rows.push_back({range_label(analysis, range), corrector.name,
+                            std::to_string(numbers.jets),
+                            with_error(numbers.median, 1, 4, numbers.too_few_jets),
+                            with_error(numbers.resolution, 1, 4, numbers.too_few_jets),
+                            alpha_cell(numbers), beta_cell(numbers)});
+    }
+  }
+  add_remarks(analysis, table);
+  return table;
 }
 
 Table residual_table(const Analysis& analysis) {

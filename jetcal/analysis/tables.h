@@ -28,6 +28,9 @@ Table flavor_table(const Analysis& analysis, int range);
 /// Lays out numbers of jets, medians and resolutions for every range and region.
 Table range_table(const Analysis& analysis);
 
+/// Lays out jets, median, resolution, alpha and beta of both regions together.
+Table both_regions_table(const Analysis& analysis);
+
 /// Lays out the differences of flavor medians for every range and region.
 Table residual_table(const Analysis& analysis);
 

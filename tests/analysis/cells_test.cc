@@ -54,9 +54,17 @@ TEST(CellRows, PutAJetIntoItsBinItsRangesAndItsFlavorGroups) {
 
   std::size_t entries = 0;
   for (const auto& cell : rows) entries += cell.size();
-  // s: bin and two ranges, three groups each; undefined: the same, one group; g: bin, two groups;
-  // b: two ranges, two groups.
-  EXPECT_EQ(entries, 9U + 3U + 2U + 4U);
+  // s: bin, two ranges and the same of both regions, three groups each; undefined: the same, one
+  // group; g: bin, two groups; b: two ranges and the same of both regions, two groups.
+  EXPECT_EQ(entries, 15U + 5U + 2U + 8U);
+  EXPECT_THAT(rows[range_cell(kBothRegions, 0, kAllFlavors)], ElementsAre(0U, 1U, 3U));
+}
+
+TEST(Cells, AllHaveNumbersOfTheirOwn) {
+  EXPECT_EQ(bin_cell(0, 0, 0), 0);
+  EXPECT_EQ(range_cell(1, 4, kNumGroups - 1) + 1, pileup_cell(0, 0, 0, 0));
+  EXPECT_EQ(pileup_cell(2, 1, 4, kNumPileupBins - 1) + 1, range_cell(kBothRegions, 0, 0));
+  EXPECT_EQ(range_cell(kBothRegions, 4, kNumGroups - 1) + 1, kNumCells);
 }
 
 }  // namespace

@@ -16,6 +16,9 @@ inline constexpr std::array<const char*, 10> kColors{"#000000", "#0072B2", "#D55
 /// cross, star; then the same, open.
 inline constexpr std::array<short, 14> kMarkers{20, 21, 22, 23, 33, 34, 29,
                                                 24, 25, 26, 32, 27, 28, 30};
+/// Diamonds and stars cover less of their size than the others.
+inline constexpr std::array<double, 14> kMarkerScales{1, 1, 1, 1, 1.35, 1.1, 1.5,
+                                                      1, 1, 1, 1, 1.35, 1.1, 1.5};
 inline constexpr std::array<short, 7> kLineStyles{1, 1, 7, 9, 2, 5, 3};
 
 inline constexpr const char* kBlack = "#000000";

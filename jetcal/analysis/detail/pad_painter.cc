@@ -74,6 +74,7 @@ class PanelPainter {
   void draw_x_labels();
   void draw_x_label(double x, const std::string& text);
   void draw_notes();
+  void note_emptiness();
   void draw_legend();
   void text(double x, double y, const std::string& content, double pixels, short align,
             const char* color = kBlack);
@@ -166,8 +167,11 @@ void PanelPainter::style_markers(TAttLine& line, TAttMarker& marker, const Serie
   line.SetLineWidth(3);
   marker.SetMarkerColor(static_cast<Color_t>(color(series)));
   marker.SetMarkerStyle(kMarkers[series.style % kMarkers.size()]);
-  const double crowded = panel_.series.size() > kCrowded ? kCrowdedScale : 1;
-  marker.SetMarkerSize(static_cast<float>(kMarkerSize * place_.scale * crowded));
+  // Told by the styles: a ratio panel has one series less, and the same markers.
+  const bool many = static_cast<std::size_t>(panel_.series.back().style) + 1 > kCrowded;
+  const double crowded = many ? kCrowdedScale : 1;
+  const double scale = kMarkerScales[series.style % kMarkerScales.size()];
+  marker.SetMarkerSize(static_cast<float>(kMarkerSize * place_.scale * crowded * scale));
 }
 
 void PanelPainter::style_steps(TAttLine& line, TAttFill& fill, const Series& series) {
@@ -279,6 +283,16 @@ void PanelPainter::draw_notes() {
   }
 }
 
+void PanelPainter::note_emptiness() {
+  const bool empty =
+      !panel_.heat_map && std::all_of(panel_.series.begin(), panel_.series.end(),
+                                      [](const Series& series) { return series.points.empty(); });
+  if (!empty) return;
+  const double x = 0.5 * (x_fraction(place_.left) + 1 - x_fraction(place_.right));
+  const double y = 0.5 * (y_fraction(place_.bottom) + 1 - y_fraction(place_.top));
+  text(x, y, "too few jets", kNotePixels, kCenterBase, kShadeText);
+}
+
 void PanelPainter::draw_legend() {
   if (!panel_.legend || panel_.series.empty()) return;
   const double high = 1 - y_fraction(place_.top + head_.legend_top);
@@ -316,6 +330,7 @@ void PanelPainter::paint() {
   for (const Series& series : panel_.series) draw_series(series);
   draw_x_labels();
   draw_notes();
+  note_emptiness();
   draw_legend();
   gPad->RedrawAxis();
 }

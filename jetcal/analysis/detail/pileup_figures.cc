@@ -14,7 +14,6 @@ namespace jetcal::analysis::detail {
 namespace {
 
 constexpr const char* kSection = "Pileup";
-constexpr std::size_t kNumRanges = kPtRanges.size();
 
 // Markers sit at the mean of their bin, moved apart by a part of its width.
 Series pileup_series(const CorrectorNumbers& numbers, int corrector, int num_correctors, int region,
@@ -55,7 +54,7 @@ Figure dependence_figure(const Analysis& analysis, int region, std::size_t first
                 PanelLayout::Grid,
                 {}};
   const int correctors = static_cast<int>(analysis.correctors.size());
-  for (std::size_t i = 0; i + 1 < kNumRanges; ++i) {
+  for (std::size_t i = 0; i + 1 < kPtRanges.size(); ++i) {
     const int range = static_cast<int>(i) + 1;
     Panel panel;
     panel.x_title = variable.title;
@@ -81,7 +80,7 @@ Figure slope_figure(const Analysis& analysis, int region, std::size_t first) {
   const PileupVariable& variable =
       kPileupVariables[analysis.correctors[0].regions[region].pileup[first].variable];
   std::vector<std::string> ranges;
-  for (int i = 0; i < static_cast<int>(kNumRanges); ++i) ranges.push_back(range_category(i));
+  for (int i = 0; i < kNumRanges; ++i) ranges.push_back(range_category(i));
   Panel panel = category_panel(analysis, region,
                                fmt::format("Slope of the median response [% / {}]", variable.unit),
                                ranges, [first](const RegionNumbers& numbers, int range) {
@@ -106,7 +105,7 @@ Figure slope_figure(const Analysis& analysis, int region, std::size_t first) {
 std::vector<Figure> pileup_figures(const Analysis& analysis, int region) {
   std::vector<Figure> figures;
   const std::size_t count = analysis.correctors[0].regions[region].pileup.size();
-  for (std::size_t first = 0; first < count; first += kNumRanges) {
+  for (std::size_t first = 0; first < count; first += kPtRanges.size()) {
     figures.push_back(dependence_figure(analysis, region, first));
     figures.push_back(slope_figure(analysis, region, first));
   }
