@@ -132,7 +132,7 @@ def test_other_trees_of_the_file_come_along(jetcal, ntuple, repository, tmp_path
     source.write_bytes(ntuple.read_bytes())
     rows = {"genJetPt": np.arange(300, dtype="f4"), "event": np.arange(300, dtype="u8")}
     with uproot.update(source) as file:
-        file["calibration/jets"] = rows
+        file.mktree("calibration/jets", {name: values.dtype for name, values in rows.items()}).extend(rows)
         file["note"] = "how it was made"
     report = jetcal("predict", "--model", repository / "pfn-paper" / "1" / "model.jetcal", "--input", source,
                     "--output", tmp_path / "out.root")

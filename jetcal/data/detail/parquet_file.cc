@@ -324,7 +324,8 @@ void write_parquet_with_column(const std::filesystem::path& input,
   check_write(file.status(), output);
   auto writer = parquet::arrow::FileWriter::Open(
       *wider, arrow::default_memory_pool(), *file,
-      parquet::WriterProperties::Builder().enable_page_checksum()->build());
+      parquet::WriterProperties::Builder().enable_page_checksum()->build(),
+      parquet::ArrowWriterProperties::Builder().store_schema()->build());
   check_write(writer.status(), output);
   const auto* next = values.data();
   for (int group = 0; group < reader->num_row_groups(); ++group) {
