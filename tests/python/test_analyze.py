@@ -586,7 +586,7 @@ def test_the_table_is_readable_and_a_config_file_serves_as_flags(ntuple, tmp_pat
     config = tmp_path / "analyze.yaml"
     config.write_text(f"input: {ntuple}\noutput: {tmp_path / 'out'}\nbootstrap: 0\ncorrector: ['Model=branch:modelPt']\n")
     run = subprocess.run([JETCAL, "analyze", "--config", config], capture_output=True, text=True, check=True)
-    for text in ("alpha Model [%]", "beta Model [%]", "barrel  Model", "without gen jet, left out", "SAE", "+-"):
+    for text in ("alpha Model", "beta Model", "in percent", "barrel  Model", "without gen jet, left out", "SAE", "+-"):
         assert text in run.stdout
 
 
