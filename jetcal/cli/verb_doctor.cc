@@ -55,13 +55,14 @@ struct VerbNeed {
 nlohmann::ordered_json verbs(const std::vector<std::string>& built) {
   const std::vector<VerbNeed> needs{
       {"simulate", "jetcal-simulate", {"sim"}},
-      {"ingest", "jetcal-physics", {"data", "models", "analysis"}},
+      {"ingest", "jetcal-physics", {"data", "jec", "models", "analysis"}},
+      {"jec", "jetcal-physics", {"data", "jec", "models", "analysis"}},
       {"train", "jetcal-train", {"train"}},
       {"model", "", {"models"}},
       {"export", "", {"onnx", "engine"}},
       {"serve", "", {"server"}},
-      {"predict", "jetcal-physics", {"data", "models", "analysis"}},
-      {"analyze", "jetcal-physics", {"data", "models", "analysis"}},
+      {"predict", "jetcal-physics", {"data", "jec", "models", "analysis"}},
+      {"analyze", "jetcal-physics", {"data", "jec", "models", "analysis"}},
       {"bench", "", {"engine"}},
   };
   const fs::path folder =

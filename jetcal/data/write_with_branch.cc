@@ -6,6 +6,7 @@
 #include <TFile.h>
 #include <TKey.h>
 #include <TLeaf.h>
+#include <TLeafI.h>
 #include <TTree.h>
 
 #include <algorithm>
@@ -62,6 +63,9 @@ void fill_lists(TTree& tree, const std::string& name, const std::vector<int>& co
   std::vector<float> buffer(static_cast<std::size_t>(std::max(most, 1)));
   TBranch* branch = tree.Branch(name.c_str(), buffer.data(), (name + "[nJet]/F").c_str());
   TBranch* counter = tree.GetBranch("nJet");
+  // Files that ROOT did not write itself may keep 0 as the largest count, and Fill would refuse.
+  auto* length = dynamic_cast<TLeafI*>(counter->GetLeaf("nJet"));
+  if (length != nullptr && length->GetMaximum() < most) length->SetMaximum(most);
   std::size_t next = 0;
   for (std::size_t i = 0; i < counts.size(); ++i) {
     counter->GetEntry(static_cast<std::int64_t>(i));  // Fill takes the length from this branch

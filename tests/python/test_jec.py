@@ -5,6 +5,7 @@ import csv
 import gzip
 import json
 
+import awkward as ak
 import correctionlib
 import correctionlib.schemav2 as schema
 import numpy as np
@@ -235,6 +236,21 @@ def test_apply_adds_the_corrected_pt(jetcal, library, tmp_path):
     assert relative(tree["jetPtJEC"][good], expected) < 1e-6
     status, message = jetcal.fails("jec", "apply", "--input", source, "--output", source, "--correction", text_file("L2Relative"))
     assert status == 2 and "overwrite" in message
+
+
+def test_apply_corrects_the_raw_pt_of_real_nanoaod(jetcal, library, tmp_path):
+    source, output = SHARED / "nano_tt_v12.root", tmp_path / "out.root"
+    if not source.exists():
+        pytest.skip("shared/data/cms/nano_tt_v12.root is not there")
+    name = f"{MC}_L1L2L3Res_AK4PFPuppi"
+    document = jetcal("jec", "apply", "--input", source, "--output", output, "--correction", JSON_FILE, "--name", name)
+    with uproot.open(output) as file:
+        jets = file["Events"].arrays(["Jet_pt", "Jet_rawFactor", "Jet_eta", "Jet_area", "jetPtJEC", "Rho_fixedGridRhoFastjetAll"])
+    flat = {field: ak.to_numpy(ak.flatten(ak.broadcast_arrays(jets[field], jets["Jet_pt"])[0])).astype(float) for field in jets.fields}
+    raw = flat["Jet_pt"] * (1 - flat["Jet_rawFactor"])
+    expected = raw * library.compound[name].evaluate(flat["Jet_area"], flat["Jet_eta"], raw, flat["Rho_fixedGridRhoFastjetAll"])
+    assert document["files"][0]["jets"] == raw.size > 1000
+    assert relative(flat["jetPtJEC"], expected) < 1e-5
 
 
 def bad_files(folder):
