@@ -112,7 +112,8 @@ sim::ProductionOptions read_options(const SimulateFlags& f, const CommonOptions&
   if (!calibrations.empty()) options.calibration = calibrations.front();
   // A flag of one kind overrides either kind of the file.
   const bool from_flags = f.jets || f.events;
-  const auto jets = config.get<std::int64_t>("jets", 0);
+  // The section `jets` of the card has the name of the flag.
+  const auto jets = config.get<std::int64_t>("num_jets", 0);
   const auto events = config.get<std::int64_t>("events", 0);
   options.num_jets = from_flags ? f.jets.value_or(0) : jets;
   options.num_events = from_flags ? f.events.value_or(0) : events;

@@ -56,7 +56,8 @@ void check(const ProductionOptions& options) {
       fail(ErrorCode::InvalidArgument, "the option '", name, "' must be positive, not ", value);
   };
   if ((options.num_jets > 0) == (options.num_events > 0))
-    fail(ErrorCode::InvalidArgument, "give a positive number of either jets or events");
+    fail(ErrorCode::InvalidArgument,
+         "give a positive number of either jets or events (num_jets or events in a configuration)");
   positive(options.workers, "workers");
   positive(options.block_events, "block-events");
   if (options.experiment.pileup.mean > 0) positive(options.pool_events, "pileup-pool");
