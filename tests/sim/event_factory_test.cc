@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <set>
 
@@ -107,6 +109,47 @@ TEST(EventFactory, MakesRowsThatAgreeWithThemselves) {
     EXPECT_EQ(own, v.jetMult);
     EXPECT_NEAR(std::hypot(x, y), v.jetRawPt, 1e-4 * v.jetRawPt);
   }
+}
+
+/// The quark-gluon variables of CMS's QGTagger from the stored constituents: charged ones of the
+/// hard vertex, neutral ones above 1 GeV; the minor axis by the eigenvalues of the covariance.
+void expect_quark_gluon(const JetRow& row) {
+  double sum = 0;
+  double weight = 0;
+  double moments[5] = {};
+  int count = 0;
+  for (std::size_t i = 0; i < row.PF_pT.size(); ++i) {
+    if (row.PF_fromAK4Jet[i] == 0) continue;
+    const int id = std::abs(row.PF_id[i]);
+    const bool charged = id == 211 || id == 11 || id == 13;
+    if (charged ? row.PF_fromPV[i] != 3 : row.PF_pT[i] <= 1) continue;
+    const double w = static_cast<double>(row.PF_pT[i]) * row.PF_pT[i];
+    const double x = row.PF_dEta[i];
+    const double y = row.PF_dPhi[i];
+    ++count;
+    sum += row.PF_pT[i];
+    weight += w;
+    const double terms[5] = {x, y, x * x, y * y, x * y};
+    for (int k = 0; k < 5; ++k) moments[k] += w * terms[k];
+  }
+  EXPECT_EQ(row.values.QG_mult, count);
+  EXPECT_EQ(row.values.jetQGl, -1);
+  if (count == 0) return;
+  for (double& moment : moments) moment /= weight;
+  const double a = moments[2] - moments[0] * moments[0];
+  const double b = moments[3] - moments[1] * moments[1];
+  const double c = moments[4] - moments[0] * moments[1];
+  const double minor = (a + b) / 2 - std::sqrt((a - b) * (a - b) / 4 + c * c);
+  EXPECT_NEAR(row.values.QG_ptD, std::sqrt(weight) / sum, 1e-4);
+  EXPECT_NEAR(row.values.QG_axis2, std::sqrt(std::max(minor, 0.0)), 1e-3);
+}
+
+TEST(EventFactory, GivesTheQuarkGluonVariablesOfTheConstituents) {
+  const PileupPool none;
+  EventFactory factory(experiment(), none, correction());
+  const Block block = factory.make({8, 0, 1, 25});
+  ASSERT_GT(block.rows.size(), 10U);
+  for (const JetRow& row : block.rows) expect_quark_gluon(row);
 }
 
 }  // namespace
