@@ -47,6 +47,8 @@ if(EXISTS ${JETCAL_WHEELS}/ROOT/include/ROOT/RVersion.hxx)
   # libGraf needs libfreetype, which needs two more of the libraries that the wheel brings in a folder of their own.
   target_link_options(jetcal_external_root INTERFACE "LINKER:-rpath-link,${JETCAL_WHEELS}/ROOT/lib"
                       "LINKER:-rpath-link,${JETCAL_WHEELS}/root.libs")
+  # libCore exports a copy of std::filesystem of an older compiler. The C++ library comes first, so that nobody calls that copy.
+  target_link_options(jetcal_external_root INTERFACE "LINKER:--push-state,--no-as-needed" -lstdc++ "LINKER:--pop-state")
 else()
   find_package(ROOT 6.32 QUIET CONFIG COMPONENTS ${jetcal_root_components})
   if(ROOT_FOUND)

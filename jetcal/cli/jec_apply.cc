@@ -10,6 +10,7 @@
 
 #include "jetcal/base/progress.h"
 #include "jetcal/base/stop.h"
+#include "jetcal/cli/crash_report.h"
 #include "jetcal/cli/jec_parts.h"
 #include "jetcal/data/root_jet_reader.h"
 #include "jetcal/data/write_with_branch.h"
@@ -34,7 +35,8 @@ struct AppliedFile {
   std::vector<float> pt;  // corrected, NaN where the inputs are not finite
   std::int64_t not_finite = 0;
   std::int64_t outside = 0;
-  double largest_difference = 0;  // relative, to the corrected pT that the file holds
+  double largest_difference = 0;      // relative, to the corrected pT that the file holds
+  std::vector<std::string> left_out;  // objects of the input that could not be copied
 };
 
 // The columns of jets that corrections know, by the names of CMS.
@@ -101,7 +103,7 @@ AppliedFile apply(const jec::JetCorrector& corrector, const ApplyOptions& option
     fail(error.code(), input, ": ", error.what());
   }
   bar.finish();
-  data::write_with_branch(input, options.tree, output, options.branch, file.pt);
+  file.left_out = data::write_with_branch(input, options.tree, output, options.branch, file.pt);
   return file;
 }
 
@@ -132,6 +134,7 @@ std::vector<std::string> output_paths(const ApplyOptions& options) {
 }
 
 int run_apply(const ApplyOptions& options, bool json) {
+  report_crashes("jec apply");
   validate(options);
   const std::vector<std::string> outputs = output_paths(options);
   const std::vector<fs::path> files(options.correction.begin(), options.correction.end());
@@ -145,10 +148,13 @@ int run_apply(const ApplyOptions& options, bool json) {
                     {"corrected", static_cast<std::int64_t>(file.pt.size()) - file.not_finite},
                     {"not_finite", file.not_finite},
                     {"outside_bins", file.outside},
-                    {"largest_relative_difference_to_stored_pt", file.largest_difference}});
+                    {"largest_relative_difference_to_stored_pt", file.largest_difference},
+                    {"left_out", file.left_out}});
     if (json) continue;
     fmt::print("{}: {} jets, {} NaN, {} times outside every bin; branch {} is in {}\n", file.input,
                file.pt.size(), file.not_finite, file.outside, options.branch, file.output);
+    if (!file.left_out.empty())
+      fmt::print("not copied from the input: {}\n", fmt::join(file.left_out, ", "));
   }
   if (json)
     print_json({{"correction", options.correction},

@@ -12,6 +12,7 @@
 #include "jetcal/analysis/draw.h"
 #include "jetcal/base/files.h"
 #include "jetcal/base/progress.h"
+#include "jetcal/cli/crash_report.h"
 #include "jetcal/cli/jec_figures.h"
 #include "jetcal/data/calibration_reader.h"
 #include "jetcal/jec/closure.h"
@@ -188,6 +189,7 @@ void need(bool given, const char* what) {
 }
 
 int run_closure(const CLI::App& app, ClosureFlags flags, const CommonOptions& common) {
+  report_crashes("jec closure");
   const Merger merge(app, common);
   merge("input", flags.inputs);
   merge("correction", flags.corrections);
@@ -275,6 +277,7 @@ void print_fits(const jec::Derivation& derivation) {
 }
 
 int run_derive(const CLI::App& app, const DeriveFlags& given, const CommonOptions& common) {
+  report_crashes("jec derive");
   DeriveFlags flags = merged(app, given, common);
   Json files;
   const edm::CalibrationJets jets = read_inputs(flags.inputs, files);

@@ -11,6 +11,7 @@
 #include "jetcal/base/files.h"
 #include "jetcal/base/progress.h"
 #include "jetcal/cli/corrector_spec.h"
+#include "jetcal/cli/crash_report.h"
 #include "jetcal/cli/jet_collector.h"
 #include "jetcal/cli/verb.h"
 #include "jetcal/data/dataset.h"
@@ -152,6 +153,7 @@ void print_tables(const analysis::Analysis& numbers, const AnalyzeOptions& optio
 }
 
 int run_analyze(const CLI::App& app, const AnalyzeFlags& flags, const CommonOptions& common) {
+  report_crashes("analyze");
   AnalyzeOptions options = make_options(app, flags, load_config(common));
   JetCollector collector(options.correctors, kBaselineName);
   Json source = read_input(options, collector);

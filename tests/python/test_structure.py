@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The layer check fails where it must: each case breaks a copy of the tree in one way."""
 
+import pathlib
 import shutil
 import subprocess
 
 import pytest
 
-from conftest import ROOT
+from conftest import JETCAL, ROOT
 
 
 def check(tree):
@@ -48,3 +49,12 @@ def test_an_idle_arrow_and_a_cycle_are_named(tree):
     line.write_text(line.read_text().replace("jetcal_room(base", "jetcal_room(base DEPENDS edm"))
     status, output = check(tree)
     assert "rooms form a cycle" in output, output
+
+
+def test_the_c_plus_plus_library_comes_before_root():
+    """ROOT's libCore exports a copy of std::filesystem of an older compiler, which nobody else may call."""
+    program = pathlib.Path(JETCAL).parent.parent / "libexec" / "jetcal" / "jetcal-physics"
+    output = subprocess.run(["readelf", "-d", program], capture_output=True, text=True, check=True).stdout
+    needed = [line.split("[")[1].rstrip("]") for line in output.splitlines() if "(NEEDED)" in line]
+    assert "libCore.so" in needed
+    assert needed[0].startswith("libstdc++.so"), needed
