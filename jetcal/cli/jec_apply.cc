@@ -89,7 +89,9 @@ AppliedFile apply(const jec::JetCorrector& corrector, const ApplyOptions& option
   if (reader.source().storage == data::Storage::RNTuple)
     fail(ErrorCode::Unimplemented, input,
          " holds an RNTuple; branches can only be added to a TTree");
-  AppliedFile file{input, output, {}, 0, 0, 0};
+  AppliedFile file;
+  file.input = input;
+  file.output = output;
   Progress bar("apply", reader.source().num_entries, "entries");
   try {
     while (true) {
