@@ -33,7 +33,7 @@ std::string range_label(const Analysis& analysis, int range) {
 
 // Explains the marks that the cells carry.
 void add_remarks(const Analysis& analysis, Table& table) {
-  bool few = false, biased = false;
+  bool few = false, biased = table.title.ends_with('#');
   for (const std::vector<std::string>& row : table.rows) {
     for (const std::string& cell : row) {
       few = few || cell.ends_with('*');
@@ -184,7 +184,9 @@ std::vector<Table> gain_tables(const Analysis& analysis) {
 }
 
 Table flavor_table(const Analysis& analysis, int range) {
-  Table table{fmt::format("Median response by flavor, pt_gen {} GeV", range_label(analysis, range)),
+  const bool cut_biased = numbers_of(analysis, 0, 0, range).cut_biased;
+  Table table{fmt::format("Median response by flavor, pt_gen {} GeV{}", kPtRanges[range].name,
+                          cut_biased ? " #" : ""),
               {{"region", ""}, {"corrector", ""}},
               2,
               {},
