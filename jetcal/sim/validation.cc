@@ -52,11 +52,11 @@ std::vector<double> l1_factors(const edm::CalibrationJets& jets,
 Check check_response(const edm::CalibrationJets& jets, const std::vector<double>& l1,
                      const targets::ResponseRow& row, std::size_t point) {
   constexpr double kWindow = 1.2;
-  constexpr std::int64_t kMinJets = 50;
+  constexpr std::int64_t kMinJets = 20;
   const double pt = targets::kResponsePt[point];
   const double target = row.response[point];
   double middle = pt / target;
-  Spread spread;
+  Spread spread{};
   for (int round = 0; round < 5; ++round) {
     std::vector<double> values;
     std::vector<double> pt_l1;
@@ -73,7 +73,9 @@ Check check_response(const edm::CalibrationJets& jets, const std::vector<double>
     middle *= pt / analysis::quantile(pt_l1, 0.5);
     if (round == 4) spread = measure_spread(values, 1 + point);
   }
-  const bool enough = spread.count >= kMinJets;
+  // Measured is what the margin exceeds by three errors.
+  const bool enough =
+      spread.count >= kMinJets && 3 * spread.median_error < targets::kResponseMargin;
   return {"response after L1",
           text("|eta| %.1f, raw pT %.0f GeV", row.eta, pt),
           enough ? spread.median : kNone,
