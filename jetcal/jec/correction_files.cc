@@ -37,8 +37,8 @@ struct Level {
 std::string polynomial(std::size_t size) {
   std::string text = fmt::format("[{}]", size - 1);
   for (std::size_t k = size - 1; k-- > 0;) {
-    if (k + 2 < size) text = "(" + text + ")";
-    text = fmt::format("[{}]+log10(x/100.)*{}", k, text);
+    const bool sum = k + 2 < size;
+    text = fmt::format("[{}]+log10(x/100.)*{}{}{}", k, sum ? "(" : "", text, sum ? ")" : "");
   }
   return text;
 }
@@ -57,6 +57,7 @@ std::vector<Row> mirrored(const std::vector<Row>& rows) {
 
 Level offset_level(const std::vector<OffsetFit>& fits) {
   std::vector<Row> rows;
+  rows.reserve(fits.size());
   for (const OffsetFit& fit : fits) {
     rows.push_back({fit.abs_eta.low,
                     fit.abs_eta.high,

@@ -56,6 +56,7 @@ Bins make_bins(const edm::CalibrationJets& jets, std::span<const std::int64_t> r
         {pt_gen, pt_raw * offset.factor(jets.rho[row], pt_raw, jets.area[row])});
   }
   std::vector<std::int64_t> counts;
+  counts.reserve(fine.size());
   for (const auto& bin : fine) counts.push_back(static_cast<std::int64_t>(bin.size()));
   const std::vector<std::size_t> groups = detail::merge_bins(counts, minimum);
   Bins bins;
@@ -156,6 +157,7 @@ std::optional<detail::LinearFit> choose_degree(const ResponseFit& fit,
 
 double closure_of(const std::vector<Jet>& jets, const ResponseFit& fit) {
   std::vector<double> responses;
+  responses.reserve(jets.size());
   for (const Jet& jet : jets) responses.push_back(fit.factor(jet.pt_l1) * jet.pt_l1 / jet.pt_gen);
   return detail::quantile(responses, 0.5);
 }

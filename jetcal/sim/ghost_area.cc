@@ -20,7 +20,7 @@ GhostGrid::GhostGrid(const JetOptions& options, std::uint64_t seed)
   rapidity.reserve(cells);
   phi.reserve(cells);
   for (int row = -num_rows / 2; row < num_rows / 2; ++row) {
-    Rng rng(mix64(seed, static_cast<std::uint64_t>(row + 1000000)));
+    Rng rng(mix64(seed, static_cast<std::uint64_t>(row) + 1000000));
     for (int column = 0; column < num_columns; ++column) {
       rapidity.push_back((row + rng.uniform()) * height);
       phi.push_back((column + rng.uniform()) * width);
@@ -77,7 +77,7 @@ void claim(const Span& span, const GhostGrid& ghosts, const Steps& steps, double
            Claims& claims) {
   const double limit = steps.largest(span.death);
   const double reach = std::min(radius, std::sqrt(limit / span.scale));
-  const double middle = span.rapidity / ghosts.height + ghosts.num_rows / 2;
+  const double middle = span.rapidity / ghosts.height + 0.5 * ghosts.num_rows;
   const double rows = reach / ghosts.height;
   const int first_row = std::max(0, static_cast<int>(std::floor(middle - rows)));
   const int last_row = std::min(ghosts.num_rows - 1, static_cast<int>(std::floor(middle + rows)));
