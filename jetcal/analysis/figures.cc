@@ -48,6 +48,7 @@ Figure resolution_figure(const Analysis& analysis, int region) {
 
 Figure beta_figure(const Analysis& analysis, int region) {
   std::vector<std::string> ranges;
+  ranges.reserve(kPtRanges.size());
   for (int i = 0; i < static_cast<int>(kPtRanges.size()); ++i)
     ranges.push_back(detail::range_category(i));
   Panel panel = detail::category_panel(

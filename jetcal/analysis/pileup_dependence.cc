@@ -31,10 +31,12 @@ Sums sum_variable(const ResponseSample& sample, int variable, int region) {
 Estimate fit(const BootstrappedQuartiles& quartiles, int corrector, const std::vector<int>& cells,
              const std::vector<double>& x) {
   std::vector<double> weight;
+  weight.reserve(cells.size());
   for (const int cell : cells)
     weight.push_back(static_cast<double>(quartiles.sample.at(cell, corrector).jets));
   return estimate(quartiles, [&](const QuartileTable& table) {
     std::vector<double> y;
+    y.reserve(cells.size());
     for (const int cell : cells) y.push_back(table.at(cell, corrector).q50);
     return weighted_slope(x, y, weight);
   });

@@ -53,8 +53,10 @@ std::string html_groups(const Table& table) {
 
 std::string to_text(const Table& table) {
   std::vector<std::string> heads;
+  heads.reserve(table.columns.size());
   for (const Column& column : table.columns) heads.push_back(text_head(column));
   std::vector<std::size_t> widths;
+  widths.reserve(heads.size());
   for (const std::string& head : heads) widths.push_back(head.size());
   for (const std::vector<std::string>& row : table.rows) {
     for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());

@@ -263,6 +263,7 @@ Table both_regions_table(const Analysis& analysis) {
 
 Table residual_table(const Analysis& analysis) {
   std::vector<Column> columns;
+  columns.reserve(kFlavorPairs.size());
   for (const FlavorPair& pair : kFlavorPairs) columns.push_back({std::string(pair.name), ""});
   return corrector_rows(
       analysis, "Differences of median responses between flavors, in percent", columns,

@@ -292,6 +292,7 @@ std::vector<Check> check_calibration(const edm::CalibrationJets& jets,
 
 std::vector<Check> check_sample(const ValidationJets& jets) {
   std::vector<Check> checks;
+  checks.reserve(targets::kResolution.size());
   for (const targets::ResolutionRow& row : targets::kResolution)
     checks.push_back(check_resolution(jets, row));
   check_flavors(jets, "barrel", 0, kBarrelEnd, checks);

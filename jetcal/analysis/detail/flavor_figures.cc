@@ -13,6 +13,7 @@ constexpr const char* kSection = "Flavor dependence";
 
 Panel flavor_panel(const Analysis& analysis, int region, int range) {
   std::vector<std::string> flavors;
+  flavors.reserve(edm::kFlavors.size());
   for (const edm::Flavor flavor : edm::kFlavors) flavors.emplace_back(flavor_name(flavor));
   Panel panel = category_panel(analysis, region, kMedianTitle, flavors,
                                [&](const RegionNumbers& numbers, int flavor) {
@@ -78,6 +79,7 @@ Figure residual_figure(const Analysis& analysis, int region, std::size_t pair) {
 
 Figure alpha_figure(const Analysis& analysis, int region) {
   std::vector<std::string> ranges;
+  ranges.reserve(kPtRanges.size());
   for (int i = 0; i < static_cast<int>(kPtRanges.size()); ++i) ranges.push_back(range_category(i));
   Panel panel = category_panel(
       analysis, region, "#alpha = 1 #minus SAE / SAE_{" + analysis.correctors[0].name + "}", ranges,
