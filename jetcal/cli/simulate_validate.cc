@@ -98,6 +98,7 @@ void compare(const ValidateOptions& options, const sim::ValidationJets& jets,
   std::vector<sim::EventCounts> real_events;
   sim::read_real_events(options.compare, real_events);
   std::vector<float> pileup;
+  pileup.reserve(real_events.size());
   for (const sim::EventCounts& event : real_events)
     pileup.push_back(static_cast<float>(event.num_pileup));
   std::int64_t unmatched = 0;
