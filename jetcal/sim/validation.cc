@@ -52,7 +52,7 @@ std::vector<double> l1_factors(const edm::CalibrationJets& jets,
 Check check_response(const edm::CalibrationJets& jets, const std::vector<double>& l1,
                      const targets::ResponseRow& row, std::size_t point) {
   constexpr double kWindow = 1.2;
-  constexpr std::int64_t kMinJets = 20;
+  constexpr std::int64_t kMinJets = 50;
   const double pt = targets::kResponsePt[point];
   const double target = row.response[point];
   double middle = pt / target;
