@@ -71,6 +71,41 @@ void PartialFile::commit() {
   committed_ = true;
 }
 
+static void check_folder(const fs::path& target, const std::error_code& error) {
+  if (!error) return;
+  const bool full = error == std::errc::no_space_on_device;
+  fail(full ? ErrorCode::ResourceExhausted : ErrorCode::InvalidArgument, "cannot write to ",
+       target.string(), ": ", error.message());
+}
+
+PartialFolder::PartialFolder(const fs::path& target)
+    : target_(fs::absolute(target).lexically_normal()) {
+  if (target_.filename().empty()) target_ = target_.parent_path();  // a slash at the end
+  path_ = target_;
+  path_ += ".part";
+  if (fs::exists(target_) && !fs::is_directory(target_))
+    fail(ErrorCode::InvalidArgument, "the output is a file, not a folder: ", target_.string());
+  std::error_code error;
+  fs::remove_all(path_, error);  // of a run that was killed
+  fs::create_directories(path_, error);
+  check_folder(target_, error);
+}
+
+PartialFolder::~PartialFolder() {
+  std::error_code ignored;
+  fs::remove_all(path_, ignored);
+}
+
+void PartialFolder::commit() {
+  std::error_code error;
+  fs::create_directories(target_, error);
+  check_folder(target_, error);
+  for (const fs::directory_entry& entry : fs::directory_iterator(path_)) {
+    fs::rename(entry.path(), target_ / entry.path().filename(), error);
+    check_folder(target_, error);
+  }
+}
+
 std::vector<fs::path> glob_files(const std::string& pattern) {
   const fs::path path(pattern);
   const std::string name = path.filename().string();

@@ -36,6 +36,25 @@ class PartialFile {
   bool committed_ = false;
 };
 
+/// Names a partial folder beside its target and removes it unless committed; its suffix is ".part"
+/// too, and what a killed run left there is removed first.
+class PartialFolder {
+ public:
+  /// Throws InvalidArgument when the target is a file or cannot be made, ResourceExhausted on a
+  /// full disk.
+  explicit PartialFolder(const std::filesystem::path& target);
+  ~PartialFolder();
+  PartialFolder(const PartialFolder&) = delete;
+  PartialFolder& operator=(const PartialFolder&) = delete;
+
+  const std::filesystem::path& path() const noexcept { return path_; }
+  /// Moves the files into the target. Those of the same names are replaced, others stay.
+  void commit();
+
+ private:
+  std::filesystem::path target_, path_;
+};
+
 /// Expands `*` and `?` in the last component, sorted by name; a path without them is returned as it
 /// is. Throws NotFound when nothing matches.
 std::vector<std::filesystem::path> glob_files(const std::string& pattern);

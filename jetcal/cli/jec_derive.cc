@@ -7,7 +7,6 @@
 #include <cmath>
 #include <filesystem>
 #include <memory>
-#include <system_error>
 
 #include "jetcal/analysis/draw.h"
 #include "jetcal/base/files.h"
@@ -26,7 +25,6 @@ namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
 constexpr const char* kDefaultLabel = "anti-#it{k}_{T} #it{R} = 0.4, CHS";
-constexpr int kTargetsMissed = 7;  // exit status
 
 struct ClosureFlags {
   std::vector<std::string> inputs, corrections;
@@ -43,67 +41,6 @@ struct DeriveFlags {
   jec::DeriveOptions options;
   int bootstrap = 200;
   std::uint64_t seed = 1;
-};
-
-// Fields of --config fill flags that were not given.
-class Merger {
- public:
-  Merger(const CLI::App& app, const CommonOptions& common)
-      : app_(app), config_(load_config(common)) {}
-  template <typename T>
-  void operator()(const std::string& flag, T& value) const {
-    std::string field = flag;
-    std::replace(field.begin(), field.end(), '-', '_');
-    const T configured = config_.get(field, value);
-    if (app_.count("--" + flag) == 0) value = configured;
-  }
-  void finish() const { config_.reject_unknown(); }
-
- private:
-  const CLI::App& app_;
-  Config config_;
-};
-
-// Collects files in FOLDER.part, and moves them into FOLDER when all are there.
-class OutputFolder {
- public:
-  explicit OutputFolder(const fs::path& target) : target_(fs::absolute(target).lexically_normal()) {
-    if (target_.filename().empty()) target_ = target_.parent_path();  // a slash at the end
-    part_ = target_;
-    part_ += ".part";
-    std::error_code error;
-    if (fs::exists(target_) && !fs::is_directory(target_))
-      fail(ErrorCode::InvalidArgument, "the output is a file, not a folder: ", target_.string());
-    fs::remove_all(part_, error);  // of a run that was killed
-    fs::create_directories(part_, error);
-    check(error);
-  }
-  ~OutputFolder() {
-    std::error_code ignored;
-    fs::remove_all(part_, ignored);
-  }
-  OutputFolder(const OutputFolder&) = delete;
-  OutputFolder& operator=(const OutputFolder&) = delete;
-
-  const fs::path& path() const noexcept { return part_; }
-  void commit() {
-    std::error_code error;
-    fs::create_directories(target_, error);
-    check(error);
-    for (const fs::directory_entry& entry : fs::directory_iterator(part_)) {
-      fs::rename(entry.path(), target_ / entry.path().filename(), error);
-      check(error);
-    }
-  }
-
- private:
-  void check(const std::error_code& error) const {
-    if (!error) return;
-    const bool full = error == std::errc::no_space_on_device;
-    fail(full ? ErrorCode::ResourceExhausted : ErrorCode::InvalidArgument, "cannot write to ",
-         target_.string(), ": ", error.message());
-  }
-  fs::path target_, part_;
 };
 
 edm::CalibrationJets read_inputs(const std::vector<std::string>& inputs, Json& files) {
@@ -190,17 +127,17 @@ void need(bool given, const char* what) {
 
 int run_closure(const CLI::App& app, ClosureFlags flags, const CommonOptions& common) {
   report_crashes("jec closure");
-  const Merger merge(app, common);
-  merge("input", flags.inputs);
-  merge("correction", flags.corrections);
-  merge("name", flags.name);
-  merge("output", flags.output);
-  merge("label", flags.label);
-  merge("bootstrap", flags.bootstrap);
-  merge("seed", flags.seed);
-  merge("min-jets", flags.min_jets);
-  merge("no-fail", flags.no_fail);
-  merge.finish();
+  const Config config = load_config(common);
+  fill_from_config(app, config, "input", flags.inputs);
+  fill_from_config(app, config, "correction", flags.corrections);
+  fill_from_config(app, config, "name", flags.name);
+  fill_from_config(app, config, "output", flags.output);
+  fill_from_config(app, config, "label", flags.label);
+  fill_from_config(app, config, "bootstrap", flags.bootstrap);
+  fill_from_config(app, config, "seed", flags.seed);
+  fill_from_config(app, config, "min-jets", flags.min_jets);
+  fill_from_config(app, config, "no-fail", flags.no_fail);
+  config.reject_unknown();
   need(!flags.inputs.empty(), "the input is missing: give --input CALIBRATION.root");
   need(!flags.corrections.empty(), "the correction is missing: give --correction FILES");
   need(!flags.output.empty(), "the output folder is missing: give --output DIR");
@@ -211,7 +148,7 @@ int run_closure(const CLI::App& app, ClosureFlags flags, const CommonOptions& co
   const edm::CalibrationJets jets = read_inputs(flags.inputs, files);
   const jec::Closure closure =
       measure(jets, corrector, {flags.bootstrap, flags.seed, flags.min_jets, {}});
-  OutputFolder output(flags.output);
+  PartialFolder output(flags.output);
   Json document{{"inputs", files}, {"corrections", flags.corrections}};
   document.update(to_json(closure));
   document["figures"] = draw_figures(closure_figures(closure), flags.label, output.path());
@@ -231,22 +168,22 @@ int run_closure(const CLI::App& app, ClosureFlags flags, const CommonOptions& co
 }
 
 DeriveFlags merged(const CLI::App& app, DeriveFlags flags, const CommonOptions& common) {
-  const Merger merge(app, common);
-  merge("input", flags.inputs);
-  merge("closure-input", flags.closure_inputs);
-  merge("output", flags.output);
-  merge("tag", flags.tag);
-  merge("label", flags.label);
-  merge("bootstrap", flags.bootstrap);
-  merge("seed", flags.seed);
-  merge("min-jets-eta", flags.options.min_jets_eta);
-  merge("min-jets-pt", flags.options.min_jets_pt);
-  merge("pt-gen-min", flags.options.pt_gen_min);
-  merge("trim", flags.options.trim);
-  merge("iterations", flags.options.iterations);
-  merge("min-degree", flags.options.min_degree);
-  merge("max-degree", flags.options.max_degree);
-  merge.finish();
+  const Config config = load_config(common);
+  fill_from_config(app, config, "input", flags.inputs);
+  fill_from_config(app, config, "closure-input", flags.closure_inputs);
+  fill_from_config(app, config, "output", flags.output);
+  fill_from_config(app, config, "tag", flags.tag);
+  fill_from_config(app, config, "label", flags.label);
+  fill_from_config(app, config, "bootstrap", flags.bootstrap);
+  fill_from_config(app, config, "seed", flags.seed);
+  fill_from_config(app, config, "min-jets-eta", flags.options.min_jets_eta);
+  fill_from_config(app, config, "min-jets-pt", flags.options.min_jets_pt);
+  fill_from_config(app, config, "pt-gen-min", flags.options.pt_gen_min);
+  fill_from_config(app, config, "trim", flags.options.trim);
+  fill_from_config(app, config, "iterations", flags.options.iterations);
+  fill_from_config(app, config, "min-degree", flags.options.min_degree);
+  fill_from_config(app, config, "max-degree", flags.options.max_degree);
+  config.reject_unknown();
   need(!flags.inputs.empty(), "the input is missing: give --input CALIBRATION.root");
   need(!flags.output.empty(), "the output folder is missing: give --output DIR");
   need(!flags.tag.empty(), "the tag is missing: give --tag NAME, e.g. JetcalSim_V1_MC");
@@ -297,7 +234,7 @@ int run_derive(const CLI::App& app, const DeriveFlags& given, const CommonOption
       measure(independent ? others : jets, jec::JetCorrector::parse(texts),
               {flags.bootstrap, flags.seed, jec::ClosureOptions{}.min_jets, {}});
 
-  OutputFolder output(flags.output);
+  PartialFolder output(flags.output);
   Json document{{"tag", flags.tag}, {"inputs", files}, {"files", Json::array()}};
   for (const jec::CorrectionText& text : texts) {
     write_file(output.path() / text.name, text.text);
@@ -328,7 +265,7 @@ int run_derive(const CLI::App& app, const DeriveFlags& given, const CommonOption
 
 }  // namespace
 
-Subcommand add_jec_derive(CLI::App& jec, const CommonOptions& common) {
+JecPart add_jec_derive(CLI::App& jec, const CommonOptions& common) {
   const auto flags = std::make_shared<DeriveFlags>();  // shared: outlives this set-up
   CLI::App* const app =
       jec.add_subcommand("derive", "derive L1FastJet and L2Relative from simulated jets")
@@ -356,7 +293,7 @@ Subcommand add_jec_derive(CLI::App& jec, const CommonOptions& common) {
   return {app, [app, flags, &common] { return run_derive(*app, *flags, common); }};
 }
 
-Subcommand add_jec_closure(CLI::App& jec, const CommonOptions& common) {
+JecPart add_jec_closure(CLI::App& jec, const CommonOptions& common) {
   const auto flags = std::make_shared<ClosureFlags>();  // shared: outlives this set-up
   CLI::App* const app =
       jec.add_subcommand("closure", "measure the closure of corrections on simulated jets")

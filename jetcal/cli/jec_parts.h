@@ -19,14 +19,4 @@ JecPart add_jec_evaluate(CLI::App& jec, CommonOptions& common);
 JecPart add_jec_list(CLI::App& jec, CommonOptions& common);
 JecPart add_jec_apply(CLI::App& jec, CommonOptions& common);
 
-/// Replaces `value` by the field `name` of the configuration unless the flag --name was given.
-template <typename T>
-void fill_from_config(const CLI::App& app, const Config& config, const std::string& name,
-                      T& value) {
-  std::string field = name;
-  for (char& letter : field) letter = letter == '-' ? '_' : letter;
-  const T configured = config.get(field, value);
-  if (app.count("--" + name) == 0) value = configured;
-}
-
 }  // namespace jetcal::cli

@@ -22,7 +22,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
-constexpr int kTargetsMissed = 7;  // exit status
 
 std::vector<fs::path> expand(const std::vector<std::string>& patterns) {
   std::vector<fs::path> paths;

@@ -37,12 +37,24 @@ int run_verb(const Verb& verb, int argc, char** argv);
 /// Loads --config, or returns an empty Config when the flag is not given.
 Config load_config(const CommonOptions& common);
 
+/// Replaces `value` by the field `name` of the configuration unless the flag --name was given.
+template <typename T>
+void fill_from_config(const CLI::App& app, const Config& config, const std::string& name,
+                      T& value) {
+  std::string field = name;
+  for (char& letter : field) letter = letter == '-' ? '_' : letter;
+  const T configured = config.get(field, value);
+  if (app.count("--" + name) == 0) value = configured;
+}
+
 /// Prints the document on standard output, indented by two, with a newline.
 void print_json(const nlohmann::ordered_json& document);
 
 /// Exit statuses: 0 done, 1 internal, 2 bad input or flags, 3 missing file or model, 4 corrupt
-/// data, 5 disk or memory full, 6 cannot be done in this state or build, 130 stopped by a signal.
+/// data, 5 disk or memory full, 6 cannot be done in this state or build, 7 a number missed its
+/// target, 130 stopped by a signal.
 int exit_status(ErrorCode code) noexcept;
+inline constexpr int kTargetsMissed = 7;
 
 // The verbs; each lives in verb_<name>.cc. The programs of CMakeLists.txt choose which they hold.
 Verb make_analyze_verb();

@@ -3,7 +3,6 @@
 // and figures.
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <filesystem>
 
 #include "jetcal/analysis/report.h"
@@ -48,22 +47,16 @@ struct AnalyzeOptions {
 };
 
 AnalyzeOptions make_options(const CLI::App& app, AnalyzeFlags flags, const Config& config) {
-  const auto merge = [&](const std::string& name, auto& flag) {
-    std::string field = name;
-    std::replace(field.begin(), field.end(), '-', '_');
-    const auto from_file = config.get(field, flag);
-    if (app.count("--" + name) == 0) flag = from_file;
-  };
-  merge("input", flags.input);
-  merge("split", flags.split);
-  merge("tree", flags.tree);
-  merge("output", flags.output);
-  merge("label", flags.label);
-  merge("corrector", flags.correctors);
-  merge("bootstrap", flags.bootstrap);
-  merge("min-jets", flags.min_jets);
-  merge("seed", flags.seed);
-  merge("reco-threshold", flags.reco_threshold);
+  fill_from_config(app, config, "input", flags.input);
+  fill_from_config(app, config, "split", flags.split);
+  fill_from_config(app, config, "tree", flags.tree);
+  fill_from_config(app, config, "output", flags.output);
+  fill_from_config(app, config, "label", flags.label);
+  fill_from_config(app, config, "corrector", flags.correctors);
+  fill_from_config(app, config, "bootstrap", flags.bootstrap);
+  fill_from_config(app, config, "min-jets", flags.min_jets);
+  fill_from_config(app, config, "seed", flags.seed);
+  fill_from_config(app, config, "reco-threshold", flags.reco_threshold);
   const bool split_given = app.count("--split") > 0 || config.has("split");
   config.reject_unknown();
   if (flags.input.empty())

@@ -53,8 +53,8 @@ std::function<int()> set_up(CLI::App& app, CommonOptions& common) {
   std::vector<JecPart> parts{add_jec_evaluate(app, common), add_jec_list(app, common),
                              add_jec_apply(app, common)};
 #ifdef JETCAL_HAS_JEC_DERIVE
-  for (const Subcommand& part : {add_jec_derive(app, common), add_jec_closure(app, common)})
-    parts.push_back({part.app, part.run});
+  parts.push_back(add_jec_derive(app, common));
+  parts.push_back(add_jec_closure(app, common));
 #endif
   return [parts] {
     for (const JecPart& part : parts)

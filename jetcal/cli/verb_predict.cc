@@ -57,22 +57,16 @@ void add_flags(CLI::App& app, PredictOptions& options) {
 PredictOptions with_config(const CLI::App& app, const CommonOptions& common,
                            PredictOptions options) {
   const Config config = load_config(common);
-  const auto fill = [&](const char* name, auto& value) {
-    std::string field(name);
-    for (char& letter : field) letter = letter == '-' ? '_' : letter;
-    const auto configured = config.get(field, value);
-    if (app.count(fmt::format("--{}", name)) == 0) value = configured;
-  };
-  fill("model", options.model);
-  fill("url", options.url);
-  fill("model-name", options.model_name);
-  fill("model-version", options.model_version);
-  fill("mode", options.mode);
-  fill("input", options.input);
-  fill("output", options.output);
-  fill("branch", options.branch);
-  fill("tree", options.tree);
-  fill("batch-size", options.batch_size);
+  fill_from_config(app, config, "model", options.model);
+  fill_from_config(app, config, "url", options.url);
+  fill_from_config(app, config, "model-name", options.model_name);
+  fill_from_config(app, config, "model-version", options.model_version);
+  fill_from_config(app, config, "mode", options.mode);
+  fill_from_config(app, config, "input", options.input);
+  fill_from_config(app, config, "output", options.output);
+  fill_from_config(app, config, "branch", options.branch);
+  fill_from_config(app, config, "tree", options.tree);
+  fill_from_config(app, config, "batch-size", options.batch_size);
   config.reject_unknown();
   return options;
 }

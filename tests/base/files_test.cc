@@ -28,6 +28,33 @@ TEST_F(Files, WritesCompletelyAndReadsBack) {
   EXPECT_FALSE(fs::exists(path.string() + ".part"));
 }
 
+TEST_F(Files, AFolderGetsItsFilesAtOnceAndKeepsOthers) {
+  const fs::path target = folder_ / "out";
+  write_file(target / "old.txt", "old");
+  write_file(target / "both.txt", "old");
+  fs::create_directories(target.string() + ".part");
+  std::ofstream(target.string() + ".part/leftover.txt") << "of a killed run";
+  {
+    const PartialFolder dropped(target / "");  // a slash at the end names the same folder
+    std::ofstream(dropped.path() / "both.txt") << "never";
+  }
+  EXPECT_EQ(read_file(target / "both.txt"), "old");
+  PartialFolder folder(target);
+  std::ofstream(folder.path() / "both.txt") << "new";
+  EXPECT_EQ(read_file(target / "both.txt"), "old");
+  folder.commit();
+  EXPECT_EQ(read_file(target / "both.txt"), "new");
+  EXPECT_EQ(read_file(target / "old.txt"), "old");
+  EXPECT_FALSE(fs::exists(target / "leftover.txt"));
+}
+
+TEST_F(Files, AFolderIsNotMadeOverAFile) {
+  const fs::path file = folder_ / "file";
+  write_file(file, "here");
+  EXPECT_THROW(PartialFolder{file}, Error);
+  EXPECT_EQ(read_file(file), "here");
+}
+
 TEST_F(Files, LeavesTheOldFileWhenNotCommitted) {
   const fs::path path = folder_ / "a.txt";
   write_file(path, "old");

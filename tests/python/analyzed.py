@@ -7,6 +7,7 @@ import subprocess
 
 import awkward
 import numpy
+import pytest
 import uproot
 from conftest import JETCAL
 
@@ -105,3 +106,15 @@ def spread(values):
 def numbers_of(report, corrector, region):
     found = next(item for item in report["correctors"] if item["name"] == corrector)
     return found["regions"][region]
+
+
+@pytest.fixture(scope="module")
+def jets():
+    return make_jets(COUNT)
+
+
+@pytest.fixture(scope="module")
+def ntuple(jets, tmp_path_factory):
+    path = tmp_path_factory.mktemp("analyze") / "jets.root"
+    write_ntuple(path, jets)
+    return path

@@ -11,20 +11,8 @@ import numpy
 import pandas
 import pytest
 from analyzed import (COUNT, FIGURES, FLAVORS, PAIRS, PILEUP, RANGES, REGIONS, analyze, flavor_of, group_mask, in_region,
-                      make_jets, numbers_of, selection, spread, write_ntuple)
+                      jets, make_jets, ntuple, numbers_of, selection, spread, write_ntuple)  # jets, ntuple: fixtures
 from conftest import JETCAL
-
-
-@pytest.fixture(scope="module")
-def jets():
-    return make_jets(COUNT)
-
-
-@pytest.fixture(scope="module")
-def ntuple(jets, tmp_path_factory):
-    path = tmp_path_factory.mktemp("analyze") / "jets.root"
-    write_ntuple(path, jets)
-    return path
 
 
 @pytest.fixture(scope="module")

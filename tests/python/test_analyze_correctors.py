@@ -6,21 +6,9 @@ import numpy
 import pandas
 import pytest
 import uproot
-from analyzed import COUNT, REGIONS, analyze, in_region, make_jets, numbers_of, selection, spread, write_ntuple
+from analyzed import REGIONS, analyze, in_region, jets, ntuple, numbers_of, selection, spread  # jets, ntuple: fixtures
 from conftest import SHARED
 from served import export
-
-
-@pytest.fixture(scope="module")
-def jets():
-    return make_jets(COUNT)
-
-
-@pytest.fixture(scope="module")
-def ntuple(jets, tmp_path_factory):
-    path = tmp_path_factory.mktemp("analyze") / "jets.root"
-    write_ntuple(path, jets)
-    return path
 
 
 def test_raw_factor_and_branch_correctors_stand_side_by_side(jets, ntuple, tmp_path):
