@@ -37,6 +37,7 @@ inline Lanes add(Lanes a, Lanes b) { return _mm256_add_ps(a, b); }
 inline Lanes subtract(Lanes a, Lanes b) { return _mm256_sub_ps(a, b); }
 inline Lanes multiply(Lanes a, Lanes b) { return _mm256_mul_ps(a, b); }
 inline Lanes divide(Lanes a, Lanes b) { return _mm256_div_ps(a, b); }
+inline Lanes square_root(Lanes x) { return _mm256_sqrt_ps(x); }
 /// a b + c, rounded once.
 inline Lanes fma(Lanes a, Lanes b, Lanes c) { return _mm256_fmadd_ps(a, b, c); }
 /// c - a b, rounded once.
