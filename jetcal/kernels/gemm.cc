@@ -52,18 +52,23 @@ static void pack_panel(bool transpose, std::int64_t k, std::int64_t columns, std
   }
 }
 
+void pack_tile_b(const GemmKernels& kernels, bool transpose, std::int64_t k, std::int64_t n,
+                 const float* b, std::int64_t ldb, float* packed) noexcept {
+  for (std::int64_t j = 0; j < n; j += kernels.panel_columns) {
+    const std::int64_t columns = std::min(kernels.panel_columns, n - j);
+    const std::int64_t width = padded_columns(kernels, columns);
+    pack_panel(transpose, k, columns, width, transpose ? b + j * ldb : b + j, ldb, packed);
+    packed += k * width;
+  }
+}
+
 void pack_b(const GemmKernels& kernels, bool transpose, std::int64_t k, std::int64_t n,
             const float* b, std::int64_t ldb, float* packed) noexcept {
   const std::int64_t step = k_block_length(kernels.k_block, k);
   for (std::int64_t p = 0; p < k; p += step) {
     const std::int64_t rows = std::min(step, k - p);
-    for (std::int64_t j = 0; j < n; j += kernels.panel_columns) {
-      const std::int64_t columns = std::min(kernels.panel_columns, n - j);
-      const std::int64_t width = padded_columns(kernels, columns);
-      const float* corner = transpose ? b + j * ldb + p : b + p * ldb + j;
-      pack_panel(transpose, rows, columns, width, corner, ldb, packed);
-      packed += rows * width;
-    }
+    pack_tile_b(kernels, transpose, rows, n, transpose ? b + p : b + p * ldb, ldb, packed);
+    packed += rows * padded_columns(kernels, n);
   }
 }
 

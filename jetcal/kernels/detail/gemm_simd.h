@@ -3,16 +3,10 @@
 #pragma once
 
 #include "jetcal/kernels/detail/gemm_kernels.h"
-#include "jetcal/kernels/detail/simd.h"
+#include "jetcal/kernels/detail/tile_product_simd.h"
 
 namespace jetcal::kernels::detail {
 namespace {
-
-inline constexpr int kTileVectors = 2;
-
-// Accumulators, kVectors vectors of b and one broadcast of a fill the 16 or 32 registers.
-template <int kVectors>
-inline constexpr int kTileRows = (kLanes == 8 ? 12 : 24) / kVectors;
 
 // Tells what remains to be done with the sums of one vector of columns.
 struct Finish {
@@ -57,16 +51,11 @@ void compute_tile(const GemmBlock& product, std::int64_t row, std::int64_t colum
   }
   const float* a = product.a + row * product.a_row_stride;
   const float* b = product.packed_b + column * product.k;
-  const std::int64_t row_stride = product.a_row_stride;
-  for (std::int64_t p = 0; p < product.k; ++p) {
-    Lanes right[kVectors];
-    for (int v = 0; v < kVectors; ++v) right[v] = load(b + v * kLanes);
-    for (int i = 0; i < kRows; ++i) {
-      const Lanes left = broadcast(a[i * row_stride]);
-      for (int v = 0; v < kVectors; ++v) sum[i][v] = fma(left, right[v], sum[i][v]);
-    }
-    a += product.a_k_stride;
-    b += kVectors * kLanes;
+  if (product.a_k_stride == 1) {
+    accumulate<kRows, kVectors, true>(a, product.a_row_stride, b, kVectors * kLanes, product.k,
+                                      sum);
+  } else {
+    accumulate<kRows, kVectors, false>(a, product.a_k_stride, b, kVectors * kLanes, product.k, sum);
   }
 #pragma GCC unroll 2
   for (int v = 0; v < kVectors; ++v) {

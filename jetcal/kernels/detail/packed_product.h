@@ -18,6 +18,10 @@ std::int64_t packed_size(const GemmKernels& kernels, std::int64_t k, std::int64_
 void pack_b(const GemmKernels& kernels, bool transpose, std::int64_t k, std::int64_t n,
             const float* b, std::int64_t ldb, float* packed) noexcept;
 
+/// Packs op(b) [k, n] in one block of k, as TileProduct wants it; packed_size floats.
+void pack_tile_b(const GemmKernels& kernels, bool transpose, std::int64_t k, std::int64_t n,
+                 const float* b, std::int64_t ldb, float* packed) noexcept;
+
 /// Runs the blocks of k one after the other; beta belongs to the first, bias and relu to the last.
 void packed_product(const GemmKernels& kernels, const GemmBlock& product) noexcept;
 

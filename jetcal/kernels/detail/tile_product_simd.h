@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+// Products of tiles that lie in cache, for kernels that fuse several layers: no checks, no work
+// space, whole vectors only.
+#pragma once
+
+#include <cstdint>
+
+#include "jetcal/kernels/detail/gemm_kernels.h"
+#include "jetcal/kernels/detail/simd.h"
+
+namespace jetcal::kernels::detail {
+namespace {
+
+inline constexpr int kTileVectors = 2;
+
+// Accumulators, kVectors vectors of b and one broadcast of a fill the 16 or 32 registers.
+template <int kVectors>
+inline constexpr int kTileRows = (kLanes == 8 ? 12 : 24) / kVectors;
+
+/// Adds a b to sum, a chain of fma over ascending k for every element; kAlongRows tells that the
+/// next k of a lies beside this one, else it lies `a_step` on and the next row beside this one.
+/// `b_step` floats part one k of b from the next.
+template <int kRows, int kVectors, bool kAlongRows>
+inline void accumulate(const float* a, std::int64_t a_step, const float* b, std::int64_t b_step,
+                       std::int64_t k, Lanes (&sum)[kRows][kVectors]) {
+#pragma GCC unroll 4
+  for (std::int64_t p = 0; p < k; ++p) {
+    Lanes right[kVectors];
+#pragma GCC unroll 2
+    for (int v = 0; v < kVectors; ++v) right[v] = load(b + v * kLanes);
+#pragma GCC unroll 24
+    for (int i = 0; i < kRows; ++i) {
+      const Lanes left = broadcast(kAlongRows ? a[i * a_step] : a[i]);
+#pragma GCC unroll 2
+      for (int v = 0; v < kVectors; ++v) sum[i][v] = fma(left, right[v], sum[i][v]);
+    }
+    a += kAlongRows ? 1 : a_step;
+    b += b_step;
+  }
+}
+
+template <int kRows, int kVectors>
+void multiply_tile(const TileProduct& product, std::int64_t row, std::int64_t column) {
+  Lanes sum[kRows][kVectors];
+#pragma GCC unroll 2
+  for (int v = 0; v < kVectors; ++v) {
+    const float* bias = product.bias == nullptr ? nullptr : product.bias + column + v * kLanes;
+    const Lanes start = bias == nullptr ? zero() : load(bias);
+#pragma GCC unroll 24
+    for (int i = 0; i < kRows; ++i) sum[i][v] = start;
+  }
+  accumulate<kRows, kVectors, true>(product.a + row * product.lda, product.lda,
+                                    product.packed_b + column * product.k, kVectors * kLanes,
+                                    product.k, sum);
+  if (product.relu) {
+#pragma GCC unroll 24
+    for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 2
+      for (int v = 0; v < kVectors; ++v) sum[i][v] = relu(sum[i][v]);
+    }
+  }
+  const std::int64_t place = row * product.ldc + column;
+  if (product.gate != nullptr) {
+#pragma GCC unroll 24
+    for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 2
+      for (int v = 0; v < kVectors; ++v) {
+        const Lanes gate = load(product.gate + place + i * product.ldc + v * kLanes);
+        sum[i][v] = relu_gradient(gate, sum[i][v]);
+      }
+    }
+  }
+#pragma GCC unroll 24
+  for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 2
+    for (int v = 0; v < kVectors; ++v) {
+      store(product.c + place + i * product.ldc + v * kLanes, sum[i][v]);
+    }
+  }
+}
+
+template <int kRows, int kVectors>
+void multiply_last_rows(const TileProduct& product, std::int64_t row, std::int64_t column) {
+  if constexpr (kRows > 0) {
+    if (product.rows - row == kRows) {
+      multiply_tile<kRows, kVectors>(product, row, column);
+    } else {
+      multiply_last_rows<kRows - 1, kVectors>(product, row, column);
+    }
+  }
+}
+
+template <int kVectors>
+void multiply_panel(const TileProduct& product, std::int64_t column) {
+  constexpr int kRows = kTileRows<kVectors>;
+  std::int64_t row = 0;
+  for (; row + kRows <= product.rows; row += kRows) {
+    multiply_tile<kRows, kVectors>(product, row, column);
+  }
+  multiply_last_rows<kRows - 1, kVectors>(product, row, column);
+}
+
+/// Computes a TileProduct. An element has the same bits whatever the number of rows, and wherever
+/// it lies.
+inline void multiply(const TileProduct& product) {
+  std::int64_t column = 0;
+  for (; column + kLanes < product.n; column += kTileVectors * kLanes) {
+    multiply_panel<kTileVectors>(product, column);
+  }
+  if (column < product.n) multiply_panel<1>(product, column);
+}
+
+template <int kRows, int kVectors>
+void add_gradient_tile(const TileGradient& gradient, std::int64_t row, std::int64_t column) {
+  Lanes sum[kRows][kVectors];
+#pragma GCC unroll 24
+  for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 2
+    for (int v = 0; v < kVectors; ++v) sum[i][v] = zero();
+  }
+  accumulate<kRows, kVectors, false>(gradient.a + row, gradient.lda, gradient.b + column,
+                                     gradient.ldb, gradient.rows, sum);
+  float* c = gradient.c + row * gradient.ldc + column;
+#pragma GCC unroll 24
+  for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 2
+    for (int v = 0; v < kVectors; ++v) {
+      float* place = c + i * gradient.ldc + v * kLanes;
+      store(place, add(load(place), sum[i][v]));
+    }
+  }
+}
+
+template <int kRows, int kVectors>
+void add_last_gradient_rows(const TileGradient& gradient, std::int64_t row, std::int64_t column) {
+  if constexpr (kRows > 0) {
+    if (gradient.m - row == kRows) {
+      add_gradient_tile<kRows, kVectors>(gradient, row, column);
+    } else {
+      add_last_gradient_rows<kRows - 1, kVectors>(gradient, row, column);
+    }
+  }
+}
+
+template <int kVectors>
+void add_gradient_panel(const TileGradient& gradient, std::int64_t column) {
+  constexpr int kRows = kTileRows<kVectors>;
+  std::int64_t row = 0;
+  for (; row + kRows <= gradient.m; row += kRows) {
+    add_gradient_tile<kRows, kVectors>(gradient, row, column);
+  }
+  add_last_gradient_rows<kRows - 1, kVectors>(gradient, row, column);
+}
+
+inline void add_gradient_rows(const TileGradient& gradient) {
+  std::int64_t column = 0;
+  for (; column + kLanes < gradient.n; column += kTileVectors * kLanes) {
+    add_gradient_panel<kTileVectors>(gradient, column);
+  }
+  if (column < gradient.n) add_gradient_panel<1>(gradient, column);
+}
+
+/// Adds a TileGradient; the sum over each 128 rows is one chain, added to c once.
+inline void add_gradient(const TileGradient& gradient) {
+  constexpr std::int64_t kRows = 128;  // a panel of a and one of b then fit the nearest cache
+  TileGradient part = gradient;
+  for (std::int64_t row = 0; row < gradient.rows; row += kRows) {
+    part.rows = gradient.rows - row < kRows ? gradient.rows - row : kRows;
+    part.a = gradient.a + row * gradient.lda;
+    part.b = gradient.b + row * gradient.ldb;
+    add_gradient_rows(part);
+  }
+}
+
+}  // namespace
+}  // namespace jetcal::kernels::detail
