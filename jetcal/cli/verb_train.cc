@@ -36,8 +36,10 @@ void add_flags(CLI::App& app, TrainFlags& flags) {
                "shift and scale features by the training set's mean and deviation");
   app.add_option("--epochs", flags.epochs, "epochs, default 50");
   app.add_option("--batch-size", flags.batch_size, "jets a batch, default 500");
-  app.add_option("--optimizer", flags.optimizer, "adam, adamw or ranger, default ranger");
-  app.add_option("--lr", flags.lr, "initial learning rate, default 0.001");
+  app.add_option("--optimizer", flags.optimizer,
+                 "adam, adamw, adagrad, rmsprop or ranger (default)");
+  app.add_option("--lr", flags.lr,
+                 "initial learning rate, default 0.01 for adagrad and rmsprop, else 0.001");
   app.add_option("--weight-decay", flags.weight_decay, "default 0.01 for adamw, 0 otherwise");
   app.add_option("--schedule", flags.schedule, "flat-decay (default) or constant");
   app.add_option("--seed", flags.seed, "seed of weights, order and dropout, default 1");

@@ -10,18 +10,20 @@
 #include <vector>
 
 #include "jetcal/base/error.h"
+#include "jetcal/kernels/optimizer_step.h"
 #include "jetcal/models/training_pass.h"
 #include "jetcal/train/detail/loss_terms.h"
 
 namespace jetcal::train {
 namespace {
 
-// What one call of the network needs besides its parameters.
+// What one call of the network needs besides its parameters, and where their gradient goes.
 struct NetworkCall {
   models::TrainingPass& pass;
   std::span<float> buffers;
   edm::FeatureView features;
   std::uint64_t dropout_seed;
+  std::span<float> gradient;
 };
 
 std::span<const float> values_of(const at::Tensor& tensor) {
@@ -49,10 +51,9 @@ struct NetworkFunction : torch::autograd::Function<NetworkFunction> {
     auto* const call = reinterpret_cast<NetworkCall*>(context->saved_data["call"].toInt());
     const at::Tensor parameters = context->get_saved_variables()[0];
     const at::Tensor grad_y = grad_outputs[0].contiguous();
-    at::Tensor grad_parameters = at::empty_like(parameters);
-    call->pass.backward(values_of(parameters), values_of(grad_y),
-                        mutable_values_of(grad_parameters));
-    return {grad_parameters, at::Tensor()};
+    // Written in place: what libtorch would allocate, add up and clear is as large as the network.
+    call->pass.backward(values_of(parameters), values_of(grad_y), call->gradient);
+    return {at::Tensor(), at::Tensor()};
   }
 };
 
@@ -66,13 +67,11 @@ struct Learner::Impl {
         optimizer(options, model.parameters, gradient) {
     const auto size = static_cast<std::int64_t>(gradient.size());
     parameters = at::from_blob(model.parameters.data(), {size}, at::kFloat).requires_grad_();
-    parameters.mutable_grad() = at::from_blob(gradient.data(), {size}, at::kFloat);
   }
 
   // Leaves the gradient in `gradient` and returns the loss.
   double differentiate(const edm::FeatureBatch& batch, std::uint64_t dropout_seed) {
-    std::fill(gradient.begin(), gradient.end(), 0.0F);  // autograd adds to it
-    NetworkCall call{pass, model.buffers, batch.view(), dropout_seed};
+    NetworkCall call{pass, model.buffers, batch.view(), dropout_seed, gradient};
     auto* const target_data = const_cast<float*>(batch.target.data());  // only read
     const at::Tensor target = at::from_blob(target_data, {batch.num_jets()}, at::kFloat);
     const at::Tensor y = NetworkFunction::apply(parameters, &call);
@@ -86,12 +85,12 @@ struct Learner::Impl {
   std::vector<float> gradient;
   models::TrainingPass pass;
   Optimizer optimizer;
-  at::Tensor parameters;  // shares the memory of model.parameters and gradient
+  at::Tensor parameters;  // shares the memory of model.parameters
 };
 
 Learner::Learner(models::Model start, const OptimizerOptions& options) {
-  // libtorch only touches flat vectors of at most some hundred thousand numbers here; its own pool
-  // would spin on the cores that the native pass needs.
+  // libtorch only touches one number a jet here; its own pool would spin on the cores that the
+  // native pass needs.
   at::set_num_threads(1);
   impl_ = std::make_unique<Impl>(std::move(start), options);
 }
@@ -104,8 +103,7 @@ StepOutcome Learner::step(const edm::FeatureBatch& batch, std::uint64_t dropout_
   outcome.loss = impl_->differentiate(batch, dropout_seed);
   outcome.loss_finite = std::isfinite(outcome.loss);
   if (!outcome.loss_finite) return outcome;
-  const auto is_finite = [](float value) { return std::isfinite(value); };
-  outcome.gradient_finite = std::all_of(impl_->gradient.begin(), impl_->gradient.end(), is_finite);
+  outcome.gradient_finite = kernels::all_finite(impl_->gradient);
   if (outcome.gradient_finite) impl_->optimizer.step(learning_rate);
   return outcome;
 }

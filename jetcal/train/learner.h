@@ -21,7 +21,7 @@ struct StepOutcome {
 };
 
 /// Holds a network in training. The forward and backward pass is models::TrainingPass, wrapped in
-/// one autograd function; loss, gradient accumulation and updates are libtorch's.
+/// one autograd function; the loss is libtorch's, the update kernels/optimizer_step.h.
 ///
 /// Not thread-safe; the pass uses parallel_for inside. With one thread the same calls give the same
 /// bits.

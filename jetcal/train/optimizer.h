@@ -2,9 +2,9 @@
 // Optimizers over one flat parameter buffer, with every bit of their state for a resume.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
-#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -13,15 +13,23 @@
 
 namespace jetcal::train {
 
-/// Names an update rule.
+/// Names an update rule. All but Ranger are PyTorch's, with PyTorch's defaults.
 enum class OptimizerKind {
-  Adam,    ///< libtorch's, with its defaults.
-  AdamW,   ///< libtorch's, with its defaults.
+  Adam,
+  AdamW,
+  Adagrad,
+  Rmsprop,
   Ranger,  ///< Lookahead (k = 6, alpha = 0.5) around RAdam (betas 0.95 and 0.999, epsilon 1e-5).
 };
 
-/// Returns "adam", "adamw" or "ranger".
+inline constexpr std::array<OptimizerKind, 5> kOptimizers{
+    OptimizerKind::Adam, OptimizerKind::AdamW, OptimizerKind::Adagrad, OptimizerKind::Rmsprop,
+    OptimizerKind::Ranger};
+
+/// Returns "adam", "adamw", "adagrad", "rmsprop" or "ranger".
 std::string_view optimizer_name(OptimizerKind kind) noexcept;
+/// Returns PyTorch's default: 0.01 for AdaGrad and RMSprop, 0.001 otherwise.
+double default_learning_rate(OptimizerKind kind) noexcept;
 /// Throws InvalidArgument for another name.
 OptimizerKind parse_optimizer(std::string_view name);
 
@@ -29,8 +37,8 @@ OptimizerKind parse_optimizer(std::string_view name);
 struct OptimizerOptions {
   OptimizerKind kind = OptimizerKind::Ranger;
   double learning_rate = 1e-3;
-  /// Absent: libtorch's default, 0.01 for AdamW and 0 otherwise. AdamW and Ranger decay weights
-  /// apart from the gradient, Adam adds weight_decay * weight to it.
+  /// Absent: PyTorch's default, 0.01 for AdamW and 0 otherwise. AdamW and Ranger decay weights
+  /// apart from the gradient, the others add weight_decay * weight to it.
   std::optional<double> weight_decay;
 
   double resolved_weight_decay() const noexcept;
@@ -39,28 +47,33 @@ struct OptimizerOptions {
 /// Holds what an optimizer knows besides the parameters.
 struct OptimizerState {
   std::int64_t steps = 0;
-  std::map<std::string, std::vector<float>> tensors;  ///< Moments; for Ranger the slow weights too.
+  /// "exp_avg" and "exp_avg_sq" (Adam, AdamW, Ranger), "slow" (Ranger's slow weights), "sum"
+  /// (AdaGrad), "square_avg" (RMSprop): PyTorch's names.
+  std::map<std::string, std::vector<float>> tensors;
 };
 
-/// Updates parameters from gradients. Not thread-safe.
+/// Updates parameters from gradients with kernels/optimizer_step.h. Not thread-safe; uses
+/// parallel_for inside, and the bits do not depend on the number of threads.
 class Optimizer {
  public:
   /// Works on memory of the caller, which must stay in place: reads `gradient`, updates
   /// `parameters`.
   Optimizer(const OptimizerOptions& options, std::span<float> parameters,
-            std::span<float> gradient);
-  ~Optimizer();
+            std::span<const float> gradient);
 
   void step(double learning_rate);
-  OptimizerState state() const;
-  /// Throws DataLoss when a tensor is missing or has another size. The caller restores the
-  /// parameters.
+  const OptimizerState& state() const noexcept { return state_; }
+  /// Throws DataLoss when a tensor is missing or has another size; a state of no steps may lack all
+  /// of them. The caller restores the parameters.
   void restore(const OptimizerState& state);
 
-  class Rule;
-
  private:
-  std::unique_ptr<Rule> rule_;
+  std::vector<float>& tensor(const char* name) { return state_.tensors.at(name); }
+
+  OptimizerOptions options_;
+  std::span<float> parameters_;
+  std::span<const float> gradient_;
+  OptimizerState state_;
 };
 
 }  // namespace jetcal::train

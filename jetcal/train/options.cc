@@ -62,7 +62,7 @@ TrainOptions read_train_options(const Config& config) {
   OptimizerOptions& optimizer = options.optimizer;
   optimizer.kind = parse_optimizer(
       config.get("training.optimizer", std::string(optimizer_name(optimizer.kind))));
-  optimizer.learning_rate = config.get("training.lr", optimizer.learning_rate);
+  optimizer.learning_rate = config.get("training.lr", default_learning_rate(optimizer.kind));
   if (config.has("training.weight_decay"))
     optimizer.weight_decay = config.require<double>("training.weight_decay");
   options.schedule =

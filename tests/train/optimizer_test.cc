@@ -2,12 +2,18 @@
 #include "jetcal/train/optimizer.h"
 
 #include <gtest/gtest.h>
+#include <torch/optim/adagrad.h>
+#include <torch/optim/adam.h>
+#include <torch/optim/adamw.h>
+#include <torch/optim/rmsprop.h>
 
 #include <array>
 #include <cmath>
 #include <vector>
 
 #include "jetcal/base/error.h"
+#include "jetcal/base/random.h"
+#include "jetcal/base/threads.h"
 
 namespace jetcal::train {
 namespace {
@@ -58,13 +64,29 @@ void radam(double& weight, Moments& moments, double g, int t, double lr, double 
   weight -= lr * m_hat * r * std::sqrt(1 - power) / (std::sqrt(moments.v) + 1e-5);
 }
 
+// Duchi, Hazan and Singer, diagonal, and Tieleman and Hinton, lecture 6.5.
+void adagrad(double& weight, Moments& moments, double g, double lr, double decay) {
+  g += decay * weight;
+  moments.v += g * g;
+  weight -= lr * g / (std::sqrt(moments.v) + 1e-10);
+}
+void rmsprop(double& weight, Moments& moments, double g, double lr, double decay) {
+  g += decay * weight;
+  moments.v = 0.99 * moments.v + 0.01 * g * g;
+  weight -= lr * g / (std::sqrt(moments.v) + 1e-8);
+}
+
 Values expected(OptimizerKind kind, double decay, int steps, double lr) {
   Values weights{0.5, -1.0, 2.0, -0.25};
   Values slow = weights;
   std::array<Moments, kSize> moments;
   for (int t = 1; t <= steps; ++t) {
     for (std::size_t i = 0; i < kSize; ++i) {
-      if (kind == OptimizerKind::Ranger) {
+      if (kind == OptimizerKind::Adagrad) {
+        adagrad(weights[i], moments[i], slope(t, i), lr, decay);
+      } else if (kind == OptimizerKind::Rmsprop) {
+        rmsprop(weights[i], moments[i], slope(t, i), lr, decay);
+      } else if (kind == OptimizerKind::Ranger) {
         radam(weights[i], moments[i], slope(t, i), t, lr, decay);
         if (t % 6 == 0) weights[i] = slow[i] = slow[i] + 0.5 * (weights[i] - slow[i]);
       } else {
@@ -139,10 +161,91 @@ TEST_P(OptimizerRule, RefusesAnIncompleteState) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, OptimizerRule,
-                         testing::Values(OptimizerKind::Adam, OptimizerKind::AdamW,
-                                         OptimizerKind::Ranger),
+INSTANTIATE_TEST_SUITE_P(All, OptimizerRule, testing::ValuesIn(kOptimizers),
                          [](const auto& info) { return std::string(optimizer_name(info.param)); });
+
+// libtorch's own optimizer, with its defaults but for learning rate and weight decay.
+std::unique_ptr<torch::optim::Optimizer> libtorch(OptimizerKind kind, const at::Tensor& weights,
+                                                  double lr, double decay) {
+  const std::vector<at::Tensor> all{weights};
+  if (kind == OptimizerKind::Adam) {
+    return std::make_unique<torch::optim::Adam>(all,
+                                                torch::optim::AdamOptions(lr).weight_decay(decay));
+  }
+  if (kind == OptimizerKind::AdamW) {
+    return std::make_unique<torch::optim::AdamW>(
+        all, torch::optim::AdamWOptions(lr).weight_decay(decay));
+  }
+  if (kind == OptimizerKind::Adagrad) {
+    return std::make_unique<torch::optim::Adagrad>(
+        all, torch::optim::AdagradOptions(lr).weight_decay(decay));
+  }
+  return std::make_unique<torch::optim::RMSprop>(
+      all, torch::optim::RMSpropOptions(lr).weight_decay(decay));
+}
+
+TEST_P(OptimizerRule, FollowsLibtorchOver100Steps) {
+  if (GetParam() == OptimizerKind::Ranger) GTEST_SKIP() << "libtorch has no Ranger";
+  constexpr std::int64_t kWeights = 1003;
+  constexpr int kSteps = 100;
+  const double lr = default_learning_rate(GetParam());
+  for (const double decay : {0.0, 0.05}) {
+    Rng rng(11);
+    std::vector<float> weights(kWeights);
+    for (float& weight : weights) weight = static_cast<float>(0.3 * rng.normal());
+    std::vector<float> gradient(kWeights);
+    at::Tensor theirs = at::empty({kWeights}, at::kFloat);
+    std::copy(weights.begin(), weights.end(), theirs.mutable_data_ptr<float>());
+    theirs.mutable_grad() = at::from_blob(gradient.data(), {kWeights}, at::kFloat);
+    const auto peer = libtorch(GetParam(), theirs, lr, decay);
+    Optimizer ours({GetParam(), lr, decay}, weights, gradient);
+    for (int step = 1; step <= kSteps; ++step) {
+      // Sizes from 1e-6 to 10, some weights without a gradient in this step.
+      for (std::int64_t i = 0; i < kWeights; ++i) {
+        const double size = std::pow(10.0, static_cast<double>(i % 8) - 6);
+        gradient[i] = rng.uniform() < 0.1 ? 0 : static_cast<float>(size * rng.normal());
+      }
+      ours.step(lr);
+      peer->step();
+      for (std::int64_t i = 0; i < kWeights; ++i) {
+        // A step rounds the weight twice and its update some ten times; no update is longer than
+        // 10 lr, that of RMSprop's first step, lr / sqrt(1 - alpha).
+        const double size = std::abs(weights[i]) + 10 * lr;
+        ASSERT_NEAR(weights[i], theirs.const_data_ptr<float>()[i], 10 * 0x1.0p-24 * step * size)
+            << "weight " << i << " after " << step << " steps, decay " << decay;
+      }
+    }
+  }
+}
+
+TEST_P(OptimizerRule, ThreadsChangeNoBit) {
+  const auto run = [](int threads) {
+    set_num_threads(threads);
+    std::vector<float> weights(100003);
+    std::vector<float> gradient(weights.size());
+    Rng rng(12);
+    for (float& weight : weights) weight = static_cast<float>(rng.normal());
+    Optimizer optimizer({GetParam(), 0.01, 0.01}, weights, gradient);
+    for (int step = 0; step < 8; ++step) {
+      for (float& slope : gradient) slope = static_cast<float>(rng.normal());
+      optimizer.step(0.01);
+    }
+    set_num_threads(0);
+    return weights;
+  };
+  EXPECT_EQ(run(1), run(3));
+}
+
+TEST(Optimizer, TakesTheEmptyStateOfAnOlderCheckpointBeforeItsFirstStep) {
+  Descent run({OptimizerKind::Adam, 0.01, std::nullopt});
+  run.steps(1, 3, 0.01);
+  run.weights = {0.5F, -1.0F, 2.0F, -0.25F};
+  run.optimizer.restore({});
+  run.steps(1, 3, 0.01);
+  Descent fresh({OptimizerKind::Adam, 0.01, std::nullopt});
+  fresh.steps(1, 3, 0.01);
+  EXPECT_EQ(run.weights, fresh.weights);
+}
 
 TEST(Ranger, KeepsSlowWeightsThatDifferFromTheFastOnes) {
   Descent run({OptimizerKind::Ranger, 0.01, std::nullopt});
@@ -152,12 +255,16 @@ TEST(Ranger, KeepsSlowWeightsThatDifferFromTheFastOnes) {
   EXPECT_EQ(run.optimizer.state().tensors.at("slow"), run.weights);
 }
 
-TEST(OptimizerOptions, WeightDecayDefaultsToLibtorchs) {
+TEST(OptimizerOptions, DefaultsArePyTorchs) {
   EXPECT_EQ((OptimizerOptions{OptimizerKind::Adam, 1e-3, std::nullopt}).resolved_weight_decay(), 0);
   EXPECT_EQ((OptimizerOptions{OptimizerKind::AdamW, 1e-3, std::nullopt}).resolved_weight_decay(),
             0.01);
   EXPECT_EQ((OptimizerOptions{OptimizerKind::AdamW, 1e-3, 0.0}).resolved_weight_decay(), 0);
   EXPECT_THROW(parse_optimizer("sgd"), Error);
+  for (const OptimizerKind kind : kOptimizers)
+    EXPECT_EQ(parse_optimizer(optimizer_name(kind)), kind);
+  EXPECT_EQ(default_learning_rate(OptimizerKind::Adam), 1e-3);
+  EXPECT_EQ(default_learning_rate(OptimizerKind::Rmsprop), 1e-2);
 }
 
 }  // namespace

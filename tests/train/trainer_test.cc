@@ -149,7 +149,7 @@ TEST_F(Trainer, ResumesBitForBitWhereverItIsKilled) {
 }
 
 TEST_F(Trainer, ResumesEveryOptimizerAfterManyKills) {
-  for (const auto kind : {OptimizerKind::Adam, OptimizerKind::AdamW, OptimizerKind::Ranger}) {
+  for (const OptimizerKind kind : kOptimizers) {
     const TemporaryFolder whole_folder;
     TrainOptions options = small_options(whole_folder.path());
     options.optimizer.kind = kind;
