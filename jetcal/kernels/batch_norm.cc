@@ -2,12 +2,12 @@
 #include "jetcal/kernels/batch_norm.h"
 
 #include <algorithm>
-#include <cmath>
 #include <vector>
 
 #include "jetcal/base/error.h"
 #include "jetcal/base/threads.h"
 #include "jetcal/kernels/detail/column_kernels.h"
+#include "jetcal/kernels/detail/column_statistics.h"
 #include "jetcal/kernels/detail/dispatch.h"
 
 namespace jetcal::kernels {
@@ -73,19 +73,11 @@ void batch_norm_forward(std::span<const float> x, std::int64_t channels,
         kernels.moments(x.data() + row * channels, count, channels, shift, sum, squares);
       });
   for (std::int64_t c = 0; c < channels; ++c) {
-    const double count = static_cast<double>(std::max<std::int64_t>(rows, 1));
-    const double shifted = sums.first[c] / count;
-    const double variance = std::max(0.0, sums.second[c] / count - shifted * shifted);
-    mean[c] = rows == 0 ? 0 : static_cast<float>(shift[c] + shifted);
-    inverse_deviation[c] = static_cast<float>(1 / std::sqrt(variance + options.epsilon));
-    if (running_mean.empty() || rows == 0) continue;
-    const double momentum = options.momentum;
-    running_mean[c] = static_cast<float>((1 - momentum) * running_mean[c] +
-                                         momentum * (static_cast<double>(shift[c]) + shifted));
-    if (rows == 1) continue;
-    const double unbiased = variance * count / (count - 1);
-    running_variance[c] =
-        static_cast<float>((1 - momentum) * running_variance[c] + momentum * unbiased);
+    const double origin = rows == 0 ? 0 : shift[c];
+    detail::finish_column({rows, origin, sums.first[c], sums.second[c]}, options.epsilon,
+                          options.momentum, mean[c], inverse_deviation[c],
+                          running_mean.empty() ? nullptr : &running_mean[c],
+                          running_variance.empty() ? nullptr : &running_variance[c]);
   }
   const std::vector<float> scale = scales(gamma, inverse_deviation);
   parallel_for(rows, detail::row_grain(channels), [&](std::int64_t begin, std::int64_t end) {
@@ -114,16 +106,15 @@ void batch_norm_backward(std::span<const float> x, std::span<const float> grad_y
                               channels, mean.data(), scale.data(), beta.data(), relu, sum,
                               weighted);
       });
-  // dL/dx = scale (g - mean(g) - xhat mean(g xhat)), xhat = (x - mean) inverse_deviation.
   std::vector<float> offset(static_cast<std::size_t>(channels));
   std::vector<float> slope(static_cast<std::size_t>(channels));
   for (std::int64_t c = 0; c < channels; ++c) {
-    const double inverse = inverse_deviation[c];
-    const double count = static_cast<double>(std::max<std::int64_t>(rows, 1));
-    grad_beta[c] = static_cast<float>(sums.first[c]);
-    grad_gamma[c] = static_cast<float>(sums.second[c] * inverse);
-    offset[c] = static_cast<float>(scale[c] * sums.first[c] / count);
-    slope[c] = static_cast<float>(scale[c] * sums.second[c] * inverse * inverse / count);
+    const detail::ColumnGradient gradient = detail::column_gradient(
+        rows, sums.first[c], sums.second[c], gamma[c], inverse_deviation[c]);
+    grad_beta[c] = gradient.grad_shift;
+    grad_gamma[c] = gradient.grad_scale;
+    offset[c] = gradient.offset;
+    slope[c] = gradient.slope;
   }
   parallel_for(rows, detail::row_grain(channels), [&](std::int64_t begin, std::int64_t end) {
     kernels.backward_apply(x.data() + begin * channels, grad_y.data() + begin * channels,

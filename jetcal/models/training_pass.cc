@@ -108,8 +108,8 @@ void TrainingPass::Impl::forward_particlenet(std::span<const float> parameters,
   std::span<const float> coordinates = features.points;
   std::int64_t dimensions = edm::kNumPointCoordinates;
   for (std::size_t i = 0; i < blocks.size(); ++i) {
-    particle_output = blocks[i].forward(parameters, buffers, particle_output, coordinates,
-                                        dimensions, offsets, edge_scratch);
+    particle_output =
+        blocks[i].forward(parameters, buffers, particle_output, coordinates, dimensions, offsets);
     coordinates = particle_output;
     dimensions = plan.blocks[i].layers.back().linear.out;
   }

@@ -7,18 +7,17 @@
 #include <span>
 #include <vector>
 
-#include "jetcal/kernels/edge.h"
+#include "jetcal/kernels/edge_conv.h"
 #include "jetcal/models/detail/norm_pass.h"
 
 namespace jetcal::models::detail {
 
-/// Work space that the blocks of a network share: one activation and two gradients of all edges.
+/// Work space that the blocks of a network share.
 struct EdgeScratch {
-  std::vector<float> activation, gradient, next_gradient;
+  std::vector<float> edge_gradients;
 };
 
-/// Runs one block. Of every edge layer only the values before batch norm are kept; what follows
-/// them is computed again in backward, which halves the memory of a batch.
+/// Runs one block: the first product per particle here, what happens on edges in EdgeConv.
 class EdgeBlockPass {
  public:
   EdgeBlockPass(const EdgeBlockSlot& slot, std::int64_t neighbors);
@@ -28,41 +27,40 @@ class EdgeBlockPass {
   /// backward.
   std::span<const float> forward(std::span<const float> parameters, std::span<float> buffers,
                                  std::span<const float> x, std::span<const float> coordinates,
-                                 std::int64_t dimensions, std::span<const std::int64_t> offsets,
-                                 EdgeScratch& scratch);
+                                 std::int64_t dimensions, std::span<const std::int64_t> offsets);
 
   /// Takes the gradient of the output in `grad` [P, out], which it changes, and writes that of x.
   void backward(std::span<const float> parameters, std::span<float> grad, std::span<float> grad_x,
                 std::span<float> grad_parameters, EdgeScratch& scratch);
 
  private:
-  void forward_first_layer(std::span<const float> parameters);
+  std::vector<kernels::EdgeConvLayer> layers_of(std::span<const float> parameters,
+                                                std::span<float> buffers) const;
+  void forward_nodes(std::span<const float> parameters);
   void forward_shortcut(std::span<const float> parameters, std::span<float> buffers,
                         std::span<float> y);
-  void backward_edges(std::span<const float> parameters, std::span<const float> grad,
-                      std::span<float> grad_parameters, EdgeScratch& scratch);
-  void backward_first_layer(std::span<const float> grad_edges, std::span<float> grad_x,
-                            std::span<float> grad_parameters);
+  void backward_nodes(std::span<const float> grad_nodes, std::span<float> grad_x,
+                      std::span<float> grad_parameters);
   void backward_shortcut(std::span<const float> parameters, std::span<float> grad,
                          std::span<float> grad_x, std::span<float> grad_parameters);
 
   EdgeBlockSlot slot_;
-  std::int64_t neighbors_, out_;
-  std::vector<NormPass> norms_;
+  std::int64_t neighbors_;
+  std::int64_t out_;
+  kernels::EdgeConv edge_conv_;
+  std::int64_t stride_;
   std::optional<NormPass> shortcut_norm_;
 
-  // What backward needs of the last forward.
-  std::span<const float> x_;
+  // Of the last forward.
   std::int64_t num_particles_ = 0;
-  kernels::Edges edges_;
-  std::vector<float> center_weight_, neighbor_weight_;  // W1 - W2 and W2
-  std::vector<std::vector<float>> edge_values_;         // [E, out] before batch norm, of each layer
-  std::vector<float> shortcut_values_;                  // [P, out] before batch norm
-  std::vector<float> output_;
-
-  // Work space of particles.
+  std::span<const float> x_;
   std::vector<std::int32_t> neighbor_rows_;
-  std::vector<float> center_, neighbor_, weight_gradient_, input_gradient_;
+  kernels::Edges edges_;
+  std::vector<float> node_weight_;      // [2 stride, in]: W1 - W2 and W2, rows of zeros between
+  std::vector<float> nodes_;            // [P, 2 stride]
+  std::vector<float> shortcut_values_;  // [P, out], before its batch norm
+  std::vector<float> output_;           // [P, out]
+  std::vector<float> grad_nodes_, weight_gradient_, rows_;
 };
 
 }  // namespace jetcal::models::detail
