@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "jetcal/kernels/edge_infer.h"
+
+#include <algorithm>
+
+#include "jetcal/base/error.h"
+#include "jetcal/kernels/detail/row_layer_table.h"
+#include "jetcal/kernels/isa.h"
+
+namespace jetcal::kernels {
+namespace {
+
+// Edges worked on at a time, but for particles with more: with a panel of weights they stay in the
+// nearest cache at 100 units.
+constexpr std::int64_t kPieceEdges = 48;
+
+RowLayer join_node_layers(const LinearWeights& center, const LinearWeights& neighbor,
+                          const std::optional<LinearWeights>& shortcut) {
+  std::vector<LinearWeights> parts{center, neighbor};
+  if (shortcut) parts.push_back(*shortcut);
+  return RowLayer(parts);
+}
+
+float* rows_in(AlignedRows<float>& storage, std::int64_t size) {
+  if (std::ssize(storage) < size) storage.resize(static_cast<std::size_t>(size));
+  return storage.data();
+}
+
+}  // namespace
+
+PackedEdgeConv::PackedEdgeConv(const LinearWeights& center, const LinearWeights& neighbor,
+                               std::span<const LinearWeights> layers,
+                               const std::optional<LinearWeights>& shortcut)
+    : isa_(kernel_isa()),
+      out_(center.out),
+      length_(row_length(center.out)),
+      nodes_(join_node_layers(center, neighbor, shortcut)),
+      has_shortcut_(shortcut.has_value()) {
+  JETCAL_DCHECK(neighbor.out == out_ && (shortcut ? shortcut->out == out_ : center.in == out_));
+  for (const LinearWeights& layer : layers) {
+    JETCAL_DCHECK(layer.in == out_ && layer.out == out_);
+    layers_.emplace_back(layer);
+  }
+}
+
+// One call of edge_conv_forward.
+class EdgeConvPass {
+ public:
+  EdgeConvPass(const PackedEdgeConv& block, const std::int32_t* neighbors, std::int64_t k, float* y,
+               EdgeConvWorkspace& work)
+      : block_(block),
+        kernels_(detail::row_layer_kernels(block.isa_)),
+        neighbors_(neighbors),
+        k_(k),
+        y_(y),
+        work_(work),
+        stride_(block.nodes_.length()) {}
+
+  void run(std::int64_t rows, const float* x, std::int64_t x_stride) {
+    float* const nodes = rows_in(work_.nodes, rows * stride_);
+    row_layer_forward(block_.nodes_, rows, x, x_stride, nodes, stride_, Activation::None);
+    std::fill_n(y_, rows * block_.length_, 0.0F);
+    work_.counts.clear();
+    clear_piece();
+    for (std::int64_t i = 0; i < rows; ++i) {
+      if (!work_.sources.empty() && std::ssize(work_.sources) + k_ > kPieceEdges) run_piece();
+      add_edges(i);
+    }
+    run_piece();
+    kernels_.finish({work_.counts.data(), block_.has_shortcut_ ? nodes + 2 * block_.length_ : x,
+                     block_.has_shortcut_ ? stride_ : x_stride, rows, vectors(), y_,
+                     block_.length_});
+  }
+
+ private:
+  std::int64_t vectors() const { return block_.length_ / kernels_.lanes; }
+
+  void clear_piece() {
+    work_.sources.clear();
+    work_.targets.clear();
+  }
+
+  void add_edges(std::int64_t i) {
+    const std::int32_t* const targets = neighbors_ + i * k_;
+    const std::int64_t count = std::find(targets, targets + k_, -1) - targets;
+    work_.targets.insert(work_.targets.end(), targets, targets + count);
+    work_.sources.insert(work_.sources.end(), static_cast<std::size_t>(count),
+                         static_cast<std::int32_t>(i));
+    work_.counts.push_back(count);
+  }
+
+  // Adds the edge function of the collected edges to the rows of y.
+  void run_piece() {
+    const std::int64_t edges = std::ssize(work_.sources);
+    const std::int64_t length = block_.length_;
+    detail::EdgeRows rows{work_.nodes.data(),
+                          work_.nodes.data() + length,
+                          stride_,
+                          work_.sources.data(),
+                          work_.targets.data(),
+                          edges,
+                          vectors(),
+                          y_,
+                          length};
+    if (block_.layers_.empty()) {
+      kernels_.sum(rows);
+    } else {
+      rows.z = rows_in(work_.z, edges * length);
+      kernels_.gather(rows);
+      for (std::size_t layer = 0; layer + 1 < block_.layers_.size(); ++layer) {
+        row_layer_forward(block_.layers_[layer], edges, work_.z.data(), length,
+                          rows_in(work_.next_z, edges * length), length, Activation::Relu);
+        std::swap(work_.z, work_.next_z);
+      }
+      row_layer_sum(block_.layers_.back(), edges, work_.z.data(), length, work_.sources.data(), y_,
+                    length);
+    }
+    clear_piece();
+  }
+
+  const PackedEdgeConv& block_;
+  const detail::RowLayerKernels& kernels_;
+  const std::int32_t* neighbors_;
+  std::int64_t k_;
+  float* y_;
+  EdgeConvWorkspace& work_;
+  std::int64_t stride_;  // of nodes
+};
+
+void edge_conv_forward(const PackedEdgeConv& block, std::int64_t rows, const float* x,
+                       std::int64_t x_stride, const std::int32_t* neighbors, std::int64_t k,
+                       float* y, EdgeConvWorkspace& work) {
+  JETCAL_DCHECK(k >= 1 && x_stride >= block.in());
+  EdgeConvPass(block, neighbors, k, y, work).run(rows, x, x_stride);
+}
+
+}  // namespace jetcal::kernels

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// An EdgeConv block for inference: edges live in cache only, some particles' at a time.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "jetcal/kernels/row_layer.h"
+
+namespace jetcal::kernels {
+
+/// Holds an EdgeConv block with its first edge layer factored: relu(center(x_i) + neighbor(x_j)),
+/// then relu(layer) for each of `layers`, mean over the neighbors j, plus shortcut(x_i) (x_i itself
+/// where there is none), relu. Valid for the variant in use when it was made.
+class PackedEdgeConv {
+ public:
+  PackedEdgeConv(const LinearWeights& center, const LinearWeights& neighbor,
+                 std::span<const LinearWeights> layers,
+                 const std::optional<LinearWeights>& shortcut);
+  std::int64_t in() const noexcept { return nodes_.in(); }
+  std::int64_t out() const noexcept { return out_; }
+  std::int64_t length() const noexcept { return length_; }  ///< row_length(out)
+
+ private:
+  friend class EdgeConvPass;
+  Isa isa_;
+  std::int64_t out_, length_;
+  RowLayer nodes_;  // center, neighbor and shortcut in one product
+  bool has_shortcut_;
+  std::vector<RowLayer> layers_;
+};
+
+/// Keeps the buffers of edge_conv_forward between calls: fresh pages cost more than arithmetic.
+struct EdgeConvWorkspace {
+  AlignedRows<float> nodes, z, next_z;
+  std::vector<std::int32_t> sources, targets;
+  std::vector<std::int64_t> counts;
+};
+
+/// Computes a block for `rows` particles on the calling thread.
+///
+/// Shapes: x [rows, in], x_stride floats apart (at least row_length(out) of them, the padding zero,
+/// when the block has no shortcut), neighbors [rows, k] as knn() writes them, y [rows, length()].
+/// A particle without neighbors gets relu(shortcut). A particle's result depends on its own
+/// neighbors alone: the same bits in any batch. Thread-safe with a workspace of its own.
+void edge_conv_forward(const PackedEdgeConv& block, std::int64_t rows, const float* x,
+                       std::int64_t x_stride, const std::int32_t* neighbors, std::int64_t k,
+                       float* y, EdgeConvWorkspace& work);
+
+}  // namespace jetcal::kernels

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "jetcal/models/detail/inference_network.h"
+
+#include <algorithm>
+#include <array>
+
+#include "jetcal/kernels/knn.h"
+#include "jetcal/kernels/segment.h"
+
+namespace jetcal::models::detail {
+namespace {
+
+using kernels::Activation;
+using kernels::AlignedRows;
+using kernels::LinearWeights;
+
+// Whole jets are taken until a tile holds this many particles: their rows before and after a block
+// stay in the second-level cache.
+constexpr std::int64_t kTileParticles = 128;
+// Particles of the PFN that pass all layers together: two buffers of them stay in the nearest
+// caches.
+constexpr std::int64_t kTileRows = 96;
+
+LinearWeights weights_of(const Dense& dense) {
+  return {dense.weight, dense.bias, dense.in, dense.out};
+}
+
+kernels::PackedEdgeConv pack(const FoldedEdgeBlock& block) {
+  std::vector<LinearWeights> layers;
+  for (const Dense& layer : block.layers) layers.push_back(weights_of(layer));
+  std::optional<LinearWeights> shortcut;
+  if (block.shortcut) shortcut = weights_of(*block.shortcut);
+  return {weights_of(block.center), weights_of(block.neighbor), layers, shortcut};
+}
+
+std::vector<kernels::RowLayer> pack(const std::vector<Dense>& layers) {
+  std::vector<kernels::RowLayer> packed;
+  for (const Dense& layer : layers) packed.emplace_back(weights_of(layer));
+  return packed;
+}
+
+float* rows_in(AlignedRows<float>& storage, std::int64_t size) {
+  if (std::ssize(storage) < size) storage.resize(static_cast<std::size_t>(size));
+  return storage.data();
+}
+
+}  // namespace
+
+InferenceNetwork::InferenceNetwork(const FoldedModel& model)
+    : network_(model.config.network),
+      neighbors_(model.config.neighbors),
+      pooled_(model.head.front().in - edm::kNumJetFeatures),
+      head_stride_(
+          std::max(kernels::row_length(model.head.front().in), kernels::row_length(pooled_))),
+      particle_layers_(pack(model.particle_layers)),
+      head_(pack(model.head)) {
+  for (const FoldedEdgeBlock& block : model.blocks) blocks_.push_back(pack(block));
+}
+
+// Runs the first particle layers; returns their rows and sets the stride.
+const float* InferenceNetwork::feature_rows(std::span<const float> particles, std::int64_t rows,
+                                            std::int64_t layers, std::int64_t& stride,
+                                            InferenceWorkspace& work) const {
+  const float* x = particles.data();
+  stride = edm::kNumParticleFeatures;
+  for (std::int64_t l = 0; l < layers; ++l) {
+    const kernels::RowLayer& layer = particle_layers_[l];
+    float* const y = rows_in(work.y, rows * layer.length());
+    kernels::row_layer_forward(layer, rows, x, stride, y, layer.length(), Activation::Relu);
+    std::swap(work.x, work.y);
+    x = y;
+    stride = layer.length();
+  }
+  return x;
+}
+
+void InferenceNetwork::sum_particles(const edm::FeatureView& features, std::int64_t begin,
+                                     std::int64_t end, InferenceWorkspace& work,
+                                     float* pooled) const {
+  const std::int64_t first = features.offsets[begin];
+  const std::int64_t count = features.offsets[end] - first;
+  work.segments.resize(static_cast<std::size_t>(count));
+  for (std::int64_t jet = begin; jet < end; ++jet) {
+    std::fill(work.segments.begin() + (features.offsets[jet] - first),
+              work.segments.begin() + (features.offsets[jet + 1] - first),
+              static_cast<std::int32_t>(jet - begin));
+  }
+  for (std::int64_t row = 0; row < count; row += kTileRows) {
+    const std::int64_t rows = std::min(kTileRows, count - row);
+    std::int64_t stride = 0;
+    const float* const x =
+        feature_rows(features.particles.subspan((first + row) * edm::kNumParticleFeatures), rows,
+                     std::ssize(particle_layers_) - 1, stride, work);
+    kernels::row_layer_sum(particle_layers_.back(), rows, x, stride, work.segments.data() + row,
+                           pooled, head_stride_);
+  }
+}
+
+// Replaces the tile's particles in work.x by the block's output.
+void InferenceNetwork::run_block(const kernels::PackedEdgeConv& block,
+                                 std::span<const float> coordinates, std::int64_t dimensions,
+                                 std::int64_t coordinate_stride, InferenceWorkspace& work) const {
+  const std::int64_t rows = work.offsets.back();
+  work.neighbors.resize(static_cast<std::size_t>(rows * neighbors_));
+  kernels::knn(coordinates, dimensions, coordinate_stride, work.offsets, neighbors_,
+               work.neighbors);
+  kernels::edge_conv_forward(block, rows, work.x.data(), kernels::row_length(block.in()),
+                             work.neighbors.data(), neighbors_,
+                             rows_in(work.y, rows * block.length()), work.edges);
+  std::swap(work.x, work.y);
+}
+
+void InferenceNetwork::convolve_particles(const edm::FeatureView& features, std::int64_t begin,
+                                          std::int64_t end, InferenceWorkspace& work,
+                                          float* pooled) const {
+  const std::int64_t first = features.offsets[begin];
+  const std::int64_t rows = features.offsets[end] - first;
+  work.offsets.clear();
+  for (std::int64_t jet = begin; jet <= end; ++jet) {
+    work.offsets.push_back(features.offsets[jet] - first);
+  }
+  std::int64_t stride = 0;
+  feature_rows(features.particles.subspan(first * edm::kNumParticleFeatures), rows,
+               std::ssize(particle_layers_), stride, work);
+  std::span<const float> coordinates =
+      features.points.subspan(first * edm::kNumPointCoordinates, rows * edm::kNumPointCoordinates);
+  std::int64_t dimensions = edm::kNumPointCoordinates;
+  stride = dimensions;
+  for (const kernels::PackedEdgeConv& block : blocks_) {
+    run_block(block, coordinates, dimensions, stride, work);
+    dimensions = block.out();
+    stride = block.length();
+    coordinates = std::span(work.x).first(static_cast<std::size_t>(rows * stride));
+  }
+  for (std::int64_t jet = 0; jet < end - begin; ++jet) {
+    const std::int64_t from = work.offsets[jet];
+    const std::int64_t size = work.offsets[jet + 1] - from;
+    kernels::segment_mean(coordinates.subspan(from * stride, size * stride),
+                          std::array<std::int64_t, 2>{0, size}, stride,
+                          std::span(pooled + jet * head_stride_, stride));
+  }
+}
+
+void InferenceNetwork::pool_jets(const edm::FeatureView& features, std::int64_t begin,
+                                 std::int64_t end, InferenceWorkspace& work) const {
+  const auto grow = static_cast<std::size_t>((work.num_pooled + end - begin) * head_stride_);
+  if (work.pooled.size() < grow) work.pooled.resize(grow);
+  float* const pooled = work.pooled.data() + work.num_pooled * head_stride_;
+  std::fill_n(pooled, (end - begin) * head_stride_, 0.0F);
+  if (network_ == Network::Pfn) {
+    sum_particles(features, begin, end, work, pooled);
+  } else {
+    for (std::int64_t tile = begin; tile < end;) {
+      std::int64_t last = tile + 1;
+      while (last < end && features.offsets[last + 1] - features.offsets[tile] <= kTileParticles) {
+        ++last;
+      }
+      convolve_particles(features, tile, last, work, pooled + (tile - begin) * head_stride_);
+      tile = last;
+    }
+  }
+  work.jets.resize(static_cast<std::size_t>(work.num_pooled));
+  for (std::int64_t jet = begin; jet < end; ++jet) {
+    std::copy_n(features.jets.data() + jet * edm::kNumJetFeatures, edm::kNumJetFeatures,
+                pooled + (jet - begin) * head_stride_ + pooled_);
+    work.jets.push_back(jet);
+  }
+  work.num_pooled += end - begin;
+}
+
+void InferenceNetwork::run_head(InferenceWorkspace& work, std::span<float> y) const {
+  const std::int64_t rows = work.num_pooled;
+  const float* x = work.pooled.data();
+  std::int64_t stride = head_stride_;
+  for (const kernels::RowLayer& layer : head_) {
+    float* const next = rows_in(work.next_head, rows * layer.length());
+    kernels::row_layer_forward(layer, rows, x, stride, next, layer.length(),
+                               &layer == &head_.back() ? Activation::None : Activation::Relu);
+    std::swap(work.head, work.next_head);
+    x = next;
+    stride = layer.length();
+  }
+  for (std::int64_t row = 0; row < rows; ++row) y[work.jets[row]] = x[row * stride];
+  work.num_pooled = 0;
+}
+
+}  // namespace jetcal::models::detail

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// The forward pass of inference for some jets on one thread.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "jetcal/kernels/edge_infer.h"
+#include "jetcal/kernels/row_layer.h"
+#include "jetcal/models/folded_model.h"
+
+namespace jetcal::models::detail {
+
+/// Buffers of one thread, kept between calls: fresh pages cost more than the arithmetic.
+struct InferenceWorkspace {
+  kernels::AlignedRows<float> x, y, pooled, head, next_head;
+  std::vector<std::int64_t> offsets, jets;
+  std::vector<std::int32_t> segments, neighbors;
+  kernels::EdgeConvWorkspace edges;
+  std::int64_t num_pooled = 0;
+};
+
+/// Holds a network's layers as the kernels of inference want them. Every row is computed on its
+/// own: a jet's result has the same bits in any batch.
+class InferenceNetwork {
+ public:
+  explicit InferenceNetwork(const FoldedModel& model);
+
+  /// Runs everything up to the head for the jets [begin, end) and keeps their rows in `work`.
+  void pool_jets(const edm::FeatureView& features, std::int64_t begin, std::int64_t end,
+                 InferenceWorkspace& work) const;
+  /// Runs the head on the rows kept, writes y of their jets and forgets them.
+  void run_head(InferenceWorkspace& work, std::span<float> y) const;
+
+ private:
+  void sum_particles(const edm::FeatureView& features, std::int64_t begin, std::int64_t end,
+                     InferenceWorkspace& work, float* pooled) const;
+  void convolve_particles(const edm::FeatureView& features, std::int64_t begin, std::int64_t end,
+                          InferenceWorkspace& work, float* pooled) const;
+  const float* feature_rows(std::span<const float> particles, std::int64_t rows,
+                            std::int64_t layers, std::int64_t& stride,
+                            InferenceWorkspace& work) const;
+  void run_block(const kernels::PackedEdgeConv& block, std::span<const float> coordinates,
+                 std::int64_t dimensions, std::int64_t coordinate_stride,
+                 InferenceWorkspace& work) const;
+
+  Network network_;
+  std::int64_t neighbors_;
+  std::int64_t pooled_;       // channels
+  std::int64_t head_stride_;  // of pooled rows, which are the head's input
+  std::vector<kernels::RowLayer> particle_layers_;
+  std::vector<kernels::PackedEdgeConv> blocks_;
+  std::vector<kernels::RowLayer> head_;
+};
+
+}  // namespace jetcal::models::detail
