@@ -84,20 +84,17 @@ std::int64_t longest_tile(const Edges& edges, std::int64_t stride) {
   return longest;
 }
 
-void resize(std::vector<float>& storage, std::int64_t size) {
+// Grows the storage if need be; what it holds is unspecified.
+float* room_for(AlignedRows<float>& storage, std::int64_t size) {
   if (std::ssize(storage) < size) storage.resize(static_cast<std::size_t>(size));
+  return storage.data();
 }
 
-// Holds one thread's tiles.
-class Tiles {
- public:
-  Tiles(std::int64_t count, std::int64_t floats)
-      : floats_(floats), storage_(static_cast<std::size_t>(count * floats)) {}
-  float* operator[](std::int64_t i) { return storage_.data() + i * floats_; }
-
- private:
-  std::int64_t floats_;
-  std::vector<float> storage_;
+// Cuts one thread's work space into tiles.
+struct Tiles {
+  float* storage;
+  std::int64_t floats;
+  float* operator[](std::int64_t i) const { return storage + i * floats; }
 };
 
 // Two sums per column and chunk, added up in the order of the chunks.
@@ -136,6 +133,7 @@ struct EdgeConv::Pass {
   EdgeConv& self;
   const float* nodes;
   const Edges& edges;
+  EdgeConvWorkspace& workspace;
   Variant kernels = variant();
   std::int64_t channels = self.channels_;
   std::int64_t stride = self.stride_;
@@ -147,8 +145,10 @@ struct EdgeConv::Pass {
   // `buffers` tiles.
   template <typename Body>
   void for_all_tiles(std::int64_t buffers, Body body) const {
+    if (std::ssize(workspace.tiles) < num_chunks()) workspace.tiles.resize(num_chunks());
     parallel_for(num_chunks(), 1, [&](std::int64_t begin, std::int64_t end) {
-      Tiles tiles(buffers, longest * stride);
+      const std::int64_t floats = longest * stride;
+      const Tiles tiles{room_for(workspace.tiles[begin], buffers * floats), floats};
       for (std::int64_t chunk = begin; chunk < end; ++chunk) {
         for_tiles(edges, self.chunks_[chunk], self.chunks_[chunk + 1], tile_rows(stride),
                   [&](const EdgeRange& range) { body(chunk, range, tiles); });
@@ -184,11 +184,11 @@ struct EdgeConv::Pass {
   void forward_layer(std::size_t layer, const EdgeConvLayer& weights,
                      const BatchNormOptions& options) const;
   void forward_mean(std::span<float> y) const;
-  std::vector<float> share_gradient(std::span<const float> grad_y) const;
+  const float* share_gradient(std::span<const float> grad_y) const;
   ChunkSums last_sums(const float* grad_mean) const;
   void backward_layer(std::size_t layer, std::span<const EdgeConvLayer> layers,
-                      const float* grad_mean, float* edge_gradients, float* grad_nodes,
-                      float* z_nodes, const EdgeConvGradient& gradient, ChunkSums& sums) const;
+                      const float* grad_mean, float* grad_nodes, float* z_nodes,
+                      const EdgeConvGradient& gradient, ChunkSums& sums) const;
   void backward_nodes(const float* z_nodes, float* grad_nodes) const;
 };
 
@@ -248,9 +248,9 @@ void EdgeConv::Pass::forward_layer(std::size_t layer, const EdgeConvLayer& weigh
   std::vector<float> packed;
   if (layer > 0) packed = pack(kernels.gemm, /*transpose=*/true, channels, weights.weight);
   const std::vector<float> shift = first_values(layer, packed.data());
-  if (layer > 0) resize(self.values_[layer], edges.num_edges() * stride);
+  if (layer > 0) room_for(self.values_[layer], edges.num_edges() * stride);
   ChunkSums sums(num_chunks(), stride);
-  for_all_tiles(2, [&](std::int64_t chunk, const EdgeRange& range, Tiles& tiles) {
+  for_all_tiles(2, [&](std::int64_t chunk, const EdgeRange& range, const Tiles& tiles) {
     const std::int64_t rows = rows_of(range);
     const float* z = nullptr;
     if (layer == 0) {
@@ -270,9 +270,9 @@ void EdgeConv::Pass::forward_layer(std::size_t layer, const EdgeConvLayer& weigh
 void EdgeConv::Pass::forward_mean(std::span<float> y) const {
   const std::int64_t num_particles = edges.num_particles();
   const std::size_t last = self.norms_.size() - 1;
-  resize(self.passed_, num_particles * stride);
-  resize(self.weighted_, num_particles * stride);
-  for_all_tiles(2, [&](std::int64_t, const EdgeRange& range, Tiles& tiles) {
+  self.passed_.resize(static_cast<std::size_t>(num_particles * stride));
+  self.weighted_.resize(static_cast<std::size_t>(num_particles * stride));
+  for_all_tiles(2, [&](std::int64_t, const EdgeRange& range, const Tiles& tiles) {
     const float* z = values(last, range, tiles[0]);
     const std::int64_t at = range.begin * stride;
     std::vector<float> mean(static_cast<std::size_t>((range.end - range.begin) * stride));
@@ -299,12 +299,13 @@ EdgeConv::EdgeConv(std::int64_t channels, std::int64_t num_layers)
 
 void EdgeConv::forward(std::span<const float> nodes, const Edges& edges,
                        std::span<const std::int64_t> offsets, std::span<const EdgeConvLayer> layers,
-                       const BatchNormOptions& options, std::span<float> y) {
+                       const BatchNormOptions& options, std::span<float> y,
+                       EdgeConvWorkspace& workspace) {
   JETCAL_DCHECK(layers.size() == norms_.size() && offsets.back() == edges.num_particles());
   JETCAL_DCHECK(std::ssize(nodes) == edges.num_particles() * 2 * stride_);
   JETCAL_DCHECK(std::ssize(y) == edges.num_particles() * channels_);
   chunks_ = cut_chunks(edges, offsets);
-  const Pass pass{*this, nodes.data(), edges};
+  const Pass pass{*this, nodes.data(), edges, workspace};
   for (std::size_t layer = 0; layer < layers.size(); ++layer) {
     pass.forward_layer(layer, layers[layer], options);
   }
@@ -312,16 +313,16 @@ void EdgeConv::forward(std::span<const float> nodes, const Edges& edges,
 }
 
 // Divides the gradient of every particle's mean by its number of edges, in padded rows.
-std::vector<float> EdgeConv::Pass::share_gradient(std::span<const float> grad_y) const {
+const float* EdgeConv::Pass::share_gradient(std::span<const float> grad_y) const {
   const std::int64_t num_particles = edges.num_particles();
-  std::vector<float> shared(static_cast<std::size_t>(num_particles * stride));
+  float* const shared = room_for(workspace.grad_mean, num_particles * stride);
   parallel_for(num_particles, detail::row_grain(stride), [&](std::int64_t begin, std::int64_t end) {
+    std::fill(shared + begin * stride, shared + end * stride, 0.0F);
     for (std::int64_t i = begin; i < end; ++i) {
       const std::int64_t count = edges.offsets[i + 1] - edges.offsets[i];
-      if (count == 0) continue;
-      const auto divisor = static_cast<float>(count);
+      const float share = count == 0 ? 0.0F : 1 / static_cast<float>(count);
       for (std::int64_t c = 0; c < channels; ++c) {
-        shared[i * stride + c] = grad_y[i * channels + c] / divisor;
+        shared[i * stride + c] = grad_y[i * channels + c] * share;
       }
     }
   });
@@ -348,16 +349,18 @@ ChunkSums EdgeConv::Pass::last_sums(const float* grad_mean) const {
 // From the gradient after a layer (shared means for the last one, edge_gradients for others) to
 // that of its weights and that after the layer below, masked, with the sums that its norm needs.
 void EdgeConv::Pass::backward_layer(std::size_t layer, std::span<const EdgeConvLayer> layers,
-                                    const float* grad_mean, float* edge_gradients,
-                                    float* grad_nodes, float* z_nodes,
+                                    const float* grad_mean, float* grad_nodes, float* z_nodes,
                                     const EdgeConvGradient& gradient, ChunkSums& sums) const {
   const std::vector<float> packed =
       pack(kernels.gemm, /*transpose=*/false, channels, layers[layer].weight);
   const std::vector<float> zeros(static_cast<std::size_t>(stride));
   const std::int64_t size = channels * stride;
-  std::vector<float> parts(static_cast<std::size_t>(num_chunks() * size));
+  const std::int64_t parts_size = num_chunks() * size;
+  float* const parts = room_for(workspace.weight_parts, parts_size);
+  std::fill(parts, parts + parts_size, 0.0F);
+  float* const edge_gradients = workspace.edge_gradients.data();
   const bool is_last = layer + 1 == layers.size();
-  for_all_tiles(4, [&](std::int64_t chunk, const EdgeRange& range, Tiles& tiles) {
+  for_all_tiles(4, [&](std::int64_t chunk, const EdgeRange& range, const Tiles& tiles) {
     const std::int64_t rows = rows_of(range);
     const std::int64_t at = range.offsets[range.begin] * stride;
     const float* z = values(layer, range, tiles[0]);
@@ -371,8 +374,8 @@ void EdgeConv::Pass::backward_layer(std::size_t layer, std::span<const EdgeConvL
     }
     const float* below = values(layer - 1, range, tiles[1]);
     kernels.edge.activate(below, rows, stride, norm(layer - 1), tiles[2]);
-    kernels.gemm.tile_gradient({rows, channels, channels, grad_z, stride, tiles[2], stride,
-                                parts.data() + chunk * size, stride});
+    kernels.gemm.tile_gradient(
+        {rows, channels, channels, grad_z, stride, tiles[2], stride, parts + chunk * size, stride});
     float* const grad_below = layer > 1 ? edge_gradients + at : tiles[3];
     multiply(grad_z, rows, packed.data(), grad_below);
     kernels.edge.mask(tiles[2], below, rows, stride, norm(layer - 1).mean, grad_below,
@@ -385,7 +388,7 @@ void EdgeConv::Pass::backward_layer(std::size_t layer, std::span<const EdgeConvL
     for (std::int64_t row = begin; row < end; ++row) {
       for (std::int64_t c = 0; c < channels; ++c) {
         double total = 0;
-        for (std::int64_t part = row * stride + c; part < std::ssize(parts); part += size) {
+        for (std::int64_t part = row * stride + c; part < parts_size; part += size) {
           total += parts[part];
         }
         gradient.weight[row * channels + c] = static_cast<float>(total);
@@ -413,34 +416,35 @@ void EdgeConv::Pass::backward_nodes(const float* z_nodes, float* grad_nodes) con
 void EdgeConv::backward(std::span<const float> nodes, const Edges& edges,
                         std::span<const EdgeConvLayer> layers, std::span<const float> grad_y,
                         std::span<float> grad_nodes, std::span<const EdgeConvGradient> gradients,
-                        std::vector<float>& edge_gradients) {
+                        EdgeConvWorkspace& workspace) {
   JETCAL_DCHECK(layers.size() == norms_.size() && gradients.size() == layers.size());
   JETCAL_DCHECK(std::ssize(grad_y) == edges.num_particles() * channels_);
   JETCAL_DCHECK(std::ssize(grad_nodes) == edges.num_particles() * 2 * stride_);
-  const Pass pass{*this, nodes.data(), edges};
+  const Pass pass{*this, nodes.data(), edges, workspace};
   std::fill(grad_nodes.begin(), grad_nodes.end(), 0.0F);
-  const std::vector<float> grad_mean = pass.share_gradient(grad_y);
+  const float* grad_mean = pass.share_gradient(grad_y);
   const std::size_t last = layers.size() - 1;
-  pass.finish_gradient(last, layers[last], pass.last_sums(grad_mean.data()), gradients[last]);
+  pass.finish_gradient(last, layers[last], pass.last_sums(grad_mean), gradients[last]);
   if (last == 0) {
     const std::vector<float> zeros(static_cast<std::size_t>(stride_));
-    pass.for_all_tiles(1, [&](std::int64_t, const EdgeRange& range, Tiles& tiles) {
+    pass.for_all_tiles(1, [&](std::int64_t, const EdgeRange& range, const Tiles& tiles) {
       const float* z = pass.values(0, range, tiles[0]);
       pass.kernels.edge.pool_backward(range, z, stride_, pass.norm(0), pass.norm_gradient(0),
-                                      grad_mean.data() + range.begin * stride_, tiles[0]);
+                                      grad_mean + range.begin * stride_, tiles[0]);
       pass.kernels.edge.scatter(range, tiles[0], zeros.data(), stride_, grad_nodes.data());
     });
     return;
   }
-  if (last > 1) resize(edge_gradients, edges.num_edges() * stride_);
-  std::vector<float> z_nodes(grad_nodes.size());
+  if (last > 1) room_for(workspace.edge_gradients, edges.num_edges() * stride_);
+  float* const z_nodes = room_for(workspace.node_values, std::ssize(grad_nodes));
+  std::fill(z_nodes, z_nodes + grad_nodes.size(), 0.0F);
   for (std::size_t layer = last; layer > 0; --layer) {
     ChunkSums sums(pass.num_chunks(), stride_);
-    pass.backward_layer(layer, layers, grad_mean.data(), edge_gradients.data(), grad_nodes.data(),
-                        z_nodes.data(), gradients[layer], sums);
+    pass.backward_layer(layer, layers, grad_mean, grad_nodes.data(), z_nodes, gradients[layer],
+                        sums);
     pass.finish_gradient(layer - 1, layers[layer - 1], sums, gradients[layer - 1]);
   }
-  pass.backward_nodes(z_nodes.data(), grad_nodes.data());
+  pass.backward_nodes(z_nodes, grad_nodes.data());
 }
 
 }  // namespace jetcal::kernels

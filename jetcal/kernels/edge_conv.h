@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "jetcal/kernels/aligned_rows.h"
 #include "jetcal/kernels/batch_norm.h"
 #include "jetcal/kernels/edge.h"
 
@@ -22,6 +23,15 @@ struct EdgeConvLayer {
 /// Names where the gradients of one edge layer go; sizes as in EdgeConvLayer.
 struct EdgeConvGradient {
   std::span<float> weight, scale, shift;
+};
+
+/// Holds work space that several objects may share, one after the other; it is kept between
+/// batches, because fresh pages cost as much as a pass over them.
+struct EdgeConvWorkspace {
+  AlignedRows<float> edge_gradients;          ///< [E, stride]
+  AlignedRows<float> weight_parts;            ///< [chunks, C, stride]
+  AlignedRows<float> grad_mean, node_values;  ///< [P, stride], [P, 2 stride]
+  std::vector<AlignedRows<float>> tiles;      ///< Of every thread, at its first chunk.
 };
 
 /// Computes y_i = mean over the edges from i to j of f(z_ij), z_ij = center_i + neighbor_j, where f
@@ -48,14 +58,14 @@ class EdgeConv {
   /// without edges gets zeros. `options.activation` is not read.
   void forward(std::span<const float> nodes, const Edges& edges,
                std::span<const std::int64_t> offsets, std::span<const EdgeConvLayer> layers,
-               const BatchNormOptions& options, std::span<float> y);
+               const BatchNormOptions& options, std::span<float> y, EdgeConvWorkspace& workspace);
 
   /// Computes the gradients of the last forward, overwriting, from grad_y [P, C]. Takes the same
-  /// nodes, edges and layers. `edge_gradients` is work space that several objects may share.
+  /// nodes, edges and layers.
   void backward(std::span<const float> nodes, const Edges& edges,
                 std::span<const EdgeConvLayer> layers, std::span<const float> grad_y,
                 std::span<float> grad_nodes, std::span<const EdgeConvGradient> gradients,
-                std::vector<float>& edge_gradients);
+                EdgeConvWorkspace& workspace);
 
  private:
   struct Norm {
@@ -66,7 +76,7 @@ class EdgeConv {
 
   std::int64_t channels_, stride_;
   std::vector<Norm> norms_;
-  std::vector<std::vector<float>> values_;  // of layer l >= 1, [E, stride]
+  std::vector<AlignedRows<float>> values_;  // of layer l >= 1, [E, stride]
   std::vector<std::int64_t> chunks_;        // first particle of every chunk of jets, and P
   std::vector<float> passed_, weighted_;    // [P, stride], of the last layer
 };

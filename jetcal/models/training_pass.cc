@@ -60,7 +60,7 @@ struct TrainingPass::Impl {
   std::optional<detail::DenseStackPass> particle_stack;      // PFN
   std::optional<detail::NormPass> input_norm, feature_norm;  // ParticleNet
   std::vector<detail::EdgeBlockPass> blocks;                 // ParticleNet
-  detail::EdgeScratch edge_scratch;
+  kernels::EdgeConvWorkspace edge_workspace;
 
   // Of the last forward.
   bool has_forward = false;
@@ -108,8 +108,8 @@ void TrainingPass::Impl::forward_particlenet(std::span<const float> parameters,
   std::span<const float> coordinates = features.points;
   std::int64_t dimensions = edm::kNumPointCoordinates;
   for (std::size_t i = 0; i < blocks.size(); ++i) {
-    particle_output =
-        blocks[i].forward(parameters, buffers, particle_output, coordinates, dimensions, offsets);
+    particle_output = blocks[i].forward(parameters, buffers, particle_output, coordinates,
+                                        dimensions, offsets, edge_workspace);
     coordinates = particle_output;
     dimensions = plan.blocks[i].layers.back().linear.out;
   }
@@ -142,9 +142,8 @@ void TrainingPass::Impl::forward(std::span<const float> parameters, std::span<fl
        rows_in(particles, num_particles(), edm::kNumParticleFeatures));
   const std::span<float> sums = rows_in(pooled, num_jets(), plan.pooled);
   if (config.network == Network::Pfn) {
-    particle_output = particle_stack->forward(
-        parameters, rows_in(particles, num_particles(), edm::kNumParticleFeatures), 0);
-    kernels::segment_sum(particle_output, offsets, plan.pooled, sums);
+    particle_stack->forward_sums(
+        parameters, rows_in(particles, num_particles(), edm::kNumParticleFeatures), offsets, sums);
   } else {
     forward_particlenet(parameters, buffers, features);
     kernels::segment_mean(particle_output, offsets, plan.pooled, sums);
@@ -161,7 +160,8 @@ void TrainingPass::Impl::backward_particlenet(std::span<const float> parameters,
   for (std::size_t i = blocks.size(); i-- > 0;) {
     const std::int64_t out = plan.blocks[i].layers.back().linear.out;
     blocks[i].backward(parameters, rows_in(grad_particles, rows, out),
-                       rows_in(grad_next, rows, plan.blocks[i].in), grad_parameters, edge_scratch);
+                       rows_in(grad_next, rows, plan.blocks[i].in), grad_parameters,
+                       edge_workspace);
     std::swap(grad_particles, grad_next);
   }
   const std::span<float> grad = rows_in(grad_particles, rows, plan.feature.out);
@@ -192,12 +192,11 @@ void TrainingPass::Impl::backward(std::span<const float> parameters, std::span<c
     std::copy_n(grad_joined.data() + jet * width, plan.pooled,
                 grad_sums.data() + jet * plan.pooled);
   }
-  const std::span<float> grad = rows_in(grad_particles, num_particles(), plan.pooled);
   if (config.network == Network::Pfn) {
-    kernels::segment_sum_backward(grad_sums, offsets, plan.pooled, grad);
-    particle_stack->backward(parameters, grad, {}, grad_parameters);
+    particle_stack->backward(parameters, grad_sums, {}, grad_parameters);
     return;
   }
+  const std::span<float> grad = rows_in(grad_particles, num_particles(), plan.pooled);
   kernels::segment_mean_backward(grad_sums, offsets, plan.pooled, grad);
   backward_particlenet(parameters, grad_parameters);
 }

@@ -64,7 +64,8 @@ std::span<const float> EdgeBlockPass::forward(std::span<const float> parameters,
                                               std::span<float> buffers, std::span<const float> x,
                                               std::span<const float> coordinates,
                                               std::int64_t dimensions,
-                                              std::span<const std::int64_t> offsets) {
+                                              std::span<const std::int64_t> offsets,
+                                              kernels::EdgeConvWorkspace& workspace) {
   x_ = x;
   num_particles_ = offsets.back();
   JETCAL_DCHECK(std::ssize(x) == num_particles_ * slot_.in);
@@ -77,7 +78,7 @@ std::span<const float> EdgeBlockPass::forward(std::span<const float> parameters,
   options.epsilon = static_cast<float>(kNormEpsilon);
   const std::span<float> output = rows_in(output_, num_particles_, out_);
   edge_conv_.forward(rows_in(nodes_, num_particles_, 2 * stride_), edges_, offsets,
-                     layers_of(parameters, buffers), options, output);
+                     layers_of(parameters, buffers), options, output, workspace);
   if (slot_.shortcut) {
     const std::span<float> shortcut = rows_in(rows_, num_particles_, out_);
     forward_shortcut(parameters, buffers, shortcut);
@@ -123,7 +124,7 @@ void EdgeBlockPass::backward_shortcut(std::span<const float> parameters, std::sp
 
 void EdgeBlockPass::backward(std::span<const float> parameters, std::span<float> grad,
                              std::span<float> grad_x, std::span<float> grad_parameters,
-                             EdgeScratch& scratch) {
+                             kernels::EdgeConvWorkspace& workspace) {
   kernels::relu_backward(rows_in(output_, num_particles_, out_), grad);
   std::vector<kernels::EdgeConvGradient> gradients;
   for (const EdgeLayerSlot& slot : slot_.layers) {
@@ -135,8 +136,7 @@ void EdgeBlockPass::backward(std::span<const float> parameters, std::span<float>
   }
   const std::span<float> grad_nodes = rows_in(grad_nodes_, num_particles_, 2 * stride_);
   edge_conv_.backward(rows_in(nodes_, num_particles_, 2 * stride_), edges_,
-                      layers_of(parameters, {}), grad, grad_nodes, gradients,
-                      scratch.edge_gradients);
+                      layers_of(parameters, {}), grad, grad_nodes, gradients, workspace);
   backward_nodes(grad_nodes, grad_x, grad_parameters);
   backward_shortcut(parameters, grad, grad_x, grad_parameters);
 }

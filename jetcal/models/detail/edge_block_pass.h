@@ -12,11 +12,6 @@
 
 namespace jetcal::models::detail {
 
-/// Work space that the blocks of a network share.
-struct EdgeScratch {
-  std::vector<float> edge_gradients;
-};
-
 /// Runs one block: the first product per particle here, what happens on edges in EdgeConv.
 class EdgeBlockPass {
  public:
@@ -27,11 +22,12 @@ class EdgeBlockPass {
   /// backward.
   std::span<const float> forward(std::span<const float> parameters, std::span<float> buffers,
                                  std::span<const float> x, std::span<const float> coordinates,
-                                 std::int64_t dimensions, std::span<const std::int64_t> offsets);
+                                 std::int64_t dimensions, std::span<const std::int64_t> offsets,
+                                 kernels::EdgeConvWorkspace& workspace);
 
   /// Takes the gradient of the output in `grad` [P, out], which it changes, and writes that of x.
   void backward(std::span<const float> parameters, std::span<float> grad, std::span<float> grad_x,
-                std::span<float> grad_parameters, EdgeScratch& scratch);
+                std::span<float> grad_parameters, kernels::EdgeConvWorkspace& workspace);
 
  private:
   std::vector<kernels::EdgeConvLayer> layers_of(std::span<const float> parameters,
