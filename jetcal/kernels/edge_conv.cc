@@ -141,19 +141,29 @@ struct EdgeConv::Pass {
 
   std::int64_t num_chunks() const { return std::ssize(self.chunks_) - 1; }
 
-  // Calls body(chunk, range of a tile, tiles) for all tiles, on all threads, with work space of
-  // `buffers` tiles.
-  template <typename Body>
-  void for_all_tiles(std::int64_t buffers, Body body) const {
+  // Calls begin_chunk(first, end) for the particles of every chunk, then body(chunk, range of a
+  // tile, tiles) for its tiles; on all threads, with work space of `buffers` tiles.
+  template <typename BeginChunk, typename Body>
+  void for_all_tiles(std::int64_t buffers, BeginChunk begin_chunk, Body body) const {
     if (std::ssize(workspace.tiles) < num_chunks()) workspace.tiles.resize(num_chunks());
     parallel_for(num_chunks(), 1, [&](std::int64_t begin, std::int64_t end) {
       const std::int64_t floats = longest * stride;
       const Tiles tiles{room_for(workspace.tiles[begin], buffers * floats), floats};
       for (std::int64_t chunk = begin; chunk < end; ++chunk) {
+        begin_chunk(self.chunks_[chunk], self.chunks_[chunk + 1]);
         for_tiles(edges, self.chunks_[chunk], self.chunks_[chunk + 1], tile_rows(stride),
                   [&](const EdgeRange& range) { body(chunk, range, tiles); });
       }
     });
+  }
+  template <typename Body>
+  void for_all_tiles(std::int64_t buffers, Body body) const {
+    for_all_tiles(
+        buffers, [](std::int64_t, std::int64_t) {}, body);
+  }
+  // Zeroes the rows of nodes that a chunk is about to add to.
+  void clear(float* rows, std::int64_t begin, std::int64_t end) const {
+    std::fill(rows + begin * 2 * stride, rows + end * 2 * stride, 0.0F);
   }
 
   detail::NormColumns norm(std::size_t layer) const {
@@ -360,30 +370,36 @@ void EdgeConv::Pass::backward_layer(std::size_t layer, std::span<const EdgeConvL
   std::fill(parts, parts + parts_size, 0.0F);
   float* const edge_gradients = workspace.edge_gradients.data();
   const bool is_last = layer + 1 == layers.size();
-  for_all_tiles(4, [&](std::int64_t chunk, const EdgeRange& range, const Tiles& tiles) {
-    const std::int64_t rows = rows_of(range);
-    const std::int64_t at = range.offsets[range.begin] * stride;
-    const float* z = values(layer, range, tiles[0]);
-    float* const grad_z = tiles[0];
-    if (is_last) {
-      kernels.edge.pool_backward(range, z, stride, norm(layer), norm_gradient(layer),
-                                 grad_mean + range.begin * stride, grad_z);
-    } else {
-      kernels.edge.norm_backward(z, edge_gradients + at, rows, stride, norm_gradient(layer),
-                                 grad_z);
-    }
-    const float* below = values(layer - 1, range, tiles[1]);
-    kernels.edge.activate(below, rows, stride, norm(layer - 1), tiles[2]);
-    kernels.gemm.tile_gradient(
-        {rows, channels, channels, grad_z, stride, tiles[2], stride, parts + chunk * size, stride});
-    float* const grad_below = layer > 1 ? edge_gradients + at : tiles[3];
-    multiply(grad_z, rows, packed.data(), grad_below);
-    kernels.edge.mask(tiles[2], below, rows, stride, norm(layer - 1).mean, grad_below,
-                      sums.first(chunk), sums.second(chunk));
+  const auto begin_chunk = [&](std::int64_t begin, std::int64_t end) {
     if (layer > 1) return;
-    kernels.edge.scatter(range, grad_below, zeros.data(), stride, grad_nodes);
-    kernels.edge.scatter(range, below, norm(0).mean, stride, z_nodes);
-  });
+    clear(grad_nodes, begin, end);
+    clear(z_nodes, begin, end);
+  };
+  for_all_tiles(4, begin_chunk,
+                [&](std::int64_t chunk, const EdgeRange& range, const Tiles& tiles) {
+                  const std::int64_t rows = rows_of(range);
+                  const std::int64_t at = range.offsets[range.begin] * stride;
+                  const float* z = values(layer, range, tiles[0]);
+                  float* const grad_z = tiles[0];
+                  if (is_last) {
+                    kernels.edge.pool_backward(range, z, stride, norm(layer), norm_gradient(layer),
+                                               grad_mean + range.begin * stride, grad_z);
+                  } else {
+                    kernels.edge.norm_backward(z, edge_gradients + at, rows, stride,
+                                               norm_gradient(layer), grad_z);
+                  }
+                  const float* below = values(layer - 1, range, tiles[1]);
+                  kernels.edge.activate(below, rows, stride, norm(layer - 1), tiles[2]);
+                  kernels.gemm.tile_gradient({rows, channels, channels, grad_z, stride, tiles[2],
+                                              stride, parts + chunk * size, stride});
+                  float* const grad_below = layer > 1 ? edge_gradients + at : tiles[3];
+                  multiply(grad_z, rows, packed.data(), grad_below);
+                  kernels.edge.mask(tiles[2], below, rows, stride, norm(layer - 1).mean, grad_below,
+                                    sums.first(chunk), sums.second(chunk));
+                  if (layer > 1) return;
+                  kernels.edge.scatter(range, grad_below, zeros.data(), stride, grad_nodes);
+                  kernels.edge.scatter(range, below, norm(0).mean, stride, z_nodes);
+                });
   parallel_for(channels, 8, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t row = begin; row < end; ++row) {
       for (std::int64_t c = 0; c < channels; ++c) {
@@ -421,23 +437,25 @@ void EdgeConv::backward(std::span<const float> nodes, const Edges& edges,
   JETCAL_DCHECK(std::ssize(grad_y) == edges.num_particles() * channels_);
   JETCAL_DCHECK(std::ssize(grad_nodes) == edges.num_particles() * 2 * stride_);
   const Pass pass{*this, nodes.data(), edges, workspace};
-  std::fill(grad_nodes.begin(), grad_nodes.end(), 0.0F);
   const float* grad_mean = pass.share_gradient(grad_y);
   const std::size_t last = layers.size() - 1;
   pass.finish_gradient(last, layers[last], pass.last_sums(grad_mean), gradients[last]);
   if (last == 0) {
     const std::vector<float> zeros(static_cast<std::size_t>(stride_));
-    pass.for_all_tiles(1, [&](std::int64_t, const EdgeRange& range, const Tiles& tiles) {
-      const float* z = pass.values(0, range, tiles[0]);
-      pass.kernels.edge.pool_backward(range, z, stride_, pass.norm(0), pass.norm_gradient(0),
-                                      grad_mean + range.begin * stride_, tiles[0]);
-      pass.kernels.edge.scatter(range, tiles[0], zeros.data(), stride_, grad_nodes.data());
-    });
+    const auto begin_chunk = [&](std::int64_t begin, std::int64_t end) {
+      pass.clear(grad_nodes.data(), begin, end);
+    };
+    pass.for_all_tiles(
+        1, begin_chunk, [&](std::int64_t, const EdgeRange& range, const Tiles& tiles) {
+          const float* z = pass.values(0, range, tiles[0]);
+          pass.kernels.edge.pool_backward(range, z, stride_, pass.norm(0), pass.norm_gradient(0),
+                                          grad_mean + range.begin * stride_, tiles[0]);
+          pass.kernels.edge.scatter(range, tiles[0], zeros.data(), stride_, grad_nodes.data());
+        });
     return;
   }
   if (last > 1) room_for(workspace.edge_gradients, edges.num_edges() * stride_);
   float* const z_nodes = room_for(workspace.node_values, std::ssize(grad_nodes));
-  std::fill(z_nodes, z_nodes + grad_nodes.size(), 0.0F);
   for (std::size_t layer = last; layer > 0; --layer) {
     ChunkSums sums(pass.num_chunks(), stride_);
     pass.backward_layer(layer, layers, grad_mean, grad_nodes.data(), z_nodes, gradients[layer],
