@@ -4,6 +4,7 @@
 
     tools/setup.py build              compiler, Debian libraries, wheels used as C++ libraries
     tools/setup.py build sim test     also PYTHIA and FastJet, and what the tests need
+    tools/setup.py bench              the peers of the benchmarks: torch, weaver-core, ONNX Runtime
     tools/setup.py --list             what each group holds
 
 Idempotent: a group that is already there costs a fraction of a second. Everything but Debian packages goes to $JETCAL_DEPS
@@ -15,6 +16,7 @@ import concurrent.futures
 import hashlib
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -26,7 +28,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 PINS = tomllib.loads((ROOT / "tools" / "dependencies.toml").read_text())
 DEPS = pathlib.Path(os.environ.get("JETCAL_DEPS") or pathlib.Path.home() / ".cache" / "jetcal")
 PYTHON = "/usr/bin/python3"
-GROUPS = ("build", "sim", "test")
+GROUPS = ("build", "sim", "test", "bench")
 
 
 def say(text):
@@ -114,16 +116,62 @@ def install_wheels(group):
     record.write_text(stamp_text(wanted))
 
 
+def python_folder(group):
+    return DEPS / ("python" if group == "test" else f"python-{group}")
+
+
 def install_python(group):
-    wanted = pins("python", group)
-    folder = DEPS / "python"
-    if not wanted or stamp_is_current(folder, wanted):
+    wanted, alone = pins("python", group), pins("python-alone", group)
+    folder = python_folder(group)
+    if not wanted or stamp_is_current(folder, wanted | alone):
         return
     make_environment(folder)
-    say(f"installing {len(wanted)} Python packages for the {group} group")
-    run([str(folder / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check",
-         *(f"{name}=={version}" for name, version in sorted(wanted.items()))])
-    (folder / "jetcal-pins.txt").write_text(stamp_text(wanted))
+    say(f"installing {len(wanted) + len(alone)} Python packages for the {group} group")
+    for packages, flags in ((wanted, []), (alone, ["--no-deps"])):
+        if packages:
+            run([str(folder / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check", *flags,
+                 *(f"{name}=={version}" for name, version in sorted(packages.items()))])
+    (folder / "jetcal-pins.txt").write_text(stamp_text(wanted | alone))
+
+
+# ---- torch in Python, without the CUDA libraries that its wheel is linked against ------------------------------------------
+
+
+def lend_torch():
+    """Lets the benchmarks' Python use the wheel that the C++ part is built with."""
+    install_wheels("build")
+    wheels = next((DEPS / "wheels" / "lib").glob("python3.*")) / "site-packages"
+    packages = next((python_folder("bench") / "lib").glob("python3.*")) / "site-packages"
+    version = pins("wheels", "build")["torch"]
+    for name in ("torch", "torchgen", "functorch", "nvidia", f"torch-{version}.dist-info"):
+        link = packages / name
+        if link.resolve() != (wheels / name).resolve():
+            link.unlink(missing_ok=True)
+            link.symlink_to(wheels / name)
+    libraries = wheels / "torch" / "lib"
+    stand_ins = DEPS / "cuda-stand-ins"
+    record = stand_ins / "torch.txt"
+    if record.exists() and record.read_text() == version:
+        return
+    say("making stand-ins of the CUDA libraries that torch names and a CPU does not enter")
+    stand_ins.mkdir(parents=True, exist_ok=True)
+    provided = {path.name for path in wheels.glob("nvidia/*/lib/*.so*")} | {path.name for path in libraries.iterdir()}
+    for library in sorted(libraries.glob("lib*.so*")):
+        for name in re.findall(r"NEEDED.*\[(lib(?:cu|nccl|nv)[^]]*)\]", run(["readelf", "-d", str(library)])):
+            if name not in provided:
+                make_stand_in(name, library, stand_ins)
+    record.write_text(version)
+
+
+def make_stand_in(name, library, folder):
+    # Functions are resolved when they are called, which never happens; only variables and their versions must exist.
+    nvshmem = name.startswith("libnvshmem")
+    symbols = re.findall(r"U (\w+)@NVSHMEM", run(["nm", "-D", "--undefined-only", str(library)])) if nvshmem else []
+    script = folder / "versions.map"
+    script.write_text("NVSHMEM { global: *; };\n")
+    run(["gcc", "-shared", "-w", "-x", "c", "-", "-o", str(folder / name), f"-Wl,-soname,{name}",
+         *([f"-Wl,--version-script={script}"] if nvshmem else [])],
+        input="".join(f"char {symbol}[64];\n" for symbol in sorted(set(symbols))))
 
 
 # ---- PYTHIA 8, built from its source distribution ------------------------------------------------------------------------
@@ -236,6 +284,8 @@ def main():
     for group in options.groups:
         install_wheels(group)
         install_python(group)
+    if "bench" in options.groups:
+        lend_torch()
     if "sim" in options.groups:
         install_pythia()
     say(f"{' '.join(options.groups)} ready in {time.monotonic() - start:.1f} s "

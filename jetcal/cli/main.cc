@@ -53,6 +53,16 @@ void print_help() {
   std::printf("\n'jetcal VERB --help' lists the flags of a verb.\n");
 }
 
+// `bench` has two halves: what these words name needs libtorch.
+bool is_training_bench(int argc, char** argv) {
+  for (int i = 2; i < argc; ++i) {
+    const std::string_view word = argv[i];
+    if (word.starts_with("-")) continue;
+    return word == "train" || word == "network" || word == "jets" || word == "loader";
+  }
+  return false;
+}
+
 // Replaces this process with the program that holds the verb.
 int hand_over(const VerbEntry& verb, char** argv) {
   const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe");
@@ -81,6 +91,8 @@ int main(int argc, char** argv) {
   }
   for (const VerbEntry& entry : kVerbs) {
     if (entry.name != name) continue;
+    if (name == "bench" && is_training_bench(argc, argv))
+      return hand_over({"bench", "train", "libtorch, ROOT and Arrow", ""}, argv);
     if (!entry.program.empty()) return hand_over(entry, argv);
     if (name == "doctor") return run_verb(make_doctor_verb(), argc, argv);
     if (name == "model") return run_verb(make_model_verb(), argc, argv);
