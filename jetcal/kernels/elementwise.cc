@@ -42,7 +42,7 @@ void add(std::span<const float> x, std::span<float> y) {
   });
 }
 
-void dropout(std::span<float> x, float rate, std::uint64_t seed) {
+void dropout(std::span<float> x, float rate, std::uint64_t seed, std::uint64_t first) {
   JETCAL_DCHECK(rate >= 0 && rate < 1);
   if (!(rate > 0)) return;
   const float scale = 1 / (1 - rate);
@@ -50,7 +50,7 @@ void dropout(std::span<float> x, float rate, std::uint64_t seed) {
   const auto threshold = static_cast<std::uint64_t>(static_cast<double>(rate) * 0x1.0p32);
   parallel_for(std::ssize(x), kGrain, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
-      const std::uint64_t draw = mix64(seed, static_cast<std::uint64_t>(i)) >> 32;
+      const std::uint64_t draw = mix64(seed, first + static_cast<std::uint64_t>(i)) >> 32;
       x[i] = draw < threshold ? 0 : x[i] * scale;
     }
   });

@@ -20,8 +20,8 @@ void add(std::span<const float> x, std::span<float> y);
 
 /// Zeroes each element with probability `rate` (0 <= rate < 1) and divides the others by 1 - rate,
 /// in place. Element i is dropped or kept by a hash of (seed, i), so backward is the same call on
-/// the gradient. Rate 0 changes nothing.
-void dropout(std::span<float> x, float rate, std::uint64_t seed);
+/// the gradient. Rate 0 changes nothing. `first` is the number of x's first element.
+void dropout(std::span<float> x, float rate, std::uint64_t seed, std::uint64_t first = 0);
 
 /// Computes y = (x - mean) / deviation for every column. Shapes: x, y [R, C]; mean, deviation [C].
 /// y may be x.

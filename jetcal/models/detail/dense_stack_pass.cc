@@ -1,73 +1,63 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "jetcal/models/detail/dense_stack_pass.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "jetcal/base/random.h"
-#include "jetcal/kernels/elementwise.h"
-#include "jetcal/kernels/linear.h"
 #include "jetcal/models/detail/slot_spans.h"
 
 namespace jetcal::models::detail {
+namespace {
 
-DenseStackPass::DenseStackPass(std::vector<LinearSlot> layers, const DenseStackOptions& options)
-    : layers_(std::move(layers)), options_(options), outputs_(layers_.size()) {}
-
-bool DenseStackPass::is_linear(std::size_t layer) const noexcept {
-  return options_.linear_last && layer + 1 == layers_.size();
+std::vector<kernels::DenseLayer> layers_of(const std::vector<LinearSlot>& slots, bool linear_last) {
+  std::vector<kernels::DenseLayer> layers;
+  for (const LinearSlot& slot : slots) layers.push_back({slot.in, slot.out, true});
+  layers.back().relu = !linear_last;
+  return layers;
 }
 
-std::uint64_t DenseStackPass::seed_of(std::size_t layer) const noexcept {
-  return mix64(seed_, layer);
+}  // namespace
+
+DenseStackPass::DenseStackPass(std::vector<LinearSlot> layers, const DenseStackOptions& options)
+    : layers_(std::move(layers)),
+      options_(options),
+      stack_(layers_of(layers_, options.linear_last)) {}
+
+std::vector<kernels::DenseWeights> DenseStackPass::weights_in(
+    std::span<const float> parameters) const {
+  std::vector<kernels::DenseWeights> weights;
+  for (const LinearSlot& slot : layers_) {
+    weights.push_back({weight_of(parameters, slot), bias_of(parameters, slot)});
+  }
+  return weights;
 }
 
 std::span<const float> DenseStackPass::forward(std::span<const float> parameters,
                                                std::span<const float> x,
                                                std::uint64_t dropout_seed) {
-  x_ = x;
-  seed_ = dropout_seed;
-  num_rows_ = std::ssize(x) / layers_.front().in;
-  std::span<const float> input = x;
+  std::vector<std::uint64_t> seeds;
   for (std::size_t layer = 0; layer < layers_.size(); ++layer) {
-    const LinearSlot& slot = layers_[layer];
-    const std::span<float> output = rows_in(outputs_[layer], num_rows_, slot.out);
-    kernels::linear_forward(
-        input, weight_of(parameters, slot), bias_of(parameters, slot), slot.in, slot.out, output,
-        is_linear(layer) ? kernels::Activation::None : kernels::Activation::Relu);
-    if (options_.dropout > 0 && !is_linear(layer)) {
-      kernels::dropout(output, static_cast<float>(options_.dropout), seed_of(layer));
-    }
-    input = output;
+    seeds.push_back(mix64(dropout_seed, layer));
   }
-  return input;
+  const std::span<float> output =
+      rows_in(output_, std::ssize(x) / layers_.front().in, layers_.back().out);
+  stack_.forward(weights_in(parameters),
+                 {.x = x, .dropout = static_cast<float>(options_.dropout), .seeds = seeds}, output);
+  return output;
+}
+
+void DenseStackPass::forward_sums(std::span<const float> parameters, std::span<const float> x,
+                                  std::span<const std::int64_t> offsets, std::span<float> sums) {
+  stack_.forward(weights_in(parameters), {.x = x, .offsets = offsets}, sums);
 }
 
 void DenseStackPass::backward(std::span<const float> parameters, std::span<const float> grad_y,
                               std::span<float> grad_x, std::span<float> grad_parameters) {
-  std::ranges::copy(grad_y, rows_in(gradient_, num_rows_, layers_.back().out).begin());
-  for (std::size_t layer = layers_.size() - 1;; --layer) {
-    const LinearSlot& slot = layers_[layer];
-    const std::span<float> grad = rows_in(gradient_, num_rows_, slot.out);
-    if (!is_linear(layer)) {
-      if (options_.dropout > 0) {
-        kernels::dropout(grad, static_cast<float>(options_.dropout), seed_of(layer));
-      }
-      kernels::relu_backward(rows_in(outputs_[layer], num_rows_, slot.out), grad);
-    }
-    const std::span<const float> input =
-        layer == 0 ? x_ : std::span<const float>(rows_in(outputs_[layer - 1], num_rows_, slot.in));
-    kernels::linear_backward_weights(input, grad, slot.in, slot.out,
-                                     weight_of(grad_parameters, slot),
-                                     bias_of(grad_parameters, slot));
-    if (layer == 0 && grad_x.empty()) return;
-    const std::span<float> grad_input =
-        layer == 0 ? grad_x : rows_in(next_gradient_, num_rows_, slot.in);
-    kernels::linear_backward_input(grad, weight_of(parameters, slot), slot.in, slot.out,
-                                   grad_input);
-    if (layer == 0) return;
-    std::swap(gradient_, next_gradient_);
+  std::vector<kernels::DenseGradients> gradients;
+  for (const LinearSlot& slot : layers_) {
+    gradients.push_back({weight_of(grad_parameters, slot), bias_of(grad_parameters, slot)});
   }
+  stack_.backward(weights_in(parameters), grad_y, grad_x, gradients);
 }
 
 }  // namespace jetcal::models::detail

@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "jetcal/kernels/dense_stack.h"
 #include "jetcal/models/detail/network_plan.h"
 
 namespace jetcal::models::detail {
@@ -22,26 +23,27 @@ class DenseStackPass {
   DenseStackPass(std::vector<LinearSlot> layers, const DenseStackOptions& options);
 
   /// Shapes: x [R, in of the first layer]. Returns [R, out of the last layer], valid until the next
-  /// forward. x must live until backward.
+  /// forward.
   std::span<const float> forward(std::span<const float> parameters, std::span<const float> x,
                                  std::uint64_t dropout_seed);
 
-  /// Takes the gradient of the output, writes those of the parameters, and that of x unless grad_x
-  /// is empty.
+  /// Runs the stack and adds up the rows of each segment: sums [J, out of the last layer] for
+  /// offsets [J + 1].
+  void forward_sums(std::span<const float> parameters, std::span<const float> x,
+                    std::span<const std::int64_t> offsets, std::span<float> sums);
+
+  /// Takes the gradient of what the last forward gave, writes those of the parameters, and that of
+  /// x unless grad_x is empty.
   void backward(std::span<const float> parameters, std::span<const float> grad_y,
                 std::span<float> grad_x, std::span<float> grad_parameters);
 
  private:
-  bool is_linear(std::size_t layer) const noexcept;
-  std::uint64_t seed_of(std::size_t layer) const noexcept;
+  std::vector<kernels::DenseWeights> weights_in(std::span<const float> parameters) const;
 
   std::vector<LinearSlot> layers_;
   DenseStackOptions options_;
-  std::uint64_t seed_ = 0;
-  std::int64_t num_rows_ = 0;
-  std::span<const float> x_;
-  std::vector<std::vector<float>> outputs_;
-  std::vector<float> gradient_, next_gradient_;
+  kernels::DenseStack stack_;
+  std::vector<float> output_;
 };
 
 }  // namespace jetcal::models::detail
