@@ -51,13 +51,23 @@ class Dataset {
   /// Returns the global row of the first jet of shard i.
   std::int64_t first_row(std::int64_t i) const { return first_rows_[static_cast<std::size_t>(i)]; }
 
-  /// Appends the features of the given global rows, in the given order.
+  /// Appends the features of the given global rows, in the given order. Where it throws, some may
+  /// have been appended.
   /// Requires: 0 <= row < num_jets(); throws InvalidArgument otherwise, and FailedPrecondition when
   /// the jets came from files without particles.
   void append_features(std::span<const std::int64_t> rows, edm::InputMode mode,
                        edm::FeatureBatch& out) const;
 
  private:
+  // Row `row` of a view.
+  struct Place {
+    const edm::JetView* jets = nullptr;
+    std::int64_t row = 0;
+  };
+  Place find(std::int64_t row) const;
+  static void prefetch_jet(const Place& place);
+  static void prefetch_particles(const Place& place, edm::InputMode mode);
+
   Dataset() = default;
   std::vector<edm::JetView> views_;
   std::vector<std::int64_t> first_rows_{0};  // one more than views_

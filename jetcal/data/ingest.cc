@@ -36,6 +36,10 @@ bool columns_finite(const edm::JetView& jets, std::size_t row) {
   if constexpr (std::is_floating_point_v<type>) finite = finite && std::isfinite(jets.name[row]);
   JETCAL_JET_COLUMNS(JETCAL_FINITE)
 #undef JETCAL_FINITE
+  for (const float feature : {jets.eta[row], jets.phi[row], jets.mass[row], jets.area[row],
+                              jets.qg_pt_d[row], jets.qg_axis2[row]}) {
+    finite = finite && std::abs(feature) <= edm::kLargestFeature;
+  }
   return finite;
 }
 
@@ -43,9 +47,7 @@ std::int64_t count_unusable(const edm::JetView& jets, std::size_t row) {
   std::int64_t count = 0;
   for (auto i = static_cast<std::size_t>(jets.offsets[row]);
        i < static_cast<std::size_t>(jets.offsets[row + 1]); ++i) {
-    const bool usable = std::isfinite(jets.pf_pt[i]) && jets.pf_pt[i] > 0 &&
-                        std::isfinite(jets.pf_d_eta[i]) && std::isfinite(jets.pf_d_phi[i]);
-    count += usable ? 0 : 1;
+    count += edm::is_usable_particle(jets.pf_pt[i], jets.pf_d_eta[i], jets.pf_d_phi[i]) ? 0 : 1;
   }
   return count;
 }

@@ -56,8 +56,9 @@ struct IngestOptions {
 struct IngestCounts {
   std::int64_t read = 0;
   std::int64_t selected = 0;
-  std::int64_t not_finite = 0;  ///< A jet column is NaN or infinite.
-  std::int64_t unmatched = 0;   ///< No generator jet (and keep_unmatched is off).
+  /// A jet column is NaN or infinite, or a feature is beyond edm::kLargestFeature.
+  std::int64_t not_finite = 0;
+  std::int64_t unmatched = 0;  ///< No generator jet (and keep_unmatched is off).
   std::int64_t rejected_reco_pt = 0, rejected_reco_eta = 0;
   std::int64_t rejected_gen_pt = 0, rejected_gen_eta = 0;
   std::int64_t selected_unmatched = 0;  ///< Part of `selected`; 0 unless keep_unmatched is on.

@@ -2,10 +2,13 @@
 #include "jetcal/edm/features.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <functional>
 #include <numeric>
 
 #include "jetcal/base/error.h"
+#include "jetcal/edm/detail/vector_math.h"
 
 namespace jetcal::edm {
 
@@ -30,49 +33,201 @@ void FeatureBatch::clear() {
 
 namespace {
 
-// Lists the candidates of a jet that the mode asks for, in the order the network sees them.
-std::vector<std::int64_t> select_particles(const JetView& jets, std::int64_t row, InputMode mode) {
+// Particles of one jet in columns, with room for whole vectors. Larger jets take the heap.
+class Chosen {
+ public:
+  explicit Chosen(std::int64_t capacity) {
+    // Up to a vector is written beyond the last particle.
+    std::int64_t size = capacity + detail::kVectorWidth;
+    float* memory = small_.data();
+    index = small_index_.data();
+    if (size > kSmall) {
+      large_.resize(static_cast<std::size_t>(kColumns * size));
+      large_index_.resize(static_cast<std::size_t>(size));
+      memory = large_.data();
+      index = large_index_.data();
+    } else {
+      size = kSmall;
+    }
+    for (float** const column : {&pt, &d_eta, &d_phi, &log_pt, &log_pt_relative, &angle}) {
+      *column = memory;
+      memory += size;
+    }
+  }
+
+  std::int64_t count = 0;
+  float *pt, *d_eta, *d_phi, *log_pt, *log_pt_relative, *angle;
+  std::int32_t* index;
+
+ private:
+  static constexpr std::int64_t kSmall = 256, kColumns = 6;
+  std::array<float, static_cast<std::size_t>(kColumns* kSmall)> small_;
+  std::array<std::int32_t, static_cast<std::size_t>(kSmall)> small_index_;
+  std::vector<float> large_;
+  std::vector<std::int32_t> large_index_;
+};
+
+// Copies the candidates that the mode asks for.
+void gather(const JetView& jets, std::int64_t row, InputMode mode, Chosen& chosen) {
   const std::int64_t begin = jets.offsets[row];
-  const std::int64_t end = jets.offsets[row + 1];
-  std::vector<std::int64_t> chosen;
+  const std::int64_t count = jets.offsets[row + 1] - begin;
+  const float* const pt = jets.pf_pt.data() + begin;
+  const float* const d_eta = jets.pf_d_eta.data() + begin;
+  const float* const d_phi = jets.pf_d_phi.data() + begin;
   if (mode == InputMode::Paper) {
-    chosen.resize(static_cast<std::size_t>(std::min(end - begin, kPaperMaxParticles)));
-    std::iota(chosen.begin(), chosen.end(), begin);
-    return chosen;
+    chosen.count = std::min(count, kPaperMaxParticles);
+    std::copy_n(pt, chosen.count, chosen.pt);
+    std::copy_n(d_eta, chosen.count, chosen.d_eta);
+    std::copy_n(d_phi, chosen.count, chosen.d_phi);
+    return;
   }
-  for (std::int64_t p = begin; p < end; ++p) {
-    if (jets.pf_from_jet[p] == 1) chosen.push_back(p);
+  const std::uint8_t* const from_jet = jets.pf_from_jet.data() + begin;
+  std::int64_t own = 0;
+  for (std::int64_t p = 0; p < count; ++p) {
+    // No branch: own particles and others alternate without a pattern.
+    chosen.index[own] = static_cast<std::int32_t>(p);
+    own += static_cast<std::int64_t>(from_jet[p] == 1);
   }
-  // NaN would break the order of the sort; it is dropped afterwards, so any fixed place will do.
-  const auto sort_key = [&jets](std::int64_t p) {
-    return std::isnan(jets.pf_pt[p]) ? -1.0F : jets.pf_pt[p];
-  };
-  std::stable_sort(chosen.begin(), chosen.end(), [&sort_key](std::int64_t a, std::int64_t b) {
-    return sort_key(a) > sort_key(b);
-  });
-  return chosen;
+  chosen.count = own;
+  for (std::int64_t i = 0; i < own; ++i) {
+    const std::int64_t p = chosen.index[i];
+    chosen.pt[i] = pt[p];
+    chosen.d_eta[i] = d_eta[p];
+    chosen.d_phi[i] = d_phi[p];
+  }
+}
+
+// Removes the particles that cannot be used; returns how many.
+std::int64_t drop_unusable(Chosen& chosen) {
+  const std::int64_t asked = chosen.count;
+  std::int64_t usable = 0;
+  for (std::int64_t i = 0; i < asked; ++i) {
+    usable += static_cast<std::int64_t>(
+        is_usable_particle(chosen.pt[i], chosen.d_eta[i], chosen.d_phi[i]));
+  }
+  if (usable == asked) return 0;
+  std::int64_t kept = 0;
+  for (std::int64_t i = 0; i < asked; ++i) {
+    if (!is_usable_particle(chosen.pt[i], chosen.d_eta[i], chosen.d_phi[i])) continue;
+    chosen.pt[kept] = chosen.pt[i];
+    chosen.d_eta[kept] = chosen.d_eta[i];
+    chosen.d_phi[kept] = chosen.d_phi[i];
+    ++kept;
+  }
+  chosen.count = kept;
+  return asked - kept;
+}
+
+// Writes the place of every particle by falling pT; ties keep their order.
+void rank_by_pt(Chosen& chosen) {
+  const std::int64_t count = chosen.count;
+  constexpr std::int64_t kCompareAll = 128;  // beyond, sorting takes fewer comparisons
+  if (count > kCompareAll) {
+    std::vector<std::int32_t> order(static_cast<std::size_t>(count));
+    std::iota(order.begin(), order.end(), 0);
+    std::stable_sort(order.begin(), order.end(), [&chosen](std::int32_t a, std::int32_t b) {
+      return chosen.pt[a] > chosen.pt[b];
+    });
+    for (std::int64_t i = 0; i < count; ++i) {
+      chosen.index[order[i]] = static_cast<std::int32_t>(i);
+    }
+    return;
+  }
+  // A particle's place is the number of those before it. Padding comes before none.
+  for (std::int64_t i = count; i < count + detail::kVectorWidth; ++i) chosen.pt[i] = 0;
+  for (std::int64_t i = 0; i < count; ++i) {
+    const detail::Floats4 own = detail::all(chosen.pt[i]);
+    detail::Ints4 before{};
+    std::int64_t j = 0;
+    for (; j + detail::kVectorWidth <= i; j += detail::kVectorWidth) {
+      before -= detail::load4(chosen.pt + j) >= own;  // true is -1
+    }
+    std::int32_t place = 0;
+    for (const std::int64_t end = j + detail::kVectorWidth; j < end; ++j) {
+      place += static_cast<std::int32_t>(j < i ? chosen.pt[j] >= chosen.pt[i]
+                                               : chosen.pt[j] > chosen.pt[i]);
+    }
+    for (; j < count; j += detail::kVectorWidth) before -= detail::load4(chosen.pt + j) > own;
+    chosen.index[i] = place + before[0] + before[1] + before[2] + before[3];
+  }
+}
+
+void sort_by_pt(Chosen& chosen) {
+  if (std::is_sorted(chosen.pt, chosen.pt + chosen.count, std::greater<>())) return;
+  rank_by_pt(chosen);
+  // The columns of the features are still free.
+  for (std::int64_t i = 0; i < chosen.count; ++i) {
+    const std::int32_t place = chosen.index[i];
+    chosen.log_pt[place] = chosen.pt[i];
+    chosen.log_pt_relative[place] = chosen.d_eta[i];
+    chosen.angle[place] = chosen.d_phi[i];
+  }
+  std::swap(chosen.pt, chosen.log_pt);
+  std::swap(chosen.d_eta, chosen.log_pt_relative);
+  std::swap(chosen.d_phi, chosen.angle);
+}
+
+void compute(Chosen& chosen, float pt_reco) {
+  const std::int64_t count = chosen.count;
+  for (std::int64_t i = count; i < count + detail::kVectorWidth; ++i) {
+    chosen.pt[i] = 1;
+    chosen.d_eta[i] = chosen.d_phi[i] = 0;
+  }
+  const float log_pt_reco = std::log(pt_reco);
+  for (std::int64_t i = 0; i < count; i += detail::kVectorWidth) {
+    using detail::all;
+    const detail::Floats4 pt = detail::load4(chosen.pt + i);
+    const detail::Floats4 log_pt = detail::log4(pt);
+    const detail::Floats4 relative = pt / pt_reco;
+    // The ratio of an extreme pair leaves the range of float; its logarithm does not.
+    const auto in_range = (relative >= std::numeric_limits<float>::min()) &
+                          (relative <= std::numeric_limits<float>::max());
+    const detail::Floats4 ratio = in_range ? relative : all(1.0F);
+    detail::store4(chosen.log_pt + i, log_pt);
+    detail::store4(chosen.log_pt_relative + i,
+                   in_range ? detail::log4(ratio) : log_pt - log_pt_reco);
+    detail::store4(chosen.angle + i, detail::atan2_4(detail::load4(chosen.d_phi + i),
+                                                     detail::load4(chosen.d_eta + i)));
+  }
+}
+
+void append_rows(const Chosen& chosen, FeatureBatch& batch) {
+  const std::size_t points = batch.points.size();
+  const std::size_t particles = batch.particles.size();
+  const auto count = static_cast<std::size_t>(chosen.count);
+  batch.points.resize(points + count * kNumPointCoordinates);
+  batch.particles.resize(particles + count * kNumParticleFeatures);
+  float* point = batch.points.data() + points;
+  float* particle = batch.particles.data() + particles;
+  for (std::size_t i = 0; i < count; ++i) {
+    const float d_eta = chosen.d_eta[i];
+    const float d_phi = chosen.d_phi[i];
+    point[0] = d_eta;
+    point[1] = d_phi;
+    particle[0] = chosen.log_pt[i];
+    particle[1] = chosen.log_pt_relative[i];
+    particle[2] = d_eta;
+    particle[3] = d_phi;
+    particle[4] = chosen.angle[i];
+    // In double no square of a float overflows or vanishes.
+    particle[5] = static_cast<float>(
+        std::sqrt(static_cast<double>(d_eta) * d_eta + static_cast<double>(d_phi) * d_phi));
+    point += kNumPointCoordinates;
+    particle += kNumParticleFeatures;
+  }
 }
 
 }  // namespace
 
 void append_features(const JetView& jets, std::int64_t row, InputMode mode, FeatureBatch& batch) {
   const float pt_reco = jets.pt_reco[row];
-  std::int64_t kept = 0;
-  for (const std::int64_t p : select_particles(jets, row, mode)) {
-    const float pt = jets.pf_pt[p];
-    const float d_eta = jets.pf_d_eta[p];
-    const float d_phi = jets.pf_d_phi[p];
-    if (!(pt > 0) || !std::isfinite(pt) || !std::isfinite(d_eta) || !std::isfinite(d_phi)) {
-      ++batch.dropped_particles;
-      continue;
-    }
-    ++kept;
-    batch.points.insert(batch.points.end(), {d_eta, d_phi});
-    batch.particles.insert(batch.particles.end(),
-                           {std::log(pt), std::log(pt / pt_reco), d_eta, d_phi,
-                            std::atan2(d_phi, d_eta), std::hypot(d_eta, d_phi)});
-  }
-  batch.offsets.push_back(batch.offsets.back() + kept);
+  Chosen chosen(jets.offsets[row + 1] - jets.offsets[row]);
+  gather(jets, row, mode, chosen);
+  batch.dropped_particles += drop_unusable(chosen);
+  if (mode == InputMode::Constituents) sort_by_pt(chosen);
+  compute(chosen, pt_reco);
+  append_rows(chosen, batch);
+  batch.offsets.push_back(batch.offsets.back() + chosen.count);
   batch.jets.insert(batch.jets.end(), {std::log(pt_reco), jets.eta[row], jets.phi[row],
                                        jets.mass[row], jets.area[row], jets.qg_pt_d[row],
                                        jets.qg_axis2[row], static_cast<float>(jets.qg_mult[row])});

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <array>
+#include <cmath>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -28,6 +30,17 @@ inline constexpr std::int64_t kNumPointCoordinates = 2;
 inline constexpr std::int64_t kNumParticleFeatures = 6;
 inline constexpr std::int64_t kNumJetFeatures = 8;
 
+/// No feature of a real jet comes near this bound, in GeV and radians. Below it the squares and
+/// sums of a network over millions of rows stay within float.
+inline constexpr float kLargestFeature = 1e9F;
+
+/// Tells whether a particle can be used: pT positive and finite, angles finite and not beyond
+/// kLargestFeature.
+inline bool is_usable_particle(float pt, float d_eta, float d_phi) noexcept {
+  return pt > 0 && pt <= std::numeric_limits<float>::max() && std::abs(d_eta) <= kLargestFeature &&
+         std::abs(d_phi) <= kLargestFeature;
+}
+
 /// Names of the columns, in the order of the published data configuration (weaver names).
 inline constexpr std::array<std::string_view, 2> kPointNames{"PF_dEta", "PF_dPhi"};
 inline constexpr std::array<std::string_view, 6> kParticleFeatureNames{
@@ -50,8 +63,7 @@ struct FeatureBatch {
   std::vector<std::int64_t> offsets{0};
   std::vector<float> points, particles, jets;
   std::vector<float> target;  ///< y = log(pt_gen / pt_reco) [J]; 0 where pt_gen is not positive.
-  std::int64_t dropped_particles =
-      0;  ///< Candidates with pT that is not positive or a value that is not finite.
+  std::int64_t dropped_particles = 0;  ///< Candidates that is_usable_particle() refuses.
 
   FeatureView view() const noexcept { return {offsets, points, particles, jets}; }
   std::int64_t num_jets() const noexcept { return static_cast<std::int64_t>(offsets.size()) - 1; }
@@ -64,7 +76,9 @@ struct FeatureBatch {
 /// Particles: log(pt), log(pt / pt_reco), d_eta, d_phi, atan2(d_phi, d_eta), hypot(d_eta, d_phi).
 /// Jets: log(pt_reco), eta, phi, mass, area, qg_pt_d, qg_axis2, qg_mult. Particles that cannot be
 /// used are dropped and counted; in Paper mode they still count towards the first 100. A jet
-/// without particles is valid. Ties in pT keep storage order.
+/// without particles is valid. Ties in pT keep storage order. Where pt_reco is positive, every
+/// particle's features are finite. Logarithms and angles are within 3 units in the last place, with
+/// the same bits on every CPU.
 void append_features(const JetView& jets, std::int64_t row, InputMode mode, FeatureBatch& batch);
 
 }  // namespace jetcal::edm

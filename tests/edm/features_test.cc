@@ -4,10 +4,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 #include "jetcal/base/error.h"
+#include "jetcal/base/random.h"
+#include "jetcal/edm/detail/vector_math.h"
 #include "jetcal/edm/flavor.h"
 
 namespace jetcal::edm {
@@ -96,6 +101,108 @@ TEST(Features, AcceptAJetWithoutParticlesAndOneWithoutMatch) {
   EXPECT_EQ(batch.num_jets(), 1);
   EXPECT_EQ(batch.num_particles(), 0);
   EXPECT_EQ(batch.target[0], 0.0F);
+}
+
+// Any positive finite float is as likely as any other.
+float any_positive(Rng& rng) {
+  const auto bits = static_cast<std::int32_t>(1 + rng.below(0x7F7FFFFF));
+  return std::bit_cast<float>(bits);
+}
+
+double unit_in_last_place(double x) {
+  const auto size = static_cast<float>(std::abs(x));
+  return std::nextafter(size, std::numeric_limits<float>::infinity()) - size;
+}
+
+TEST(VectorMath, LogarithmsAreAccurateForEveryPositiveFloat) {
+  Rng rng(1);
+  for (int i = 0; i < 200000; ++i) {
+    const float near_one = static_cast<float>(std::exp(0.2 * rng.normal()));
+    const detail::Floats4 x{any_positive(rng), near_one, 0x1p-149F, 1.0F};
+    const detail::Floats4 y = detail::log4(x);
+    for (int lane = 0; lane < 4; ++lane) {
+      const double want = std::log(static_cast<double>(x[lane]));
+      ASSERT_NEAR(y[lane], want, 1.5 * unit_in_last_place(std::max(std::abs(want), 0.1)))
+          << x[lane];
+    }
+    ASSERT_EQ(y[3], 0.0F);
+  }
+}
+
+TEST(VectorMath, AnglesAreAccurateInEveryQuadrantAndCorner) {
+  Rng rng(2);
+  const auto check = [](detail::Floats4 y, detail::Floats4 x) {
+    const detail::Floats4 angle = detail::atan2_4(y, x);
+    for (int lane = 0; lane < 4; ++lane) {
+      const double want = std::atan2(static_cast<double>(y[lane]), static_cast<double>(x[lane]));
+      ASSERT_NEAR(angle[lane], want, 3 * unit_in_last_place(want)) << y[lane] << " " << x[lane];
+      ASSERT_EQ(std::signbit(angle[lane]), std::signbit(want)) << y[lane] << " " << x[lane];
+    }
+  };
+  for (int i = 0; i < 200000; ++i) {
+    const auto normal = [&rng] { return static_cast<float>(rng.normal()); };
+    check(detail::Floats4{normal(), normal(), normal(), 0.25F * any_positive(rng)},
+          detail::Floats4{normal(), normal(), -0.25F * any_positive(rng), normal()});
+  }
+  for (const float y : {0.0F, -0.0F, 1.0F, -1.0F, 0x1p-149F}) {
+    check(detail::all(y), detail::Floats4{0.0F, -0.0F, 1.0F, -1.0F});
+  }
+}
+
+TEST(Features, SortByPtKeepsTiesInStorageOrder) {
+  Rng rng(3);
+  for (std::int64_t size = 0; size <= 300; size = size < 140 ? size + 1 : size + 40) {
+    JetColumns jets;
+    std::vector<float> pt(2 * static_cast<std::size_t>(size));
+    for (float& value : pt) value = 0.25F * static_cast<float>(1 + rng.below(20));
+    add_jet(jets, 50, 55, pt);
+    for (std::size_t i = 0; i < pt.size(); ++i) {
+      jets.pf_d_eta[i] = static_cast<float>(i);  // tells who it is
+      jets.pf_from_jet[i] = rng.below(2) == 0 ? 1 : 0;
+    }
+    std::vector<std::int64_t> want;
+    for (std::size_t i = 0; i < pt.size(); ++i) {
+      if (jets.pf_from_jet[i] == 1) want.push_back(static_cast<std::int64_t>(i));
+    }
+    std::stable_sort(want.begin(), want.end(),
+                     [&pt](std::int64_t a, std::int64_t b) { return pt[a] > pt[b]; });
+    FeatureBatch batch;
+    append_features(jets.view(), 0, InputMode::Constituents, batch);
+    ASSERT_EQ(batch.num_particles(), std::ssize(want));
+    for (std::size_t i = 0; i < want.size(); ++i) {
+      ASSERT_EQ(batch.points[2 * i], static_cast<float>(want[i])) << size << " " << i;
+      ASSERT_FLOAT_EQ(batch.particles[6 * i], std::log(pt[want[i]]));
+    }
+  }
+}
+
+TEST(Features, AreFiniteWhateverThePtOfAParticle) {
+  for (const float pt_reco : {0x1p-149F, 1e-30F, 50.0F, std::numeric_limits<float>::max()}) {
+    JetColumns jets;
+    add_jet(jets, pt_reco, pt_reco, {0x1p-149F, 1e-30F, 1, std::numeric_limits<float>::max()});
+    FeatureBatch batch;
+    append_features(jets.view(), 0, InputMode::Paper, batch);
+    ASSERT_EQ(batch.num_particles(), 4);
+    for (const float value : batch.particles) EXPECT_TRUE(std::isfinite(value)) << pt_reco;
+    for (int i = 0; i < 4; ++i) {
+      const double want = std::log(static_cast<double>(jets.pf_pt[i])) - std::log(pt_reco);
+      EXPECT_NEAR(batch.particles[6 * i + 1], want, 2e-5) << pt_reco << " " << i;
+    }
+  }
+}
+
+TEST(Features, DropAndCountParticlesFartherAwayThanAnyJetReaches) {
+  JetColumns jets;
+  add_jet(jets, 50.0F, 55.0F, {1, 2, 3, 4, 5});
+  jets.pf_d_eta[0] = 2e9F;
+  jets.pf_d_phi[2] = -std::numeric_limits<float>::max();
+  jets.pf_d_eta[3] = std::numeric_limits<float>::infinity();
+  jets.pf_d_eta[4] = -1e9F;
+  FeatureBatch batch;
+  append_features(jets.view(), 0, InputMode::Paper, batch);
+  EXPECT_EQ(batch.dropped_particles, 3);
+  ASSERT_EQ(batch.num_particles(), 2);
+  EXPECT_EQ(batch.particles[6 + 5], 1e9F);
 }
 
 TEST(Features, AppendOfARowKeepsItsParticles) {
