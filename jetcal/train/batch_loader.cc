@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "jetcal/train/batch_loader.h"
 
+#include <time.h>
+
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <numeric>
 #include <utility>
@@ -11,14 +14,21 @@
 namespace jetcal::train {
 namespace {
 
-void check_finite(const JetSource& source, std::span<const std::int64_t> rows,
+void check_usable(const JetSource& source, std::span<const std::int64_t> rows,
                   const edm::FeatureBatch& batch) {
+  const auto usable = [](float feature) { return std::abs(feature) <= edm::kLargestFeature; };
+  // Without branches first: hardly any batch has a jet to name.
+  std::size_t unusable = 0;
+  for (const float feature : batch.jets) unusable += usable(feature) ? 0 : 1;
+  for (const float target : batch.target) unusable += usable(target) ? 0 : 1;
+  if (unusable == 0) return;
   for (std::size_t j = 0; j < rows.size(); ++j) {
     for (std::size_t f = 0; f < edm::kJetFeatureNames.size(); ++f) {
       const float value = batch.jets[j * edm::kJetFeatureNames.size() + f];
-      if (!std::isfinite(value)) {
+      if (!usable(value)) {
         fail(ErrorCode::InvalidArgument, "jet ", rows[j], " of the ", source.name(), " has ",
-             edm::kJetFeatureNames[f], " = ", value);
+             edm::kJetFeatureNames[f], " = ", value,
+             std::isfinite(value) ? ", which no jet reaches" : "");
       }
     }
     if (!std::isfinite(batch.target[j])) {
@@ -28,41 +38,88 @@ void check_finite(const JetSource& source, std::span<const std::int64_t> rows,
   }
 }
 
+double thread_cpu_seconds() {
+  timespec time{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
+
 }  // namespace
 
 BatchLoader::BatchLoader(const JetSource& source, std::vector<std::int64_t> order,
                          std::int64_t batch_size, std::int64_t first_batch)
-    : source_(source), order_(std::move(order)), batch_size_(batch_size), next_batch_(first_batch) {
-  start();
-}
+    : source_(source),
+      order_(std::move(order)),
+      batch_size_(batch_size),
+      next_(first_batch),
+      made_(first_batch),
+      freed_(first_batch),
+      thread_([this] { work(); }) {}
 
-BatchLoader::~BatchLoader() = default;  // the future waits for its thread
+BatchLoader::~BatchLoader() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  freed_one_.notify_one();
+  thread_.join();
+}
 
 std::int64_t BatchLoader::num_batches() const noexcept {
   return (static_cast<std::int64_t>(order_.size()) + batch_size_ - 1) / batch_size_;
 }
 
 const edm::FeatureBatch* BatchLoader::next() {
-  if (!upcoming_.valid()) return nullptr;
-  edm::FeatureBatch made = upcoming_.get();
-  std::swap(current_, made);
-  upcoming_ = {};
-  start();
-  return &current_;
+  if (next_ >= num_batches()) return nullptr;
+  std::unique_lock lock(mutex_);
+  freed_ = next_;  // the batch before this one is no longer in use
+  freed_one_.notify_one();
+  if (made_ <= next_ && !error_) {
+    const auto start = std::chrono::steady_clock::now();
+    made_one_.wait(lock, [this] { return made_ > next_ || error_; });
+    wait_seconds_ +=
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  }
+  if (made_ <= next_) std::rethrow_exception(error_);
+  return &buffer(next_++);
 }
 
-void BatchLoader::start() {
-  if (next_batch_ >= num_batches()) return;
-  const std::int64_t begin = next_batch_++ * batch_size_;
+double BatchLoader::cpu_seconds() const {
+  const std::lock_guard lock(mutex_);
+  return cpu_seconds_;
+}
+
+void BatchLoader::work() {
+  std::unique_lock lock(mutex_);
+  while (made_ < num_batches()) {
+    // Batch i shares its buffer with batch i - kBuffers.
+    freed_one_.wait(lock, [this] { return stopping_ || made_ < freed_ + kBatchesAhead; });
+    if (stopping_) return;
+    lock.unlock();
+    std::exception_ptr error;
+    try {
+      make(made_, buffer(made_));  // only this thread changes made_
+    } catch (...) {
+      error = std::current_exception();
+    }
+    const double cpu = thread_cpu_seconds();
+    lock.lock();
+    cpu_seconds_ = cpu;
+    error_ = error;
+    if (!error) ++made_;
+    made_one_.notify_one();
+    if (error) return;
+  }
+}
+
+void BatchLoader::make(std::int64_t index, edm::FeatureBatch& batch) const {
+  const std::int64_t begin = index * batch_size_;
   const auto count = static_cast<std::size_t>(
       std::min(batch_size_, static_cast<std::int64_t>(order_.size()) - begin));
   const std::span<const std::int64_t> rows(order_.data() + begin, count);
-  upcoming_ = std::async(std::launch::async, [&source = source_, rows] {
-    edm::FeatureBatch batch;
-    source.append_features(rows, batch);
-    check_finite(source, rows, batch);
-    return batch;
-  });
+  batch.clear();
+  source_.append_features(rows, batch);
+  check_usable(source_, rows, batch);
 }
 
 std::vector<std::int64_t> storage_order(std::int64_t n) {
