@@ -2,7 +2,7 @@
 """jetcal's two networks in plain PyTorch, from a model file: ragged, ragged and factored, padded, and weaver-core's own.
 
 All compute what jetcal/models computes, batch normalisation included, with one exception that comes with padding: where a jet
-has at most k other particles, padded networks take padding for neighbors. `exact_above(k)` says from which size on they agree.
+has at most k other particles, padded ParticleNets take padding for neighbors.
 """
 
 import json
@@ -240,9 +240,33 @@ class WeaverParticleNet(torch.nn.Module):
         return self.head(torch.cat([self.net(points, x, mask), batch.jets], 1)).squeeze(1)
 
 
-def exact_above(name, config):
-    """Padded ParticleNets equal jetcal for jets of more particles than this."""
-    return config.get("neighbors", 0) if name.startswith("weaver") or "padded" in name and config["network"] != "pfn" else 0
+class _Exported(torch.nn.Module):
+    """A padded network with its inputs as arguments, which is what an export wants."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def forward(self, *inputs):
+        batch = PaddedBatch.__new__(PaddedBatch)
+        *points, batch.particles, batch.mask, batch.jets = inputs
+        batch.points = points[0] if points else None
+        return self.network(batch).unsqueeze(1)
+
+
+def export_padded(weights, path):
+    """Writes the usual ONNX export: the padded network as its framework has it, batch normalisation folded by the exporter."""
+    pfn = weights.config["network"] == "pfn"
+    network = PaddedPfn(weights) if pfn else WeaverParticleNet(weights, trim=False)
+    for parameter in weights.parameters.values():
+        parameter.requires_grad_(False)
+    inputs = {"pf_points": torch.rand(2, 2, 100), "pf_features": torch.rand(2, 6, 100), "pf_mask": torch.ones(2, 1, 100),
+              "jet_features": torch.rand(2, 8)}
+    if pfn:
+        del inputs["pf_points"]
+    axes = {name: {0: "N", 2: "P"} for name in inputs if name != "jet_features"} | {"jet_features": {0: "N"}}
+    torch.onnx.export(_Exported(network).eval(), tuple(inputs.values()), str(path), input_names=list(inputs),
+                      output_names=["output"], dynamic_axes=axes, opset_version=17, dynamo=False)
 
 
 def make(name, weights):

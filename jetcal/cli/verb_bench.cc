@@ -2,19 +2,24 @@
 // jetcal bench: times jetcal beside its peers, in one run and on the same jets.
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
+#include <iostream>
 #include <memory>
+#include <vector>
 
 #include "jetcal/base/cpu.h"
 #include "jetcal/base/files.h"
 #include "jetcal/base/progress.h"
 #include "jetcal/base/threads.h"
 #include "jetcal/base/version.h"
+#include "jetcal/cli/bench_jets.h"
 #include "jetcal/cli/verb.h"
 #include "jetcal/engine/inference_bench.h"
 #include "jetcal/engine/onnx_session.h"
+#include "jetcal/models/predictor.h"
 #ifdef JETCAL_HAS_EXPORT
 #include "jetcal/onnx/export.h"
 #endif
@@ -28,6 +33,8 @@ struct BenchOptions {
   std::string name;
   std::vector<std::string> networks{"paper-pfn", "paper-particlenet"};
   engine::InferenceBenchOptions inference;
+  bool worker = false;
+  std::string jets;  // file, for the worker
 };
 
 BenchOptions with_config(const CLI::App& app, const CommonOptions& common, BenchOptions options) {
@@ -66,12 +73,6 @@ class ScratchFolder {
  private:
   std::filesystem::path path_;
 };
-
-// A preset with random weights, or a model file: the time does not depend on the weights.
-models::Model network(const std::string& name, std::uint64_t seed) {
-  if (name.ends_with(".jetcal")) return models::load_model(name);
-  return models::initialise(models::preset(name), seed);
-}
 
 void export_to([[maybe_unused]] const models::Model& model,
                [[maybe_unused]] const std::filesystem::path& path) {
@@ -119,6 +120,91 @@ void print_table(const ordered_json& document) {
                 entry["onnxruntime"]["jets_per_s"].get<double>(), entry["speedup"].get<double>());
 }
 
+// The native pass on slices of a file of jets, timed call by call.
+class InferenceWorker {
+ public:
+  explicit InferenceWorker(const BenchOptions& options)
+      : jets_(options.jets.empty() ? make_bench_jets(2048, options.inference.seed)
+                                   : load_bench_jets(options.jets)),
+        model_(bench_model(options.networks.front(), options.inference.seed)),
+        predictor_(model_) {}
+
+  ordered_json description() const {
+    return {{"version", version()},
+            {"commit", commit()},
+            {"cpu", cpu_model()},
+            {"isa", isa_name(active_isa())},
+            {"threads", num_threads()},
+            {"configuration", models::to_json(model_.config)},
+            {"particles_per_jet",
+             static_cast<double>(jets_.num_particles()) / static_cast<double>(jets_.num_jets())},
+            {"macs_per_jet", mean_macs(model_.config, jets_)}};
+  }
+
+  ordered_json predict(std::int64_t num_jets) const {
+    const edm::FeatureBatch jets = slice_jets(jets_, 0, num_jets);
+    std::vector<float> y(num_jets);
+    predictor_.predict(jets.view(), y);
+    return {{"y", y}};
+  }
+
+  // Batches follow each other through the jets, from the first one; at least `calls` of them.
+  ordered_json latency(std::int64_t batch_size, double seconds, std::int64_t calls) {
+    if (batch_size < 1)
+      fail(ErrorCode::InvalidArgument, "a batch holds at least 1 jet, not ", batch_size);
+    std::vector<edm::FeatureBatch> batches;
+    const std::int64_t count = std::clamp<std::int64_t>(jets_.num_jets() / batch_size, 1, 256);
+    for (std::int64_t i = 0; i < count; ++i)
+      batches.push_back(slice_jets(jets_, i * batch_size, batch_size));
+    std::vector<float> y(batch_size);
+    predictor_.predict(batches.back().view(), y);  // warms up
+    std::vector<double> times;
+    double sum = 0;
+    for (std::size_t i = 0; std::ssize(times) < calls || sum < seconds; ++i) {
+      const auto start = std::chrono::steady_clock::now();
+      predictor_.predict(batches[i % batches.size()].view(), y);
+      times.push_back(
+          std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+      sum += times.back();
+    }
+    const auto num_calls = std::ssize(times);
+    std::sort(times.begin(), times.end());
+    return {{"p50", times[times.size() / 2]},
+            {"calls", num_calls},
+            {"jets_per_s", static_cast<double>(num_calls * batch_size) / sum}};
+  }
+
+ private:
+  edm::FeatureBatch jets_;
+  models::Model model_;
+  models::Predictor predictor_;
+};
+
+// Answers requests, one JSON document a line, until standard input ends.
+int serve_requests(const BenchOptions& options) {
+  if (options.networks.size() != 1)
+    fail(ErrorCode::InvalidArgument, "a worker runs one network, got ", options.networks.size());
+  InferenceWorker worker(options);
+  std::cout << worker.description().dump() << std::endl;
+  std::string line;
+  while (std::getline(std::cin, line)) {
+    const auto request = nlohmann::json::parse(line, nullptr, false);
+    const std::string what = request.is_object() ? request.value("do", "") : "";
+    if (what == "predict") {
+      std::cout << worker.predict(request.value("jets", 1)).dump() << std::endl;
+    } else if (what == "latency") {
+      std::cout << worker
+                       .latency(request.value("batch", 1), request.value("seconds", 0.1),
+                                request.value("calls", 1))
+                       .dump()
+                << std::endl;
+    } else {
+      fail(ErrorCode::InvalidArgument, "no such request: ", line);
+    }
+  }
+  return 0;
+}
+
 int run_inference(const BenchOptions& options, bool json) {
   const auto begin = std::chrono::steady_clock::now();
   const ScratchFolder folder;
@@ -134,7 +220,7 @@ int run_inference(const BenchOptions& options, bool json) {
   Progress progress("bench", static_cast<std::int64_t>(options.networks.size()), "networks");
   for (std::size_t i = 0; i < options.networks.size(); ++i) {
     const std::string& name = options.networks[i];
-    const models::Model model = network(name, options.inference.seed);
+    const models::Model model = bench_model(name, options.inference.seed);
     const std::filesystem::path file = folder.path() / "model.onnx";
     export_to(model, file);
     for (const auto& entry : engine::bench_inference(model, file, options.inference))
@@ -161,18 +247,26 @@ Verb make_bench_verb() {
         // Shared by the flags and the work, which outlives this function.
         auto options = std::make_shared<BenchOptions>();
         engine::InferenceBenchOptions& inference = options->inference;
-        app.add_option("name", options->name, "what to time: inference")->required();
-        app.add_option("--networks", options->networks, "presets or model files")->delimiter(',');
+        app.add_option("name", options->name,
+                       "what to time: inference; train, network and jets have flags of their own")
+            ->required();
+        app.add_option("--networks", options->networks,
+                       "pfn-best, pfn-large, pn-small, pn-best, pn-large, presets or model files")
+            ->delimiter(',');
         app.add_option("--batches", inference.batch_sizes, "jets a call")->delimiter(',');
         app.add_option("--min-particles", inference.min_particles, "particles a jet, least");
         app.add_option("--max-particles", inference.max_particles, "particles a jet, most");
         app.add_option("--seconds", inference.seconds, "time a network and batch size");
         app.add_option("--seed", inference.seed, "seed of weights and jets");
+        app.add_option("--jets", options->jets, "file of jets, for --worker");
+        app.add_flag("--worker", options->worker,
+                     "answer requests on standard input, one JSON document a line");
         return [&app, &common, options] {
           const BenchOptions chosen = with_config(app, common, *options);
+          if (chosen.name == "inference" && chosen.worker) return serve_requests(chosen);
           if (chosen.name == "inference") return run_inference(chosen, common.json);
           fail(ErrorCode::InvalidArgument, "there is no benchmark '", chosen.name,
-               "'; known: inference");
+               "'; known: inference, train, network, jets");
         };
       }};
 }
