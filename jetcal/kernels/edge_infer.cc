@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "jetcal/base/error.h"
+#include "jetcal/kernels/detail/quantised_table.h"
 #include "jetcal/kernels/detail/row_layer_table.h"
 #include "jetcal/kernels/isa.h"
 
@@ -30,16 +31,22 @@ float* rows_in(AlignedRows<float>& storage, std::int64_t size) {
 
 PackedEdgeConv::PackedEdgeConv(const LinearWeights& center, const LinearWeights& neighbor,
                                std::span<const LinearWeights> layers,
-                               const std::optional<LinearWeights>& shortcut)
+                               const std::optional<LinearWeights>& shortcut, Precision precision)
     : isa_(kernel_isa()),
       out_(center.out),
       length_(row_length(center.out)),
       nodes_(join_node_layers(center, neighbor, shortcut)),
-      has_shortcut_(shortcut.has_value()) {
+      has_shortcut_(shortcut.has_value()),
+      precision_(precision) {
+  require_support(precision);
   JETCAL_DCHECK(neighbor.out == out_ && (shortcut ? shortcut->out == out_ : center.in == out_));
   for (const LinearWeights& layer : layers) {
     JETCAL_DCHECK(layer.in == out_ && layer.out == out_);
-    layers_.emplace_back(layer);
+    if (precision == Precision::Float32) {
+      layers_.emplace_back(layer);
+    } else {
+      quantised_layers_.emplace_back(layer, precision);
+    }
   }
 }
 
@@ -59,6 +66,7 @@ class EdgeConvPass {
   void run(std::int64_t rows, const float* x, std::int64_t x_stride) {
     float* const nodes = rows_in(work_.nodes, rows * stride_);
     row_layer_forward(block_.nodes_, rows, x, x_stride, nodes, stride_, Activation::None);
+    if (!block_.quantised_layers_.empty()) find_largest(rows);
     std::fill_n(y_, rows * block_.length_, 0.0F);
     work_.counts.clear();
     clear_piece();
@@ -91,31 +99,67 @@ class EdgeConvPass {
 
   // Adds the edge function of the collected edges to the rows of y.
   void run_piece() {
-    const std::int64_t edges = std::ssize(work_.sources);
-    const std::int64_t length = block_.length_;
-    detail::EdgeRows rows{work_.nodes.data(),
-                          work_.nodes.data() + length,
-                          stride_,
-                          work_.sources.data(),
-                          work_.targets.data(),
-                          edges,
-                          vectors(),
-                          y_,
-                          length};
-    if (block_.layers_.empty()) {
-      kernels_.sum(rows);
+    if (!block_.quantised_layers_.empty()) {
+      run_quantised_piece();
+    } else if (!block_.layers_.empty()) {
+      run_float_piece();
     } else {
-      rows.z = rows_in(work_.z, edges * length);
-      kernels_.gather(rows);
-      for (std::size_t layer = 0; layer + 1 < block_.layers_.size(); ++layer) {
-        row_layer_forward(block_.layers_[layer], edges, work_.z.data(), length,
-                          rows_in(work_.next_z, edges * length), length, Activation::Relu);
-        std::swap(work_.z, work_.next_z);
-      }
-      row_layer_sum(block_.layers_.back(), edges, work_.z.data(), length, work_.sources.data(), y_,
-                    length);
+      kernels_.sum(edge_rows(y_));
     }
     clear_piece();
+  }
+
+  std::int64_t num_edges() const { return std::ssize(work_.sources); }
+
+  detail::EdgeRows edge_rows(float* z) const {
+    return {work_.nodes.data(),
+            work_.nodes.data() + block_.length_,
+            stride_,
+            work_.sources.data(),
+            work_.targets.data(),
+            num_edges(),
+            vectors(),
+            z,
+            block_.length_};
+  }
+
+  void run_float_piece() {
+    const std::int64_t length = block_.length_;
+    kernels_.gather(edge_rows(rows_in(work_.z, num_edges() * length)));
+    for (std::size_t layer = 0; layer + 1 < block_.layers_.size(); ++layer) {
+      row_layer_forward(block_.layers_[layer], num_edges(), work_.z.data(), length,
+                        rows_in(work_.next_z, num_edges() * length), length, Activation::Relu);
+      std::swap(work_.z, work_.next_z);
+    }
+    row_layer_sum(block_.layers_.back(), num_edges(), work_.z.data(), length, work_.sources.data(),
+                  y_, length);
+  }
+
+  void find_largest(std::int64_t rows) {
+    const auto& kernels = detail::quantised_kernels(block_.isa_, block_.precision_);
+    kernels.largest(work_.nodes.data(), stride_, rows, vectors(),
+                    rows_in(work_.center_largest, rows));
+    kernels.largest(work_.nodes.data() + block_.length_, stride_, rows, vectors(),
+                    rows_in(work_.neighbor_largest, rows));
+  }
+
+  void run_quantised_piece() {
+    const std::int64_t length = block_.length_;
+    const std::int64_t bytes = quantised_row_bytes(block_.precision_, block_.out_);
+    QuantisedRows& z = work_.quantised_z;
+    if (std::ssize(z.levels) < num_edges() * bytes) z.levels.resize(num_edges() * bytes);
+    detail::quantised_kernels(block_.isa_, block_.precision_)
+        .gather({work_.nodes.data(), work_.nodes.data() + length, stride_,
+                 work_.center_largest.data(), work_.neighbor_largest.data(), work_.sources.data(),
+                 work_.targets.data(), num_edges(), vectors(), z.levels.data(), bytes,
+                 rows_in(z.steps, num_edges())});
+    for (std::size_t layer = 0; layer + 1 < block_.quantised_layers_.size(); ++layer) {
+      row_layer_forward(block_.quantised_layers_[layer], num_edges(), z,
+                        rows_in(work_.z, num_edges() * length), length, Activation::Relu);
+      quantise_rows(block_.precision_, num_edges(), block_.out_, work_.z.data(), length, z);
+    }
+    row_layer_sum(block_.quantised_layers_.back(), num_edges(), z, work_.sources.data(), y_,
+                  length);
   }
 
   const PackedEdgeConv& block_;

@@ -7,18 +7,21 @@
 #include <span>
 #include <vector>
 
+#include "jetcal/kernels/quantised_layer.h"
 #include "jetcal/kernels/row_layer.h"
 
 namespace jetcal::kernels {
 
 /// Holds an EdgeConv block with its first edge layer factored: relu(center(x_i) + neighbor(x_j)),
 /// then relu(layer) for each of `layers`, mean over the neighbors j, plus shortcut(x_i) (x_i itself
-/// where there is none), relu. Valid for the variant in use when it was made.
+/// where there is none), relu. `precision` is that of `layers`, where nearly all the work is; the
+/// rest is float. Valid for the variant in use when it was made.
 class PackedEdgeConv {
  public:
   PackedEdgeConv(const LinearWeights& center, const LinearWeights& neighbor,
                  std::span<const LinearWeights> layers,
-                 const std::optional<LinearWeights>& shortcut);
+                 const std::optional<LinearWeights>& shortcut,
+                 Precision precision = Precision::Float32);
   std::int64_t in() const noexcept { return nodes_.in(); }
   std::int64_t out() const noexcept { return out_; }
   std::int64_t length() const noexcept { return length_; }  ///< row_length(out)
@@ -29,12 +32,15 @@ class PackedEdgeConv {
   std::int64_t out_, length_;
   RowLayer nodes_;  // center, neighbor and shortcut in one product
   bool has_shortcut_;
-  std::vector<RowLayer> layers_;
+  Precision precision_;
+  std::vector<RowLayer> layers_;  // one of both is empty
+  std::vector<QuantisedLayer> quantised_layers_;
 };
 
 /// Keeps the buffers of edge_conv_forward between calls: fresh pages cost more than arithmetic.
 struct EdgeConvWorkspace {
-  AlignedRows<float> nodes, z, next_z;
+  AlignedRows<float> nodes, z, next_z, center_largest, neighbor_largest;
+  QuantisedRows quantised_z;
   std::vector<std::int32_t> sources, targets;
   std::vector<std::int64_t> counts;
 };

@@ -12,17 +12,17 @@ void product(const RowProduct& product) {
     const float* panel = product.packed + vector * product.in;
     for (std::int64_t row = 0; row < product.rows; ++row) {
       for (std::int64_t c = 0; c < width; ++c) {
-        double total = product.bias[vector + c];
+        double total = product.end.bias[vector + c];
         for (std::int64_t k = 0; k < product.in; ++k) {
           total +=
               static_cast<double>(product.x[row * product.x_stride + k]) * panel[k * width + c];
         }
-        if ((product.relu || product.segments != nullptr) && total < 0) total = 0;
-        if (product.segments != nullptr) {
-          product.y[product.segments[row] * product.y_stride + vector + c] +=
+        if ((product.end.relu || product.end.segments != nullptr) && total < 0) total = 0;
+        if (product.end.segments != nullptr) {
+          product.end.y[product.end.segments[row] * product.end.y_stride + vector + c] +=
               static_cast<float>(total);
         } else {
-          product.y[row * product.y_stride + vector + c] = static_cast<float>(total);
+          product.end.y[row * product.end.y_stride + vector + c] = static_cast<float>(total);
         }
       }
     }

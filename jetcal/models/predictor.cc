@@ -83,12 +83,14 @@ std::vector<std::int64_t> cut_by_cost(const JetCost& cost, std::span<const std::
 }  // namespace
 
 struct Predictor::Impl {
-  explicit Impl(const FoldedModel& model) : config(model.config), cost(config), network(model) {}
+  Impl(const FoldedModel& model, const PredictorOptions& chosen)
+      : config(model.config), options(chosen), cost(config), network(model, chosen.precision) {}
 
   std::unique_ptr<detail::InferenceWorkspace> take_workspace() const;
   void give_back(std::unique_ptr<detail::InferenceWorkspace> work) const;
 
   ModelConfig config;
+  PredictorOptions options;
   JetCost cost;
   detail::InferenceNetwork network;
 
@@ -109,7 +111,8 @@ void Predictor::Impl::give_back(std::unique_ptr<detail::InferenceWorkspace> work
   idle.push_back(std::move(work));
 }
 
-Predictor::Predictor(const Model& model) : impl_(std::make_unique<const Impl>(fold(model))) {}
+Predictor::Predictor(const Model& model, const PredictorOptions& options)
+    : impl_(std::make_unique<const Impl>(fold(model), options)) {}
 Predictor::~Predictor() = default;
 Predictor::Predictor(Predictor&&) noexcept = default;
 Predictor& Predictor::operator=(Predictor&&) noexcept = default;
@@ -136,5 +139,6 @@ void Predictor::predict(const edm::FeatureView& features, std::span<float> y) co
 }
 
 const ModelConfig& Predictor::config() const noexcept { return impl_->config; }
+const PredictorOptions& Predictor::options() const noexcept { return impl_->options; }
 
 }  // namespace jetcal::models

@@ -5,14 +5,23 @@
 #include <memory>
 #include <span>
 
+#include "jetcal/kernels/precision.h"
 #include "jetcal/models/folded_model.h"
 
 namespace jetcal::models {
 
+/// Chooses how a Predictor computes.
+struct PredictorOptions {
+  /// Of the layers on edges (ParticleNet) and of all but the first layer on particles (PFN); the
+  /// rest is float. docs/inference.md states what it costs in accuracy.
+  kernels::Precision precision = kernels::Precision::Float32;
+};
+
 /// Predicts y = log(pt_gen / pt_reco) for jets of any number of particles.
 class Predictor {
  public:
-  explicit Predictor(const Model& model);
+  /// Throws Unimplemented when this CPU lacks the precision.
+  explicit Predictor(const Model& model, const PredictorOptions& options = {});
   ~Predictor();
   Predictor(Predictor&&) noexcept;
   Predictor& operator=(Predictor&&) noexcept;
@@ -22,6 +31,7 @@ class Predictor {
   void predict(const edm::FeatureView& features, std::span<float> y) const;
 
   const ModelConfig& config() const noexcept;
+  const PredictorOptions& options() const noexcept;
 
  private:
   struct Impl;

@@ -7,6 +7,7 @@
 
 #include "jetcal/kernels/knn.h"
 #include "tests/kernels/kernel_case.h"
+#include "tests/kernels/quantised_error.h"
 
 namespace jetcal::kernels {
 namespace {
@@ -18,6 +19,12 @@ struct Bounded {
 
 Bounded relu(Bounded x) { return {std::max(x.value, 0.0), x.error}; }
 
+double largest(const std::vector<Bounded>& x) {
+  double most = 0;
+  for (const Bounded& each : x) most = std::max(most, each.value + each.error);
+  return most;
+}
+
 struct Weights {
   Weights(std::int64_t num_in, std::int64_t num_out, std::uint64_t seed)
       : in(num_in), out(num_out), weight(random_floats(num_in * num_out, seed)) {
@@ -26,8 +33,12 @@ struct Weights {
   }
   LinearWeights view() const { return {weight, bias, in, out}; }
 
-  // Rounds once a product and a sum, on inputs that are off themselves.
-  std::vector<Bounded> apply(const std::vector<Bounded>& x) const {
+  // Rounds once a product and a sum, on inputs that are off themselves. In fewer bits, x is at most
+  // `bound`.
+  std::vector<Bounded> apply(const std::vector<Bounded>& x,
+                             Precision precision = Precision::Float32, double bound = 0) const {
+    Floats values;
+    for (const Bounded& each : x) values.push_back(static_cast<float>(each.value + each.error));
     std::vector<Bounded> y(static_cast<std::size_t>(out));
     for (std::int64_t c = 0; c < out; ++c) {
       y[c].value = bias[c];
@@ -38,7 +49,9 @@ struct Weights {
         size += std::abs(w * x[k].value) + std::abs(w) * x[k].error;
         y[c].error += std::abs(w) * x[k].error;
       }
-      y[c].error += static_cast<double>(in + 2) * kRoundoff * size;
+      y[c].error +=
+          static_cast<double>(in + 6) * kRoundoff * size +
+          quantisation_error(precision, values, std::span(weight).subspan(c * in, in), bound);
     }
     return y;
   }
@@ -54,16 +67,16 @@ struct Block {
   }
   bool has_shortcut() const { return center.in != center.out; }
 
-  PackedEdgeConv pack() const {
+  PackedEdgeConv pack(Precision precision) const {
     std::vector<LinearWeights> views;
     for (const Weights& layer : layers) views.push_back(layer.view());
     return {center.view(), neighbor.view(), views,
-            has_shortcut() ? std::optional(shortcut.view()) : std::nullopt};
+            has_shortcut() ? std::optional(shortcut.view()) : std::nullopt, precision};
   }
 
   // The definition for one particle.
   std::vector<Bounded> define(const std::vector<std::vector<Bounded>>& x, std::int64_t i,
-                              std::span<const std::int32_t> targets) const {
+                              std::span<const std::int32_t> targets, Precision precision) const {
     const std::vector<Bounded> own = center.apply(x[i]);
     std::vector<Bounded> y(static_cast<std::size_t>(center.out));
     double count = 0;
@@ -71,13 +84,15 @@ struct Block {
       if (j < 0) continue;
       count += 1;
       std::vector<Bounded> z = neighbor.apply(x[j]);
+      double bound = largest(own) + largest(z);
       for (std::size_t c = 0; c < z.size(); ++c) {
         const double value = own[c].value + z[c].value;
         z[c] = relu({value, own[c].error + z[c].error + kRoundoff * std::abs(value)});
       }
       for (const Weights& layer : layers) {
-        z = layer.apply(z);
+        z = layer.apply(z, precision, bound);
         std::ranges::transform(z, z.begin(), relu);
+        bound = largest(z);
       }
       for (std::size_t c = 0; c < z.size(); ++c) {
         y[c].value += z[c].value;
@@ -113,8 +128,9 @@ struct Jets {
 };
 
 // Runs the block on the particles [begin, end), whose neighbors are among them.
-Floats run(const Block& block, const Jets& jets, std::int64_t begin, std::int64_t end) {
-  const PackedEdgeConv packed = block.pack();
+Floats run(const Block& block, const Jets& jets, std::int64_t begin, std::int64_t end,
+           Precision precision = Precision::Float32) {
+  const PackedEdgeConv packed = block.pack(precision);
   const std::int64_t in = block.center.in;
   const std::int64_t stride = std::max(row_length(in), packed.length());
   const std::int64_t rows = end - begin;
@@ -140,14 +156,17 @@ class EdgeInferTest : public KernelTest {};
 
 TEST_P(EdgeInferTest, MatchesTheDefinitionAtEveryWidth) {
   const ScopedIsa forced(GetParam());
+  const std::vector<Precision> precisions = supported_precisions();
   for (const auto& [in, out] : std::vector<std::pair<std::int64_t, std::int64_t>>{
            {5, 1}, {5, 7}, {8, 8}, {4, 9}, {16, 17}, {25, 25}, {32, 50}, {33, 33}, {32, 100}}) {
     for (const int layers : {0, 1, 2}) {
       for (const std::int64_t k : {1, 4, 16, 60}) {
-        // Jets of 0, 1, 2, k, k + 1 particles, smaller and larger ones.
+        // Sizes and precisions take turns. Jets of 0, 1, 2, k, k + 1 particles, smaller and larger
+        // ones.
         const Jets jets({0, 1, 2, 4, 5, 16, 17, 0, 30, 3}, in, k);
         const Block block(in, out, layers);
-        const Floats y = run(block, jets, 0, jets.offsets.back());
+        const Precision precision = precisions[(in + layers + k) % precisions.size()];
+        const Floats y = run(block, jets, 0, jets.offsets.back(), precision);
         std::vector<std::vector<Bounded>> x;
         for (std::int64_t i = 0; i < jets.offsets.back(); ++i) {
           for (x.emplace_back(); std::ssize(x.back()) < in;) {
@@ -155,7 +174,8 @@ TEST_P(EdgeInferTest, MatchesTheDefinitionAtEveryWidth) {
           }
         }
         for (std::int64_t i = 0; i < jets.offsets.back(); ++i) {
-          const auto want = block.define(x, i, std::span(jets.neighbors).subspan(i * k, k));
+          const auto want =
+              block.define(x, i, std::span(jets.neighbors).subspan(i * k, k), precision);
           for (std::int64_t c = 0; c < out; ++c) {
             ASSERT_NEAR(y[i * out + c], want[c].value, want[c].error)
                 << in << " to " << out << ", " << layers << " layers, k " << k << ", particle "
@@ -169,16 +189,18 @@ TEST_P(EdgeInferTest, MatchesTheDefinitionAtEveryWidth) {
 
 TEST_P(EdgeInferTest, GivesAJetTheSameBitsInAnyBatch) {
   const ScopedIsa forced(GetParam());
-  for (const int layers : {0, 1, 2}) {
-    const Jets jets({3, 1, 40, 17, 0, 16, 2, 5, 29}, 32, 16);
-    const Block block(32, 50, layers);
-    const Floats all = run(block, jets, 0, jets.offsets.back());
-    for (std::size_t jet = 0; jet + 1 < jets.offsets.size(); ++jet) {
-      const std::int64_t begin = jets.offsets[jet];
-      const std::int64_t end = jets.offsets[jet + 1];
-      EXPECT_TRUE(same_bits(run(block, jets, begin, end),
-                            std::span(all).subspan(begin * 50, (end - begin) * 50)))
-          << layers << " layers, jet " << jet;
+  for (const Precision precision : supported_precisions()) {
+    for (const int layers : {0, 1, 2}) {
+      const Jets jets({3, 1, 40, 17, 0, 16, 2, 5, 29}, 32, 16);
+      const Block block(32, 50, layers);
+      const Floats all = run(block, jets, 0, jets.offsets.back(), precision);
+      for (std::size_t jet = 0; jet + 1 < jets.offsets.size(); ++jet) {
+        const std::int64_t begin = jets.offsets[jet];
+        const std::int64_t end = jets.offsets[jet + 1];
+        EXPECT_TRUE(same_bits(run(block, jets, begin, end, precision),
+                              std::span(all).subspan(begin * 50, (end - begin) * 50)))
+            << precision_name(precision) << ", " << layers << " layers, jet " << jet;
+      }
     }
   }
 }

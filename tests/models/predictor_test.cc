@@ -70,20 +70,53 @@ TEST_P(PredictorCase, AgreesWithTheDefinition) {
 }
 
 TEST_P(PredictorCase, GivesAJetTheSameBitsInAnyBatch) {
-  const Predictor predictor(random_model(GetParam().config, 22));
+  const Model model = random_model(GetParam().config, 22);
   const edm::FeatureBatch jets = random_jets(many_sizes(), 5);
-  const std::vector<float> together = predict(predictor, jets);
-  std::vector<std::int64_t> order(together.size());
-  std::iota(order.begin(), order.end(), 0);
-  for (const std::int64_t jet : order) {
-    EXPECT_EQ(predict(predictor, select(jets, {jet}))[0], together[jet]) << jet;
+  for (const kernels::Precision precision : kernels::supported_precisions()) {
+    const std::string name(precision_name(precision));
+    const Predictor predictor(model, {precision});
+    const std::vector<float> together = predict(predictor, jets);
+    std::vector<std::int64_t> order(together.size());
+    std::iota(order.begin(), order.end(), 0);
+    for (const std::int64_t jet : order) {
+      EXPECT_EQ(predict(predictor, select(jets, {jet}))[0], together[jet]) << name << " " << jet;
+    }
+    Rng rng(1);
+    shuffle(std::span(order), rng);
+    for (const int threads : {1, 2, 3}) {
+      set_num_threads(threads);
+      const std::vector<float> shuffled = predict(predictor, select(jets, order));
+      for (std::size_t i = 0; i < order.size(); ++i) {
+        EXPECT_EQ(shuffled[i], together[order[i]]) << name << " " << i;
+      }
+    }
   }
-  Rng rng(1);
-  shuffle(std::span(order), rng);
-  for (const int threads : {1, 2, 3}) {
-    set_num_threads(threads);
-    const std::vector<float> shuffled = predict(predictor, select(jets, order));
-    for (std::size_t i = 0; i < order.size(); ++i) EXPECT_EQ(shuffled[i], together[order[i]]) << i;
+}
+
+// The bounds of single layers are in the tests of kernels; here it is whether every layer got the
+// right weights: five layers are off by some levels each, of 1/127, 1/8191 or 1/256 of their
+// values.
+TEST_P(PredictorCase, FewerBitsChangeLittle) {
+  const Model model = random_model(GetParam().config, 24);
+  const edm::FeatureBatch jets = random_jets(many_sizes(), 8);
+  const std::vector<float> exact = predict(Predictor(model), jets);
+  double size = 0;
+  for (const float y : exact) size += std::abs(y) / static_cast<double>(exact.size());
+  for (const kernels::Precision precision : kernels::supported_precisions()) {
+    const Predictor predictor(model, {precision});
+    EXPECT_EQ(predictor.options().precision, precision);
+    const std::vector<float> y = predict(predictor, jets);
+    double difference = 0;
+    for (std::size_t i = 0; i < y.size(); ++i) {
+      difference += std::abs(y[i] - exact[i]) / static_cast<double>(y.size());
+    }
+    const double level = precision == kernels::Precision::Int16  ? 1.0 / 8191
+                         : precision == kernels::Precision::Int8 ? 1.0 / 127
+                                                                 : 1.0 / 256;
+    EXPECT_LE(difference, 30 * level * size) << precision_name(precision);
+    EXPECT_EQ(difference == 0,
+              precision == kernels::Precision::Float32 || GetParam().config.edge_layers == 1)
+        << precision_name(precision);
   }
 }
 
@@ -134,6 +167,16 @@ TEST(Predictor, SeesNoParticlesAsAPooledZero) {
   for (int jet = 0; jet < 3; ++jet) {
     EXPECT_TRUE(std::isfinite(y[jet]));
     EXPECT_NEAR(y[jet], other[jet], 1e-6);
+  }
+}
+
+TEST(Predictor, RefusesAPrecisionThatTheCpuLacks) {
+  const Model model = random_model(tiny(Network::Pfn), 1);
+  const PredictorOptions options{kernels::Precision::Bfloat16};
+  if (kernels::supports(options.precision)) {
+    EXPECT_EQ(Predictor(model, options).options().precision, options.precision);
+  } else {
+    EXPECT_THROW(Predictor(model, options), Error);
   }
 }
 

@@ -13,21 +13,27 @@ static constexpr std::int64_t panel_vectors(std::int64_t left) noexcept {
   return left < 3 ? left : 3;
 }
 
-/// Asks for y = x w + bias, relu if asked; x [rows, in], y [rows, vectors of lanes].
-///
-/// Packed weights are panels of panel_vectors() vectors: the panel of the vectors v.. starts at
-/// v lanes in floats and holds its columns for every k. With segments, row r is not written but
-/// added, after relu, to row segments[r] of y, in ascending order of r.
-struct RowProduct {
-  const float* x;
-  std::int64_t x_stride, rows, in;
-  const float* packed;
+/// Tells what becomes of a product's rows: bias, relu if asked, then they are written to y. With
+/// segments, row r is not written but added, after relu, to row segments[r] of y, in ascending
+/// order of r.
+struct RowEnd {
   const float* bias;
-  std::int64_t vectors;
   float* y;
   std::int64_t y_stride;
   bool relu;
   const std::int32_t* segments;
+};
+
+/// Asks for y = x w + bias; x [rows, in], y [rows, vectors of lanes].
+///
+/// Packed weights are panels of panel_vectors() vectors: the panel of the vectors v.. starts at
+/// v lanes in floats and holds its columns for every k.
+struct RowProduct {
+  const float* x;
+  std::int64_t x_stride, rows, in;
+  const float* packed;
+  std::int64_t vectors;
+  RowEnd end;
 };
 
 /// Asks for relu(center_i + neighbor_j) of edges e from i = sources[e] to j = targets[e], all rows

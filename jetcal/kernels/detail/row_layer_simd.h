@@ -17,32 +17,29 @@ inline constexpr int kLayerTileRows = (kLanes == 8 ? 12 : 24) / kVectors;
 inline constexpr std::int64_t kRowBlock = 48;
 
 // Writes a vector of every row, or adds it to the rows' segments one after the other: the sum's
-// order is that of the rows, however they are cut into tiles.
+// order is that of the rows, however they are cut into tiles. The values have their bias.
 template <int kRows, bool kSum>
-void end_column(const RowProduct& product, std::int64_t row, std::int64_t column,
-                const Lanes (&sum)[kRows]) {
-  const Lanes bias = load(product.bias + column);
+void end_column(const RowEnd& end, std::int64_t row, std::int64_t column,
+                const Lanes (&value)[kRows]) {
   if constexpr (kSum) {
-    const std::int32_t* segment = product.segments + row;
-    float* to = product.y + *segment * product.y_stride + column;
+    const std::int32_t* segment = end.segments + row;
+    float* to = end.y + *segment * end.y_stride + column;
     Lanes total = load(to);
 #pragma GCC unroll 24
     for (int i = 0; i < kRows; ++i) {
       if (i > 0 && segment[i] != segment[i - 1]) {
         store(to, total);
-        to = product.y + segment[i] * product.y_stride + column;
+        to = end.y + segment[i] * end.y_stride + column;
         total = load(to);
       }
-      total = add(total, relu(add(sum[i], bias)));
+      total = add(total, relu(value[i]));
     }
     store(to, total);
   } else {
-    const Lanes floor = broadcast(product.relu ? 0.0F : -__builtin_inff());
-    float* to = product.y + row * product.y_stride + column;
+    const Lanes floor = broadcast(end.relu ? 0.0F : -__builtin_inff());
+    float* to = end.y + row * end.y_stride + column;
 #pragma GCC unroll 24
-    for (int i = 0; i < kRows; ++i) {
-      store(to + i * product.y_stride, maximum(floor, add(sum[i], bias)));
-    }
+    for (int i = 0; i < kRows; ++i) store(to + i * end.y_stride, maximum(floor, value[i]));
   }
 }
 
@@ -68,7 +65,11 @@ void layer_tile(const RowProduct& product, std::int64_t row, std::int64_t vector
   }
 #pragma GCC unroll 3
   for (int v = 0; v < kVectors; ++v) {
-    end_column<kRows, kSum>(product, row, (vector + v) * kLanes, sum[v]);
+    const std::int64_t column = (vector + v) * kLanes;
+    const Lanes bias = load(product.end.bias + column);
+#pragma GCC unroll 24
+    for (int i = 0; i < kRows; ++i) sum[v][i] = add(sum[v][i], bias);
+    end_column<kRows, kSum>(product.end, row, column, sum[v]);
   }
 }
 
@@ -114,7 +115,7 @@ void layer_rows(const RowProduct& product) {
 }
 
 inline void layer_product(const RowProduct& product) {
-  if (product.segments != nullptr) {
+  if (product.end.segments != nullptr) {
     layer_rows<true>(product);
   } else {
     layer_rows<false>(product);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Picks the functions behind row_layer.h and edge_infer.h.
+// Picks the functions behind row_layer.h and edge_infer.h of a variant.
 #pragma once
 
 #include "jetcal/base/cpu.h"

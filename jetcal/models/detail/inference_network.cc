@@ -25,18 +25,26 @@ LinearWeights weights_of(const Dense& dense) {
   return {dense.weight, dense.bias, dense.in, dense.out};
 }
 
-kernels::PackedEdgeConv pack(const FoldedEdgeBlock& block) {
+kernels::PackedEdgeConv pack(const FoldedEdgeBlock& block, kernels::Precision precision) {
   std::vector<LinearWeights> layers;
   for (const Dense& layer : block.layers) layers.push_back(weights_of(layer));
   std::optional<LinearWeights> shortcut;
   if (block.shortcut) shortcut = weights_of(*block.shortcut);
-  return {weights_of(block.center), weights_of(block.neighbor), layers, shortcut};
+  return {weights_of(block.center), weights_of(block.neighbor), layers, shortcut, precision};
 }
 
-std::vector<kernels::RowLayer> pack(const std::vector<Dense>& layers) {
+std::vector<kernels::RowLayer> pack(std::span<const Dense> layers) {
   std::vector<kernels::RowLayer> packed;
   for (const Dense& layer : layers) packed.emplace_back(weights_of(layer));
   return packed;
+}
+
+// Returns how many particle layers are float: the first one, for its inputs have a sign, and those
+// of ParticleNet, which are few.
+std::size_t num_float_layers(const FoldedModel& model, kernels::Precision precision) {
+  const bool all =
+      model.config.network == Network::ParticleNet || precision == kernels::Precision::Float32;
+  return all ? model.particle_layers.size() : 1;
 }
 
 float* rows_in(AlignedRows<float>& storage, std::int64_t size) {
@@ -46,15 +54,22 @@ float* rows_in(AlignedRows<float>& storage, std::int64_t size) {
 
 }  // namespace
 
-InferenceNetwork::InferenceNetwork(const FoldedModel& model)
+InferenceNetwork::InferenceNetwork(const FoldedModel& model, kernels::Precision precision)
     : network_(model.config.network),
       neighbors_(model.config.neighbors),
       pooled_(model.head.front().in - edm::kNumJetFeatures),
       head_stride_(
           std::max(kernels::row_length(model.head.front().in), kernels::row_length(pooled_))),
-      particle_layers_(pack(model.particle_layers)),
+      precision_(precision),
       head_(pack(model.head)) {
-  for (const FoldedEdgeBlock& block : model.blocks) blocks_.push_back(pack(block));
+  kernels::require_support(precision);
+  const std::span<const Dense> layers = model.particle_layers;
+  const std::size_t num_float = num_float_layers(model, precision);
+  particle_layers_ = pack(layers.first(num_float));
+  for (const Dense& layer : layers.subspan(num_float)) {
+    quantised_layers_.emplace_back(weights_of(layer), precision);
+  }
+  for (const FoldedEdgeBlock& block : model.blocks) blocks_.push_back(pack(block, precision));
 }
 
 // Runs the first particle layers; returns their rows and sets the stride.
@@ -85,15 +100,38 @@ void InferenceNetwork::sum_particles(const edm::FeatureView& features, std::int6
               work.segments.begin() + (features.offsets[jet + 1] - first),
               static_cast<std::int32_t>(jet - begin));
   }
+  const bool quantised = !quantised_layers_.empty();
   for (std::int64_t row = 0; row < count; row += kTileRows) {
     const std::int64_t rows = std::min(kTileRows, count - row);
+    const std::int32_t* const segments = work.segments.data() + row;
     std::int64_t stride = 0;
     const float* const x =
         feature_rows(features.particles.subspan((first + row) * edm::kNumParticleFeatures), rows,
-                     std::ssize(particle_layers_) - 1, stride, work);
-    kernels::row_layer_sum(particle_layers_.back(), rows, x, stride, work.segments.data() + row,
-                           pooled, head_stride_);
+                     std::ssize(particle_layers_) - (quantised ? 0 : 1), stride, work);
+    if (quantised) {
+      sum_quantised(rows, x, stride, segments, work, pooled);
+    } else {
+      kernels::row_layer_sum(particle_layers_.back(), rows, x, stride, segments, pooled,
+                             head_stride_);
+    }
   }
+}
+
+// Runs the quantised particle layers and adds up their results.
+void InferenceNetwork::sum_quantised(std::int64_t rows, const float* x, std::int64_t stride,
+                                     const std::int32_t* segments, InferenceWorkspace& work,
+                                     float* pooled) const {
+  for (std::size_t l = 0; l + 1 < quantised_layers_.size(); ++l) {
+    const kernels::QuantisedLayer& layer = quantised_layers_[l];
+    kernels::quantise_rows(precision_, rows, layer.in(), x, stride, work.quantised);
+    float* const y = rows_in(work.y, rows * layer.length());
+    kernels::row_layer_forward(layer, rows, work.quantised, y, layer.length(), Activation::Relu);
+    x = y;
+    stride = layer.length();
+  }
+  const kernels::QuantisedLayer& last = quantised_layers_.back();
+  kernels::quantise_rows(precision_, rows, last.in(), x, stride, work.quantised);
+  kernels::row_layer_sum(last, rows, work.quantised, segments, pooled, head_stride_);
 }
 
 // Replaces the tile's particles in work.x by the block's output.

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "jetcal/kernels/edge_infer.h"
+#include "jetcal/kernels/quantised_layer.h"
 #include "jetcal/kernels/row_layer.h"
 #include "jetcal/models/folded_model.h"
 
@@ -15,6 +16,7 @@ namespace jetcal::models::detail {
 /// Buffers of one thread, kept between calls: fresh pages cost more than the arithmetic.
 struct InferenceWorkspace {
   kernels::AlignedRows<float> x, y, pooled, head, next_head;
+  kernels::QuantisedRows quantised;
   std::vector<std::int64_t> offsets, jets;
   std::vector<std::int32_t> segments, neighbors;
   kernels::EdgeConvWorkspace edges;
@@ -25,7 +27,7 @@ struct InferenceWorkspace {
 /// own: a jet's result has the same bits in any batch.
 class InferenceNetwork {
  public:
-  explicit InferenceNetwork(const FoldedModel& model);
+  InferenceNetwork(const FoldedModel& model, kernels::Precision precision);
 
   /// Runs everything up to the head for the jets [begin, end) and keeps their rows in `work`.
   void pool_jets(const edm::FeatureView& features, std::int64_t begin, std::int64_t end,
@@ -41,6 +43,8 @@ class InferenceNetwork {
   const float* feature_rows(std::span<const float> particles, std::int64_t rows,
                             std::int64_t layers, std::int64_t& stride,
                             InferenceWorkspace& work) const;
+  void sum_quantised(std::int64_t rows, const float* x, std::int64_t stride,
+                     const std::int32_t* segments, InferenceWorkspace& work, float* pooled) const;
   void run_block(const kernels::PackedEdgeConv& block, std::span<const float> coordinates,
                  std::int64_t dimensions, std::int64_t coordinate_stride,
                  InferenceWorkspace& work) const;
@@ -49,7 +53,9 @@ class InferenceNetwork {
   std::int64_t neighbors_;
   std::int64_t pooled_;       // channels
   std::int64_t head_stride_;  // of pooled rows, which are the head's input
+  kernels::Precision precision_;
   std::vector<kernels::RowLayer> particle_layers_;
+  std::vector<kernels::QuantisedLayer> quantised_layers_;  // follow particle_layers_
   std::vector<kernels::PackedEdgeConv> blocks_;
   std::vector<kernels::RowLayer> head_;
 };
