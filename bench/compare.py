@@ -4,6 +4,7 @@
 
     python3 bench/compare.py train --model pn-best --threads 1 --rounds 7 --peers torch-ragged-factored
     python3 bench/compare.py inference --model pn-best,pfn-best --threads 1,2 --batches 1,32,512
+    python3 bench/compare.py loader --model pfn-best
 
 Every engine lives in a process of its own and waits while another one works. First outputs (and loss and gradient, in training)
 are compared; the run fails when they differ.
@@ -18,10 +19,11 @@ import time
 
 import driver
 import inference
+import loading
 import training
 
 MODELS = ("pfn-best", "pfn-large", "pn-small", "pn-best", "pn-large", "paper-pfn", "paper-particlenet")
-COMPARISONS = {"train": training.compare, "inference": inference.compare}
+COMPARISONS = {"train": training.compare, "inference": inference.compare, "loader": loading.compare}
 
 
 def integers(text):
@@ -49,6 +51,10 @@ def parse():
     parser.add_argument("--cap", type=float, default=4, help="seconds after which a slow engine leaves a batch size")
     parser.add_argument("--jets", type=int, default=2048)
     parser.add_argument("--data", help="folder of shards to take the jets from, instead of made ones")
+    parser.add_argument("--root", type=pathlib.Path, help="loader: ROOT file, default the sample of the demo")
+    parser.add_argument("--epoch-jets", type=int, default=1_000_000, help="loader: jets an epoch")
+    parser.add_argument("--epochs", type=int, default=3, help="loader: epochs to read")
+    parser.add_argument("--steps", type=int, default=20, help="loader: training steps to feed")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--output", type=pathlib.Path, help="JSON file")
     options = parser.parse_args()

@@ -247,8 +247,9 @@ Verb make_bench_verb() {
         // Shared by the flags and the work, which outlives this function.
         auto options = std::make_shared<BenchOptions>();
         engine::InferenceBenchOptions& inference = options->inference;
-        app.add_option("name", options->name,
-                       "what to time: inference; train, network and jets have flags of their own")
+        app.add_option(
+               "name", options->name,
+               "what to time: inference; train, loader, network and jets have flags of their own")
             ->required();
         app.add_option("--networks", options->networks,
                        "pfn-best, pfn-large, pn-small, pn-best, pn-large, presets or model files")
@@ -266,7 +267,7 @@ Verb make_bench_verb() {
           if (chosen.name == "inference" && chosen.worker) return serve_requests(chosen);
           if (chosen.name == "inference") return run_inference(chosen, common.json);
           fail(ErrorCode::InvalidArgument, "there is no benchmark '", chosen.name,
-               "'; known: inference, train, network, jets");
+               "'; known: inference, train, loader, network, jets");
         };
       }};
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// jetcal bench train, network and jets: times training steps, and makes what every engine is given.
+// jetcal bench train, loader, network and jets: times training steps and their input, and makes
+// what every engine is given.
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -14,6 +15,7 @@
 #include "jetcal/base/threads.h"
 #include "jetcal/base/version.h"
 #include "jetcal/cli/bench_jets.h"
+#include "jetcal/cli/bench_loader.h"
 #include "jetcal/cli/verb.h"
 #include "jetcal/data/dataset.h"
 #include "jetcal/models/predictor.h"
@@ -28,7 +30,7 @@ using Clock = std::chrono::steady_clock;
 
 struct TrainBenchOptions {
   std::string name, network = "pn-best", jets, data, output, optimizer = "adam", mode = "paper";
-  std::int64_t num_jets = 4000, particles = 0, batch = 500, rounds = 5, steps = 2;
+  std::int64_t num_jets = 4000, particles = 0, batch = 500, rounds = 5, steps = 2, epochs = 3;
   std::uint64_t seed = 1;
   double learning_rate = 1e-3;
   bool loader = false, worker = false;
@@ -50,6 +52,7 @@ TrainBenchOptions with_config(const CLI::App& app, const CommonOptions& common,
   fill("particles", options.particles);
   fill("batch", options.batch);
   fill("rounds", options.rounds);
+  fill("epochs", options.epochs);
   fill("steps", options.steps);
   fill("seed", options.seed);
   fill("lr", options.learning_rate);
@@ -278,6 +281,32 @@ int make_jets(const TrainBenchOptions& options, bool json) {
   return 0;
 }
 
+int run_loader(const TrainBenchOptions& options, bool json) {
+  const ordered_json loader =
+      bench_loader({options.data, options.mode, options.network, options.num_jets, options.epochs,
+                    options.batch, options.steps, options.seed});
+  ordered_json document = {{"benchmark", "loader"},
+                           {"version", version()},
+                           {"commit", commit()},
+                           {"cpu", cpu_model()},
+                           {"isa", isa_name(active_isa())}};
+  document.update(loader);
+  if (json) {
+    print_json(document);
+    return 0;
+  }
+  std::printf("one thread %.0f jets/s\n", document["one_thread"]["jets_per_s"].get<double>());
+  for (const ordered_json& epoch : document["epochs"])
+    std::printf("epoch %d: %.0f jets/s, %.1f MB allocated, %.1f MB mapped\n",
+                epoch["epoch"].get<int>(), epoch["jets_per_s"].get<double>(),
+                epoch["allocated_mb"].get<double>(), epoch["mapped_mb"].get<double>());
+  const ordered_json& training = document["training"];
+  std::printf("%s: waits %.2f %% of a step, reading takes %.2f %%\n", options.network.c_str(),
+              100 * training["wait_share"].get<double>(),
+              100 * training["reading_share"].get<double>());
+  return 0;
+}
+
 // A few steps make the running statistics and the weights those of a network in use.
 int make_network(const TrainBenchOptions& options, bool json) {
   require_output(options);
@@ -305,17 +334,19 @@ Verb make_training_bench_verb() {
           [](CLI::App& app, CommonOptions& common) -> std::function<int()> {
             // Shared by the flags and the work, which outlives this function.
             auto options = std::make_shared<TrainBenchOptions>();
-            app.add_option("name", options->name, "what to do: train, network or jets")->required();
+            app.add_option("name", options->name, "what to do: train, loader, network or jets")
+                ->required();
             app.add_option("--network", options->network,
                            "pfn-best, pfn-large, pn-small, pn-best, pn-large, a preset, a "
                            "configuration (.json) or a model file (.jetcal)");
             app.add_option("--jets", options->jets, "file that 'jetcal bench jets' wrote");
             app.add_option("--data", options->data, "folder of shards to take jets from");
             app.add_option("--mode", options->mode, "input mode of --data: paper or constituents");
-            app.add_option("--num-jets", options->num_jets, "jets to make");
+            app.add_option("--num-jets", options->num_jets, "jets to make, or of an epoch");
             app.add_option("--particles", options->particles, "particles of every jet made");
             app.add_option("--batch", options->batch, "jets a step");
             app.add_option("--rounds", options->rounds, "rounds");
+            app.add_option("--epochs", options->epochs, "epochs that the loader reads");
             app.add_option("--steps", options->steps, "steps a round");
             app.add_option("--optimizer", options->optimizer, "adam, adamw or ranger");
             app.add_option("--lr", options->learning_rate, "learning rate");
@@ -327,10 +358,11 @@ Verb make_training_bench_verb() {
             return [&app, &common, options] {
               const TrainBenchOptions chosen = with_config(app, common, *options);
               if (chosen.name == "train") return run_train(chosen, common.json);
+              if (chosen.name == "loader") return run_loader(chosen, common.json);
               if (chosen.name == "network") return make_network(chosen, common.json);
               if (chosen.name == "jets") return make_jets(chosen, common.json);
               fail(ErrorCode::InvalidArgument, "there is no benchmark '", chosen.name,
-                   "'; known: inference, train, network, jets");
+                   "'; known: inference, train, loader, network, jets");
             };
           }};
 }
