@@ -8,24 +8,77 @@
 namespace jetcal::kernels::detail {
 namespace {
 
+// Writes kVectors vectors of keys of four rows, from particle j on. Two vectors keep enough sums on
+// the way to hide the latency of each.
+template <int kVectors>
+void distance_block(const KnnJet& jet, const std::int64_t (&row)[kKnnRows], std::int64_t j) {
+  Lanes sum[kKnnRows][kVectors];
+  for (auto& lanes : sum) {
+    for (Lanes& lane : lanes) lane = zero();
+  }
+  const float* column = jet.columns;
+  for (std::int64_t d = 0; d < jet.dimensions; ++d, column += jet.padded) {
+    Lanes others[kVectors];
+    for (int v = 0; v < kVectors; ++v) others[v] = load(column + j + v * kLanes);
+    for (std::int64_t r = 0; r < kKnnRows; ++r) {
+      const Lanes own = broadcast(column[row[r]]);
+      for (int v = 0; v < kVectors; ++v) {
+        const Lanes difference = subtract(own, others[v]);
+        sum[r][v] = fma(difference, difference, sum[r][v]);
+      }
+    }
+  }
+  for (std::int64_t r = 0; r < kKnnRows; ++r) {
+    for (int v = 0; v < kVectors; ++v) {
+      store_keys(jet.distances + r * jet.padded + j + v * kLanes, sum[r][v]);
+    }
+  }
+}
+
 // Writes the keys of particles [i, i + kKnnRows) to all others; rows beyond the last repeat it.
 inline void distance_rows(const KnnJet& jet, std::int64_t i) {
   std::int64_t row[kKnnRows];
   for (std::int64_t r = 0; r < kKnnRows; ++r) row[r] = i + r < jet.n ? i + r : jet.n - 1;
-  for (std::int64_t j = 0; j < jet.padded; j += kLanes) {
-    Lanes sum[kKnnRows];
-    for (Lanes& lanes : sum) lanes = zero();
-    const float* column = jet.columns;
-    for (std::int64_t d = 0; d < jet.dimensions; ++d, column += jet.padded) {
-      const Lanes others = load(column + j);
-      for (std::int64_t r = 0; r < kKnnRows; ++r) {
-        const Lanes difference = subtract(broadcast(column[row[r]]), others);
-        sum[r] = fma(difference, difference, sum[r]);
-      }
+  std::int64_t j = 0;
+  for (; j + 2 * kLanes <= jet.padded; j += 2 * kLanes) distance_block<2>(jet, row, j);
+  if (j < jet.padded) distance_block<1>(jet, row, j);
+}
+
+// Up to this many particles, counting who is nearer costs less than keeping a list: it has no chain
+// of dependent steps.
+inline constexpr std::int64_t kMostRanked = 48;
+
+// Finds the rank of every particle: how many have a lower key, or the same and a lower number.
+inline void rank_keys(const std::int32_t* keys, std::int64_t n, std::int32_t* ranks) {
+  for (std::int64_t first = 0; first < n; first += kLanes) {
+    const Integers own = load_integers(keys + first);
+    Integers rank = broadcast_integer(static_cast<std::int32_t>(first));
+    for (std::int64_t j = 0; j < first; ++j) {
+      rank = subtract_greater(broadcast_integer(keys[j]), own, rank);
     }
-    for (std::int64_t r = 0; r < kKnnRows; ++r) {
-      store_keys(jet.distances + r * jet.padded + j, sum[r]);
+    for (std::int32_t i = 0; i < kLanes; ++i) {
+      const Integers key = broadcast_integer(keys[first + i]);
+      // Later lanes come behind an equal key; keys are not negative, so one less is in range.
+      const Integers before = subtract_greater(lane_numbers(), broadcast_integer(i), key);
+      rank = add_greater(own, before, rank);
     }
+    for (std::int64_t j = first + kLanes; j < n; ++j) {
+      rank = add_greater(own, broadcast_integer(keys[j]), rank);
+    }
+    store(ranks + first, rank);
+  }
+}
+
+// Selects the neighbours of a small jet.
+inline void select_by_rank(const KnnJet& jet, const std::int32_t* keys, std::int32_t* rows) {
+  std::int32_t ranks[kMostRanked];
+  std::int32_t order[kMostRanked];
+  rank_keys(keys, jet.n, ranks);
+  for (std::int64_t j = 0; j < jet.n; ++j) {
+    order[ranks[j]] = jet.first_row + static_cast<std::int32_t>(j);
+  }
+  for (std::int64_t slot = 0; slot < jet.k; ++slot) {
+    rows[slot] = slot < jet.n - 1 ? order[slot] : -1;  // the particle itself comes last
   }
 }
 
@@ -122,7 +175,9 @@ inline void nearest_in_jet(const KnnJet& jet) {
       keys[i + r] = kNoKey;
       for (std::int64_t j = jet.n; j < jet.padded; ++j) keys[j] = kNoKey;
       std::int32_t* rows = jet.neighbors + (i + r) * jet.k;
-      if (jet.k <= kListLength) {
+      if (jet.n <= kMostRanked) {
+        select_by_rank(jet, keys, rows);
+      } else if (jet.k <= kListLength) {
         select_few_nearest(jet, keys, rows);
       } else {
         select_many_nearest(jet, keys, rows);

@@ -86,7 +86,23 @@ inline unsigned keys_below(const std::int32_t* p, std::int32_t limit) {
 /// Holds kLanes keys or row numbers.
 using Integers = __m256i;
 inline Integers broadcast_integer(std::int32_t x) { return _mm256_set1_epi32(x); }
+inline Integers load_integers(const std::int32_t* p) {
+  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+}
+inline void store(std::int32_t* p, Integers x) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), x);
+}
 inline void store(std::int32_t* p, Mask mask, Integers x) { _mm256_maskstore_epi32(p, mask, x); }
+/// 0, 1, 2 and so on.
+inline Integers lane_numbers() { return _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7); }
+/// count + 1 where x is greater than limit, else count.
+inline Integers add_greater(Integers x, Integers limit, Integers count) {
+  return _mm256_sub_epi32(count, _mm256_cmpgt_epi32(x, limit));
+}
+/// count - 1 where x is greater than limit, else count.
+inline Integers subtract_greater(Integers x, Integers limit, Integers count) {
+  return _mm256_add_epi32(count, _mm256_cmpgt_epi32(x, limit));
+}
 inline Integers minimum(Integers a, Integers b) { return _mm256_min_epi32(a, b); }
 inline Integers maximum(Integers a, Integers b) { return _mm256_max_epi32(a, b); }
 /// a where x is greater than limit, else b.

@@ -82,7 +82,23 @@ inline unsigned keys_below(const std::int32_t* p, std::int32_t limit) {
 /// Holds kLanes keys or row numbers.
 using Integers = __m512i;
 inline Integers broadcast_integer(std::int32_t x) { return _mm512_set1_epi32(x); }
+inline Integers load_integers(const std::int32_t* p) { return _mm512_loadu_si512(p); }
+inline void store(std::int32_t* p, Integers x) { _mm512_storeu_si512(p, x); }
 inline void store(std::int32_t* p, Mask mask, Integers x) { _mm512_mask_storeu_epi32(p, mask, x); }
+/// 0, 1, 2 and so on.
+inline Integers lane_numbers() {
+  return _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+}
+/// count + 1 where x is greater than limit, else count.
+inline Integers add_greater(Integers x, Integers limit, Integers count) {
+  return _mm512_mask_add_epi32(count, _mm512_cmpgt_epi32_mask(x, limit), count,
+                               _mm512_set1_epi32(1));
+}
+/// count - 1 where x is greater than limit, else count.
+inline Integers subtract_greater(Integers x, Integers limit, Integers count) {
+  return _mm512_mask_sub_epi32(count, _mm512_cmpgt_epi32_mask(x, limit), count,
+                               _mm512_set1_epi32(1));
+}
 inline Integers minimum(Integers a, Integers b) { return _mm512_min_epi32(a, b); }
 inline Integers maximum(Integers a, Integers b) { return _mm512_max_epi32(a, b); }
 /// a where x is greater than limit, else b.
