@@ -43,13 +43,14 @@ void end_column(const RowEnd& end, std::int64_t row, std::int64_t column,
   }
 }
 
-// Every element is one chain of fma over ascending k, whatever the tile's size: that keeps its bits
-// the same in any batch.
+// Every element is one chain of fma from the bias over ascending k, whatever the tile's size: that
+// keeps its bits the same in any batch.
 template <int kRows, int kVectors, bool kSum>
 void layer_tile(const RowProduct& product, std::int64_t row, std::int64_t vector) {
   Lanes sum[kVectors][kRows];
-  for (auto& lanes : sum) {
-    for (Lanes& lane : lanes) lane = zero();
+  for (int v = 0; v < kVectors; ++v) {
+    const Lanes bias = load(product.end.bias + (vector + v) * kLanes);
+    for (Lanes& lane : sum[v]) lane = bias;
   }
   const std::int64_t stride = product.x_stride;
   const float* x = product.x + row * stride;
@@ -65,11 +66,7 @@ void layer_tile(const RowProduct& product, std::int64_t row, std::int64_t vector
   }
 #pragma GCC unroll 3
   for (int v = 0; v < kVectors; ++v) {
-    const std::int64_t column = (vector + v) * kLanes;
-    const Lanes bias = load(product.end.bias + column);
-#pragma GCC unroll 24
-    for (int i = 0; i < kRows; ++i) sum[v][i] = add(sum[v][i], bias);
-    end_column<kRows, kSum>(product.end, row, column, sum[v]);
+    end_column<kRows, kSum>(product.end, row, (vector + v) * kLanes, sum[v]);
   }
 }
 
