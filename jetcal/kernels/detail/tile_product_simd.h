@@ -39,8 +39,17 @@ inline void accumulate(const float* a, std::int64_t a_step, const float* b, std:
   }
 }
 
+// Fetches the rows that a tile reads or writes once its sums are done.
+template <int kRows>
+inline void fetch_tile(const float* first, std::int64_t distance) {
+#pragma GCC unroll 24
+  for (int i = 0; i < kRows; ++i) __builtin_prefetch(first + i * distance);
+}
+
 template <int kRows, int kVectors>
 void multiply_tile(const TileProduct& product, std::int64_t row, std::int64_t column) {
+  const std::int64_t place = row * product.ldc + column;
+  if (product.gate != nullptr) fetch_tile<kRows>(product.gate + place, product.ldc);
   Lanes sum[kRows][kVectors];
 #pragma GCC unroll 2
   for (int v = 0; v < kVectors; ++v) {
@@ -59,7 +68,6 @@ void multiply_tile(const TileProduct& product, std::int64_t row, std::int64_t co
       for (int v = 0; v < kVectors; ++v) sum[i][v] = relu(sum[i][v]);
     }
   }
-  const std::int64_t place = row * product.ldc + column;
   if (product.gate != nullptr) {
 #pragma GCC unroll 24
     for (int i = 0; i < kRows; ++i) {
@@ -112,6 +120,8 @@ inline void multiply(const TileProduct& product) {
 
 template <int kRows, int kVectors>
 void add_gradient_tile(const TileGradient& gradient, std::int64_t row, std::int64_t column) {
+  float* c = gradient.c + row * gradient.ldc + column;
+  fetch_tile<kRows>(c, gradient.ldc);
   Lanes sum[kRows][kVectors];
 #pragma GCC unroll 24
   for (int i = 0; i < kRows; ++i) {
@@ -120,7 +130,6 @@ void add_gradient_tile(const TileGradient& gradient, std::int64_t row, std::int6
   }
   accumulate<kRows, kVectors, false>(gradient.a + row, gradient.lda, gradient.b + column,
                                      gradient.ldb, gradient.rows, sum);
-  float* c = gradient.c + row * gradient.ldc + column;
 #pragma GCC unroll 24
   for (int i = 0; i < kRows; ++i) {
 #pragma GCC unroll 2
@@ -160,12 +169,14 @@ inline void add_gradient_rows(const TileGradient& gradient) {
   if (column < gradient.n) add_gradient_panel<1>(gradient, column);
 }
 
-/// Adds a TileGradient; the sum over each 128 rows is one chain, added to c once.
+/// Adds a TileGradient; up to 128 rows are one chain, added to c once.
 inline void add_gradient(const TileGradient& gradient) {
-  constexpr std::int64_t kRows = 128;  // a panel of a and one of b then fit the nearest cache
+  constexpr std::int64_t kLongest = 128;  // a panel of a and one of b then fit the nearest cache
+  const std::int64_t blocks = (gradient.rows + kLongest - 1) / kLongest;
+  const std::int64_t step = blocks > 0 ? (gradient.rows + blocks - 1) / blocks : 1;
   TileGradient part = gradient;
-  for (std::int64_t row = 0; row < gradient.rows; row += kRows) {
-    part.rows = gradient.rows - row < kRows ? gradient.rows - row : kRows;
+  for (std::int64_t row = 0; row < gradient.rows; row += step) {
+    part.rows = gradient.rows - row < step ? gradient.rows - row : step;
     part.a = gradient.a + row * gradient.lda;
     part.b = gradient.b + row * gradient.ldb;
     add_gradient_rows(part);
