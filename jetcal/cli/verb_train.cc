@@ -114,11 +114,12 @@ class EpochProgress {
 
 void print_table(const train::TrainResult& result, const std::string& output) {
   const train::TestResult& test = result.test;
-  std::printf("%lld parameters, %lld training jets, best epoch %lld of %zu, %.0f jets/s%s\n\n",
-              static_cast<long long>(result.num_parameters),
-              static_cast<long long>(result.train.jets), static_cast<long long>(result.best_epoch),
-              result.epochs.size(), result.jets_per_second(),
-              result.was_finished ? " (trained before)" : "");
+  std::printf(
+      "%lld parameters, %lld training jets, best epoch %lld of %zu, %.0f jets/s (%.2g %% "
+      "of the time waiting for jets)%s\n\n",
+      static_cast<long long>(result.num_parameters), static_cast<long long>(result.train.jets),
+      static_cast<long long>(result.best_epoch), result.epochs.size(), result.jets_per_second(),
+      result.data_percent(), result.was_finished ? " (trained before)" : "");
   std::printf("%-16s %10s %16s %20s\n", "test loss", "loss", "gain over none",
               "gain over constant");
   const auto row = [&test](const char* name, double loss) {

@@ -3,15 +3,27 @@
 
 namespace jetcal::train {
 
-double TrainResult::jets_per_second() const noexcept {
+static double training_seconds(const TrainResult& result) noexcept {
   double seconds = 0;
-  for (const EpochRecord& epoch : epochs) {
+  for (const EpochRecord& epoch : result.epochs) {
     if (epoch.jets_per_second > 0)
-      seconds += static_cast<double>(train.jets) / epoch.jets_per_second;
+      seconds += static_cast<double>(result.train.jets) / epoch.jets_per_second;
   }
+  return seconds;
+}
+
+double TrainResult::jets_per_second() const noexcept {
+  const double seconds = training_seconds(*this);
   return seconds > 0
              ? static_cast<double>(train.jets * static_cast<std::int64_t>(epochs.size())) / seconds
              : 0;
+}
+
+double TrainResult::data_percent() const noexcept {
+  const double seconds = training_seconds(*this);
+  double waiting = 0;
+  for (const EpochRecord& epoch : epochs) waiting += epoch.data_seconds;
+  return seconds > 0 ? 100 * waiting / seconds : 0;
 }
 
 double TrainResult::gain_percent(double reference) const noexcept {
@@ -26,7 +38,9 @@ nlohmann::ordered_json report(const TrainResult& result) {
                       {"validation_loss", epoch.validation_loss},
                       {"learning_rate", epoch.learning_rate},
                       {"jets_per_second", epoch.jets_per_second},
-                      {"seconds", epoch.seconds}});
+                      {"seconds", epoch.seconds},
+                      {"data_seconds", epoch.data_seconds},
+                      {"data_cpu_seconds", epoch.data_cpu_seconds}});
   }
   return {{"parameters", result.num_parameters},
           {"jets",
@@ -53,6 +67,7 @@ nlohmann::ordered_json report(const TrainResult& result) {
            {{"over_no_correction", result.gain_percent(result.test.no_correction_loss)},
             {"over_best_constant", result.gain_percent(result.test.best_constant_loss)}}},
           {"jets_per_second", result.jets_per_second()},
+          {"data_percent", result.data_percent()},
           {"fingerprint", result.fingerprint},
           {"was_finished", result.was_finished},
           {"resumed_step", result.resumed_step}};

@@ -15,12 +15,16 @@ struct EpochRecord {
   double train_loss = 0;   ///< Mean over the epoch, each batch before its update, with dropout.
   double validation_loss = 0;
   double learning_rate = 0;
-  double jets_per_second = 0;  ///< Training alone, without validation.
-  double seconds = 0;          ///< Training and validation.
-  double wall_time = 0;        ///< End of the epoch, seconds since 1970.
+  double jets_per_second = 0;   ///< Training alone, without validation.
+  double seconds = 0;           ///< Training and validation.
+  double data_seconds = 0;      ///< Of training: spent waiting for jets.
+  double data_cpu_seconds = 0;  ///< Processor time of the thread that prepared them.
+  double wall_time = 0;         ///< End of the epoch, seconds since 1970.
 };
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(EpochRecord, epoch, train_loss, validation_loss, learning_rate,
-                                   jets_per_second, seconds, wall_time)
+// With defaults: checkpoints of older runs lack the times of the data.
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(EpochRecord, epoch, train_loss, validation_loss,
+                                                learning_rate, jets_per_second, seconds,
+                                                data_seconds, data_cpu_seconds, wall_time)
 
 /// Counts the jets of one split.
 struct SplitCounts {
@@ -57,6 +61,8 @@ struct TrainResult {
 
   /// Returns training speed over all epochs.
   double jets_per_second() const noexcept;
+  /// Returns which part of the time of training was spent waiting for jets, in percent.
+  double data_percent() const noexcept;
   /// Returns by how many percent the test loss is below `reference`.
   double gain_percent(double reference) const noexcept;
 };

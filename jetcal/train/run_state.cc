@@ -23,6 +23,8 @@ Checkpoint to_checkpoint(const RunState& state) {
                       {"epoch_error", state.epoch_error},
                       {"epoch_jets", state.epoch_jets},
                       {"epoch_seconds", state.epoch_seconds},
+                      {"epoch_data_seconds", state.epoch_data_seconds},
+                      {"epoch_data_cpu_seconds", state.epoch_data_cpu_seconds},
                       {"optimizer_steps", state.optimizer.steps},
                       {"history", state.history},
                       {"validation", state.validation},
@@ -56,6 +58,9 @@ static RunState read_state(const Checkpoint& checkpoint) {
   json.at("epoch_error").get_to(state.epoch_error);
   json.at("epoch_jets").get_to(state.epoch_jets);
   json.at("epoch_seconds").get_to(state.epoch_seconds);
+  // Older checkpoints lack these two.
+  state.epoch_data_seconds = json.value("epoch_data_seconds", 0.0);
+  state.epoch_data_cpu_seconds = json.value("epoch_data_cpu_seconds", 0.0);
   json.at("optimizer_steps").get_to(state.optimizer.steps);
   json.at("history").get_to(state.history);
   json.at("validation").get_to(state.validation);

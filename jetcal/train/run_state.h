@@ -29,7 +29,7 @@ struct RunState {
   std::int64_t epoch = 0, batch = 0, step = 0;
   double epoch_error = 0;  ///< Sum of loss * jets over the batches done in this epoch.
   std::int64_t epoch_jets = 0;
-  double epoch_seconds = 0;
+  double epoch_seconds = 0, epoch_data_seconds = 0, epoch_data_cpu_seconds = 0;
 
   std::vector<float> parameters, buffers;
   OptimizerState optimizer;

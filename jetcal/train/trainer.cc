@@ -173,6 +173,8 @@ class Run {
                        data::epoch_order(sources_.train->num_jets(), seed, state_.epoch),
                        options_.batch_size, state_.batch);
     const double rate = learning_rate();
+    const double earlier_data_seconds = state_.epoch_data_seconds;
+    const double earlier_data_cpu_seconds = state_.epoch_data_cpu_seconds;
     auto start = steady_clock::now();
     while (const edm::FeatureBatch* const batch = loader.next()) {
       const StepOutcome outcome = learner_->step(
@@ -186,6 +188,8 @@ class Run {
       }
       count_batch(*batch, outcome.loss);
       state_.epoch_seconds += seconds_since(start);
+      state_.epoch_data_seconds = earlier_data_seconds + loader.wait_seconds();
+      state_.epoch_data_cpu_seconds = earlier_data_cpu_seconds + loader.cpu_seconds();
       if (stopping()) stop();
       if (++steps_since_save_ >= options_.checkpoint_steps ||
           seconds_since(last_save_) >= options_.checkpoint_seconds) {
@@ -227,6 +231,8 @@ class Run {
     record.jets_per_second =
         static_cast<double>(state_.epoch_jets) / std::max(state_.epoch_seconds, 1e-9);
     record.seconds = state_.epoch_seconds + seconds_since(start);
+    record.data_seconds = state_.epoch_data_seconds;
+    record.data_cpu_seconds = state_.epoch_data_cpu_seconds;
     record.wall_time = now();
     state_.history.push_back(record);
     if (state_.best_epoch == 0 || loss < state_.best_validation_loss) {
@@ -240,6 +246,8 @@ class Run {
     state_.epoch_error = 0;
     state_.epoch_jets = 0;
     state_.epoch_seconds = 0;
+    state_.epoch_data_seconds = 0;
+    state_.epoch_data_cpu_seconds = 0;
   }
 
   // The network with the lowest validation loss, with where it came from.

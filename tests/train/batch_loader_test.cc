@@ -4,7 +4,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <fstream>
 #include <limits>
+#include <set>
+#include <string>
+#include <thread>
 
 #include "jetcal/base/error.h"
 #include "tests/train/synthetic_jets.h"
@@ -60,6 +67,118 @@ TEST(BatchLoader, NamesTheJetAndFeatureThatIsNotFinite) {
     EXPECT_EQ(error.code(), ErrorCode::InvalidArgument);
     EXPECT_THAT(error.what(), testing::HasSubstr("jet 13 of the train split has jetMass = nan"));
   }
+}
+
+TEST(BatchLoader, NamesTheFeatureThatNoJetReaches) {
+  edm::JetColumns jets = synthetic_jets(20, 1);
+  jets.area[4] = -2e9F;
+  const MemorySource source("train split", std::move(jets));
+  BatchLoader loader(source, storage_order(20), 20);
+  for (int call = 0; call < 2; ++call) {  // the second one tells it again
+    try {
+      loader.next();
+      FAIL() << "the area went through";
+    } catch (const Error& error) {
+      EXPECT_THAT(error.what(),
+                  testing::HasSubstr("jet 4 of the train split has jetArea = -2e+09"));
+    }
+  }
+}
+
+// Counts the batches asked of it, and may be slow.
+class CountingSource final : public JetSource {
+ public:
+  CountingSource(const JetSource& jets, std::chrono::milliseconds pause)
+      : jets_(jets), pause_(pause) {}
+  std::int64_t num_jets() const override { return jets_.num_jets(); }
+  void append_features(std::span<const std::int64_t> rows, edm::FeatureBatch& out) const override {
+    std::this_thread::sleep_for(pause_);
+    jets_.append_features(rows, out);
+    ++calls;
+  }
+  std::string fingerprint() const override { return "0"; }
+  std::string name() const override { return "jets"; }
+  mutable std::atomic<std::int64_t> calls = 0;
+
+ private:
+  const JetSource& jets_;
+  std::chrono::milliseconds pause_;
+};
+
+TEST(BatchLoader, MakesOnlySoManyBatchesAheadAndEndsEarly) {
+  const MemorySource jets("jets", synthetic_jets(200, 1));
+  const CountingSource source(jets, std::chrono::milliseconds(0));
+  {
+    BatchLoader loader(source, storage_order(200), 10);
+    for (int batch = 0; batch < 5; ++batch) loader.next();
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    EXPECT_LE(source.calls, 5 + BatchLoader::kBatchesAhead);
+  }
+  EXPECT_LE(source.calls, 5 + BatchLoader::kBatchesAhead);  // the destructor waits for no more
+}
+
+TEST(BatchLoader, CountsTheWaitForASlowSource) {
+  const MemorySource jets("jets", synthetic_jets(40, 1));
+  const CountingSource slow(jets, std::chrono::milliseconds(20));
+  BatchLoader loader(slow, storage_order(40), 10);
+  while (loader.next() != nullptr) continue;
+  EXPECT_GT(loader.wait_seconds(), 0.06);
+  EXPECT_GT(loader.cpu_seconds(), 0);
+  EXPECT_LT(loader.cpu_seconds(), loader.wait_seconds());  // asleep is not at work
+}
+
+TEST(BatchLoader, UsesItsBuffersAgain) {
+  const MemorySource source("jets", synthetic_jets(600, 1));
+  BatchLoader loader(source, storage_order(600), 10);
+  std::set<const edm::FeatureBatch*> batches;
+  std::set<const float*> memory;
+  int count = 0;
+  while (const edm::FeatureBatch* const batch = loader.next()) {
+    batches.insert(batch);
+    if (++count > 30) memory.insert(batch->jets.data());  // ten jets always take the same room
+  }
+  EXPECT_EQ(count, 60);
+  EXPECT_EQ(std::ssize(batches), BatchLoader::kBatchesAhead + 1);
+  EXPECT_EQ(std::ssize(memory), BatchLoader::kBatchesAhead + 1);
+}
+
+std::int64_t anonymous_bytes() {
+  std::ifstream status("/proc/self/status");
+  for (std::string word; status >> word;) {
+    if (word != "RssAnon:") continue;
+    std::int64_t kilobytes = 0;
+    status >> kilobytes;
+    return 1024 * kilobytes;
+  }
+  return -1;
+}
+
+TEST(BatchLoader, TakesNoMoreMemoryEpochByEpoch) {
+  const MemorySource source("jets", synthetic_jets(20000, 1));
+  const auto epoch = [&source](int number) {
+    BatchLoader loader(source, data::epoch_order(source.num_jets(), 1, number), 500);
+    while (loader.next() != nullptr) continue;
+  };
+  for (int number = 0; number < 5; ++number) epoch(number);
+  const std::int64_t before = anonymous_bytes();
+  ASSERT_GT(before, 0);
+  for (int number = 5; number < 45; ++number) epoch(number);
+  // One batch is 130 kB: a loader that kept one an epoch would take five times the bound.
+  EXPECT_LT(anonymous_bytes() - before, 1 << 20);
+}
+
+TEST(BatchLoader, MemoryDoesNotGrowWithTheNumberOfJets) {
+  const auto peak = [](std::int64_t num_jets) {
+    const MemorySource source("jets", synthetic_jets(num_jets, 1));
+    const std::int64_t before = anonymous_bytes();
+    BatchLoader loader(source, storage_order(num_jets), 500);
+    std::int64_t most = 0;
+    while (loader.next() != nullptr) most = std::max(most, anonymous_bytes() - before);
+    return most;
+  };
+  peak(5000);
+  // Ten times the jets: 8 bytes each for their order, and the same batches.
+  EXPECT_LT(peak(50000), peak(5000) + 50000 * 8 + (1 << 20));
 }
 
 }  // namespace

@@ -14,6 +14,7 @@
 #include "jetcal/models/model.h"
 #include "jetcal/models/predictor.h"
 #include "jetcal/train/batch_loader.h"
+#include "jetcal/train/checkpoint.h"
 #include "jetcal/train/detail/folder_lock.h"
 #include "jetcal/train/loss.h"
 #include "tests/train/synthetic_jets.h"
@@ -164,6 +165,25 @@ TEST_F(Trainer, ResumesEveryOptimizerAfterManyKills) {
   }
 }
 
+TEST_F(Trainer, GoesOnFromACheckpointWithoutTimesOfTheData) {
+  const TrainOptions options = small_options(folder_.path());
+  EXPECT_THROW(train(options, sources_, killed_after(25)), Killed);
+  const auto path = folder_.path() / "checkpoint" / "state";
+  Checkpoint checkpoint = load_checkpoint(path);
+  checkpoint.state.erase("epoch_data_seconds");
+  checkpoint.state.erase("epoch_data_cpu_seconds");
+  ASSERT_EQ(checkpoint.state.at("history").size(), 2U);
+  for (auto& epoch : checkpoint.state.at("history")) {
+    epoch.erase("data_seconds");
+    epoch.erase("data_cpu_seconds");
+  }
+  save_checkpoint(checkpoint, path);
+  const TrainResult result = train(options, sources_);
+  EXPECT_GT(result.resumed_step, 20);
+  EXPECT_EQ(result.epochs[0].data_cpu_seconds, 0);
+  EXPECT_GT(result.epochs[3].data_cpu_seconds, 0);
+}
+
 TEST_F(Trainer, AStopKeepsEveryStep) {
   const TemporaryFolder whole_folder;
   const TrainResult whole = train(small_options(whole_folder.path()), sources_);
@@ -281,6 +301,11 @@ TEST_F(Trainer, ReportHoldsWhatTheContractNames) {
   EXPECT_EQ(document.at("epochs").size(), 4U);
   EXPECT_TRUE(document.at("epochs").at(0).contains("train_loss"));
   EXPECT_TRUE(document.at("epochs").at(0).contains("validation_loss"));
+  for (const auto& epoch : document.at("epochs")) {
+    EXPECT_GT(epoch.at("data_cpu_seconds").get<double>(), 0);
+    EXPECT_GE(epoch.at("data_seconds").get<double>(), 0);
+    EXPECT_LT(epoch.at("data_seconds").get<double>(), epoch.at("seconds").get<double>());
+  }
   EXPECT_GT(document.at("test_loss").get<double>(), 0);
   EXPECT_GT(document.at("baselines").at("no_correction").get<double>(), 0);
   EXPECT_GT(document.at("baselines").at("best_constant").get<double>(), 0);
