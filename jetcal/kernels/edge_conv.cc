@@ -59,13 +59,17 @@ std::int64_t tile_rows(std::int64_t stride) {
   return std::max<std::int64_t>(1, kTileFloats / stride);
 }
 
-// Calls body(range of a tile) for tiles of whole particles that cover the chunk's edges.
+// Calls body(range of a tile) for tiles of whole particles that cover the chunk's edges, at most
+// `max_rows` edges (or one particle's) and as many particles.
 template <typename Body>
 void for_tiles(const Edges& edges, std::int64_t begin, std::int64_t end, std::int64_t max_rows,
                Body body) {
   while (begin < end) {
     std::int64_t last = begin + 1;
-    while (last < end && edges.offsets[last + 1] - edges.offsets[begin] <= max_rows) ++last;
+    while (last < end && last - begin < max_rows &&
+           edges.offsets[last + 1] - edges.offsets[begin] <= max_rows) {
+      ++last;
+    }
     body(EdgeRange{edges.offsets.data(), edges.targets.data(), begin, last});
     begin = last;
   }
@@ -175,11 +179,10 @@ struct EdgeConv::Pass {
     return {norm.mean.data(), norm.scale.data(), norm.offset.data(), norm.slope.data()};
   }
 
-  // Returns the layer's values of a tile; those of the first one are made in `buffer`.
-  const float* values(std::size_t layer, const EdgeRange& range, float* buffer) const {
-    if (layer > 0) return self.values_[layer].data() + range.offsets[range.begin] * stride;
-    kernels.edge.gather(range, nodes, stride, buffer);
-    return buffer;
+  // Returns where the layer's values of a tile are.
+  detail::EdgeValues values(std::size_t layer, const EdgeRange& range) const {
+    if (layer == 0) return {nullptr, nodes};
+    return {self.values_[layer].data() + range.offsets[range.begin] * stride, nodes};
   }
 
   void multiply(const float* a, std::int64_t rows, const float* packed, float* c) const {
@@ -248,7 +251,9 @@ std::vector<float> EdgeConv::Pass::first_values(std::size_t layer, const float* 
   }
   if (layer == 0) return row;
   std::vector<float> activation(static_cast<std::size_t>(stride));
-  kernels.edge.activate(row.data(), 1, stride, norm(layer - 1), activation.data());
+  const std::int64_t offsets[2] = {0, 1};
+  const EdgeRange one{offsets, edges.targets.data(), 0, 1};
+  kernels.edge.activate(one, {row.data(), nullptr}, stride, norm(layer - 1), activation.data());
   multiply(activation.data(), 1, packed, row.data());
   return row;
 }
@@ -260,19 +265,14 @@ void EdgeConv::Pass::forward_layer(std::size_t layer, const EdgeConvLayer& weigh
   const std::vector<float> shift = first_values(layer, packed.data());
   if (layer > 0) room_for(self.values_[layer], edges.num_edges() * stride);
   ChunkSums sums(num_chunks(), stride);
-  for_all_tiles(2, [&](std::int64_t chunk, const EdgeRange& range, const Tiles& tiles) {
-    const std::int64_t rows = rows_of(range);
-    const float* z = nullptr;
-    if (layer == 0) {
-      z = values(0, range, tiles[0]);
-    } else {
-      const float* below = values(layer - 1, range, tiles[0]);
-      kernels.edge.activate(below, rows, stride, norm(layer - 1), tiles[1]);
-      float* const out = self.values_[layer].data() + range.offsets[range.begin] * stride;
-      multiply(tiles[1], rows, packed.data(), out);
-      z = out;
+  for_all_tiles(1, [&](std::int64_t chunk, const EdgeRange& range, const Tiles& tiles) {
+    if (layer > 0) {
+      kernels.edge.activate(range, values(layer - 1, range), stride, norm(layer - 1), tiles[0]);
+      multiply(tiles[0], rows_of(range), packed.data(),
+               self.values_[layer].data() + range.offsets[range.begin] * stride);
     }
-    kernels.edge.moments(z, rows, stride, shift.data(), sums.first(chunk), sums.second(chunk));
+    kernels.edge.moments(range, values(layer, range), stride, shift.data(), sums.first(chunk),
+                         sums.second(chunk));
   });
   finish_norm(layer, weights, shift.data(), sums, options);
 }
@@ -282,14 +282,13 @@ void EdgeConv::Pass::forward_mean(std::span<float> y) const {
   const std::size_t last = self.norms_.size() - 1;
   self.passed_.resize(static_cast<std::size_t>(num_particles * stride));
   self.weighted_.resize(static_cast<std::size_t>(num_particles * stride));
-  for_all_tiles(2, [&](std::int64_t, const EdgeRange& range, const Tiles& tiles) {
-    const float* z = values(last, range, tiles[0]);
+  for_all_tiles(1, [&](std::int64_t, const EdgeRange& range, const Tiles& tiles) {
     const std::int64_t at = range.begin * stride;
-    std::vector<float> mean(static_cast<std::size_t>((range.end - range.begin) * stride));
-    kernels.edge.pool(range, z, stride, norm(last), mean.data(), self.passed_.data() + at,
-                      self.weighted_.data() + at);
+    float* const mean = tiles[0];
+    kernels.edge.pool(range, values(last, range), stride, norm(last), mean,
+                      self.passed_.data() + at, self.weighted_.data() + at);
     for (std::int64_t i = range.begin; i < range.end; ++i) {
-      std::copy_n(mean.data() + (i - range.begin) * stride, channels, y.data() + i * channels);
+      std::copy_n(mean + (i - range.begin) * stride, channels, y.data() + i * channels);
     }
   });
 }
@@ -363,7 +362,6 @@ void EdgeConv::Pass::backward_layer(std::size_t layer, std::span<const EdgeConvL
                                     const EdgeConvGradient& gradient, ChunkSums& sums) const {
   const std::vector<float> packed =
       pack(kernels.gemm, /*transpose=*/false, channels, layers[layer].weight);
-  const std::vector<float> zeros(static_cast<std::size_t>(stride));
   const std::int64_t size = channels * stride;
   const std::int64_t parts_size = num_chunks() * size;
   float* const parts = room_for(workspace.weight_parts, parts_size);
@@ -375,31 +373,31 @@ void EdgeConv::Pass::backward_layer(std::size_t layer, std::span<const EdgeConvL
     clear(grad_nodes, begin, end);
     clear(z_nodes, begin, end);
   };
-  for_all_tiles(4, begin_chunk,
-                [&](std::int64_t chunk, const EdgeRange& range, const Tiles& tiles) {
-                  const std::int64_t rows = rows_of(range);
-                  const std::int64_t at = range.offsets[range.begin] * stride;
-                  const float* z = values(layer, range, tiles[0]);
-                  float* const grad_z = tiles[0];
-                  if (is_last) {
-                    kernels.edge.pool_backward(range, z, stride, norm(layer), norm_gradient(layer),
-                                               grad_mean + range.begin * stride, grad_z);
-                  } else {
-                    kernels.edge.norm_backward(z, edge_gradients + at, rows, stride,
-                                               norm_gradient(layer), grad_z);
-                  }
-                  const float* below = values(layer - 1, range, tiles[1]);
-                  kernels.edge.activate(below, rows, stride, norm(layer - 1), tiles[2]);
-                  kernels.gemm.tile_gradient({rows, channels, channels, grad_z, stride, tiles[2],
-                                              stride, parts + chunk * size, stride});
-                  float* const grad_below = layer > 1 ? edge_gradients + at : tiles[3];
-                  multiply(grad_z, rows, packed.data(), grad_below);
-                  kernels.edge.mask(tiles[2], below, rows, stride, norm(layer - 1).mean, grad_below,
-                                    sums.first(chunk), sums.second(chunk));
-                  if (layer > 1) return;
-                  kernels.edge.scatter(range, grad_below, zeros.data(), stride, grad_nodes);
-                  kernels.edge.scatter(range, below, norm(0).mean, stride, z_nodes);
-                });
+  const auto run_tile = [&](std::int64_t chunk, const EdgeRange& range, const Tiles& tiles) {
+    const std::int64_t rows = rows_of(range);
+    const std::int64_t at = range.offsets[range.begin] * stride;
+    const float* z = values(layer, range).rows;
+    float* const grad_z = tiles[0];
+    if (is_last) {
+      kernels.edge.pool_backward(range, z, stride, norm(layer), norm_gradient(layer),
+                                 grad_mean + range.begin * stride, grad_z);
+    } else {
+      kernels.edge.norm_backward(z, edge_gradients + at, rows, stride, norm_gradient(layer),
+                                 grad_z);
+    }
+    const detail::EdgeValues below = values(layer - 1, range);
+    float* const activation = tiles[1];
+    kernels.edge.activate(range, below, stride, norm(layer - 1), activation);
+    kernels.gemm.tile_gradient({rows, channels, channels, grad_z, stride, activation, stride,
+                                parts + chunk * size, stride});
+    float* const grad_below = layer > 1 ? edge_gradients + at : tiles[2];
+    multiply(grad_z, rows, packed.data(), grad_below);
+    kernels.edge.mask(range, below, activation, stride, norm(layer - 1).mean, grad_below,
+                      sums.first(chunk), sums.second(chunk));
+    if (layer > 1) return;
+    kernels.edge.scatter(range, grad_below, nodes, stride, norm(0).mean, grad_nodes, z_nodes);
+  };
+  for_all_tiles(3, begin_chunk, run_tile);
   parallel_for(channels, 8, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t row = begin; row < end; ++row) {
       for (std::int64_t c = 0; c < channels; ++c) {
@@ -441,17 +439,14 @@ void EdgeConv::backward(std::span<const float> nodes, const Edges& edges,
   const std::size_t last = layers.size() - 1;
   pass.finish_gradient(last, layers[last], pass.last_sums(grad_mean), gradients[last]);
   if (last == 0) {
-    const std::vector<float> zeros(static_cast<std::size_t>(stride_));
     const auto begin_chunk = [&](std::int64_t begin, std::int64_t end) {
       pass.clear(grad_nodes.data(), begin, end);
     };
-    pass.for_all_tiles(
-        1, begin_chunk, [&](std::int64_t, const EdgeRange& range, const Tiles& tiles) {
-          const float* z = pass.values(0, range, tiles[0]);
-          pass.kernels.edge.pool_backward(range, z, stride_, pass.norm(0), pass.norm_gradient(0),
-                                          grad_mean + range.begin * stride_, tiles[0]);
-          pass.kernels.edge.scatter(range, tiles[0], zeros.data(), stride_, grad_nodes.data());
-        });
+    pass.for_all_tiles(0, begin_chunk, [&](std::int64_t, const EdgeRange& range, const Tiles&) {
+      pass.kernels.edge.pool_scatter(range, nodes.data(), stride_, pass.norm(0),
+                                     pass.norm_gradient(0), grad_mean + range.begin * stride_,
+                                     grad_nodes.data());
+    });
     return;
   }
   if (last > 1) room_for(workspace.edge_gradients, edges.num_edges() * stride_);

@@ -15,86 +15,113 @@ float through_norm(const NormGradient& gradient, std::int64_t c, float z, double
                             gradient.slope[c] * centered);
 }
 
-void gather(const EdgeRange& edges, const float* nodes, std::int64_t stride, float* z) {
+// Calls body(i, row of the tile, row of the neighbor's node) for every edge.
+template <typename Body>
+void for_edges(const EdgeRange& edges, Body body) {
   for (std::int64_t i = edges.begin; i < edges.end; ++i) {
-    for (std::int64_t e = edges.offsets[i]; e < edges.offsets[i + 1]; ++e, z += stride) {
-      const float* neighbor = nodes + edges.targets[e] * 2 * stride + stride;
-      for (std::int64_t c = 0; c < stride; ++c) z[c] = nodes[i * 2 * stride + c] + neighbor[c];
+    for (std::int64_t e = edges.offsets[i]; e < edges.offsets[i + 1]; ++e) {
+      body(i, e - edges.offsets[edges.begin], edges.targets[e]);
     }
   }
 }
 
-void moments(const float* z, std::int64_t rows, std::int64_t stride, const float* shift,
+float node_value(const float* nodes, std::int64_t stride, std::int64_t i, std::int64_t j,
+                 std::int64_t c) {
+  return nodes[i * 2 * stride + c] + nodes[(2 * j + 1) * stride + c];
+}
+
+// Calls body(i, row, c, z) for every value.
+template <typename Body>
+void for_values(const EdgeRange& edges, const EdgeValues& z, std::int64_t stride, Body body) {
+  for_edges(edges, [&](std::int64_t i, std::int64_t row, std::int64_t j) {
+    for (std::int64_t c = 0; c < stride; ++c) {
+      body(i, row, c,
+           z.rows != nullptr ? z.rows[row * stride + c] : node_value(z.nodes, stride, i, j, c));
+    }
+  });
+}
+
+void moments(const EdgeRange& edges, const EdgeValues& z, std::int64_t stride, const float* shift,
              double* sum, double* squares) {
-  for (std::int64_t r = 0; r < rows; ++r) {
-    for (std::int64_t c = 0; c < stride; ++c) {
-      const double shifted = static_cast<double>(z[r * stride + c]) - shift[c];
-      sum[c] += shifted;
-      squares[c] += shifted * shifted;
-    }
-  }
+  for_values(edges, z, stride, [=](std::int64_t, std::int64_t, std::int64_t c, float value) {
+    const double shifted = static_cast<double>(value) - shift[c];
+    sum[c] += shifted;
+    squares[c] += shifted * shifted;
+  });
 }
 
-void activate(const float* z, std::int64_t rows, std::int64_t stride, const NormColumns& norm,
-              float* a) {
-  for (std::int64_t r = 0; r < rows; ++r) {
-    for (std::int64_t c = 0; c < stride; ++c) {
-      a[r * stride + c] = activated(norm, c, z[r * stride + c]);
-    }
-  }
+void activate(const EdgeRange& edges, const EdgeValues& z, std::int64_t stride,
+              const NormColumns& norm, float* a) {
+  for_values(edges, z, stride, [=](std::int64_t, std::int64_t row, std::int64_t c, float value) {
+    a[row * stride + c] = activated(norm, c, value);
+  });
 }
 
-void pool(const EdgeRange& edges, const float* z, std::int64_t stride, const NormColumns& norm,
+void pool(const EdgeRange& edges, const EdgeValues& z, std::int64_t stride, const NormColumns& norm,
           float* mean, float* passed, float* weighted) {
   for (std::int64_t i = edges.begin; i < edges.end; ++i) {
-    const std::int64_t first = edges.offsets[i] - edges.offsets[edges.begin];
-    const std::int64_t last = edges.offsets[i + 1] - edges.offsets[edges.begin];
+    const EdgeRange own{edges.offsets, edges.targets, i, i + 1};
+    const std::int64_t skipped = edges.offsets[i] - edges.offsets[edges.begin];
+    const EdgeValues own_z{z.rows != nullptr ? z.rows + skipped * stride : nullptr, z.nodes};
+    const std::int64_t count = edges.offsets[i + 1] - edges.offsets[i];
     for (std::int64_t c = 0; c < stride; ++c) {
       double total = 0;
       double above = 0;
       double centered = 0;
-      for (std::int64_t r = first; r < last; ++r) {
-        const float row = z[r * stride + c];
-        const float value = activated(norm, c, row);
-        total += value;
-        if (value <= 0) continue;
-        above += 1;
-        centered += static_cast<double>(row) - norm.mean[c];
-      }
-      const double divisor = last > first ? static_cast<double>(last - first) : 1;
+      for_values(own, own_z, stride,
+                 [&](std::int64_t, std::int64_t, std::int64_t column, float row) {
+                   if (column != c) return;
+                   const float value = activated(norm, c, row);
+                   total += value;
+                   if (value <= 0) return;
+                   above += 1;
+                   centered += static_cast<double>(row) - norm.mean[c];
+                 });
       const std::int64_t at = (i - edges.begin) * stride + c;
-      mean[at] = static_cast<float>(total / divisor);
+      mean[at] = static_cast<float>(total / static_cast<double>(count > 0 ? count : 1));
       passed[at] = static_cast<float>(above);
       weighted[at] = static_cast<float>(centered);
     }
   }
 }
 
+float pooled_gradient(const NormColumns& norm, const NormGradient& gradient, std::int64_t c,
+                      float z, float grad_mean) {
+  const bool passes = !(activated(norm, c, z) <= 0);
+  return through_norm(gradient, c, z, passes ? grad_mean : 0.0F);
+}
+
 void pool_backward(const EdgeRange& edges, const float* z, std::int64_t stride,
                    const NormColumns& norm, const NormGradient& gradient, const float* grad_mean,
                    float* grad_z) {
-  for (std::int64_t i = edges.begin; i < edges.end; ++i) {
-    for (std::int64_t e = edges.offsets[i]; e < edges.offsets[i + 1]; ++e) {
-      const std::int64_t row = (e - edges.offsets[edges.begin]) * stride;
-      for (std::int64_t c = 0; c < stride; ++c) {
-        const bool passes = !(activated(norm, c, z[row + c]) <= 0);
-        grad_z[row + c] = through_norm(gradient, c, z[row + c],
-                                       passes ? grad_mean[(i - edges.begin) * stride + c] : 0.0F);
-      }
-    }
-  }
+  for_values(edges, {z, nullptr}, stride,
+             [=](std::int64_t i, std::int64_t row, std::int64_t c, float value) {
+               grad_z[row * stride + c] = pooled_gradient(
+                   norm, gradient, c, value, grad_mean[(i - edges.begin) * stride + c]);
+             });
 }
 
-void mask(const float* a, const float* z, std::int64_t rows, std::int64_t stride, const float* mean,
-          float* grad, double* sum, double* weighted) {
-  for (std::int64_t r = 0; r < rows; ++r) {
+void pool_scatter(const EdgeRange& edges, const float* nodes, std::int64_t stride,
+                  const NormColumns& norm, const NormGradient& gradient, const float* grad_mean,
+                  float* grad_nodes) {
+  for_edges(edges, [=](std::int64_t i, std::int64_t, std::int64_t j) {
     for (std::int64_t c = 0; c < stride; ++c) {
-      const std::int64_t at = r * stride + c;
-      if (a[at] <= 0) grad[at] = 0;
-      sum[c] += grad[at];
-      weighted[c] += grad[at] * (static_cast<double>(z[at]) - mean[c]);
+      const float grad = pooled_gradient(norm, gradient, c, node_value(nodes, stride, i, j, c),
+                                         grad_mean[(i - edges.begin) * stride + c]);
+      grad_nodes[i * 2 * stride + c] += grad;
+      grad_nodes[(2 * j + 1) * stride + c] += grad;
     }
-  }
+  });
+}
+
+void mask(const EdgeRange& edges, const EdgeValues& z, const float* a, std::int64_t stride,
+          const float* mean, float* grad, double* sum, double* weighted) {
+  for_values(edges, z, stride, [=](std::int64_t, std::int64_t row, std::int64_t c, float value) {
+    const std::int64_t at = row * stride + c;
+    if (a[at] <= 0) grad[at] = 0;
+    sum[c] += grad[at];
+    weighted[c] += grad[at] * (static_cast<double>(value) - mean[c]);
+  });
 }
 
 void norm_backward(const float* z, const float* grad, std::int64_t rows, std::int64_t stride,
@@ -107,17 +134,17 @@ void norm_backward(const float* z, const float* grad, std::int64_t rows, std::in
   }
 }
 
-void scatter(const EdgeRange& edges, const float* x, const float* shift, std::int64_t stride,
-             float* nodes) {
-  for (std::int64_t i = edges.begin; i < edges.end; ++i) {
-    for (std::int64_t e = edges.offsets[i]; e < edges.offsets[i + 1]; ++e, x += stride) {
-      float* const neighbor = nodes + edges.targets[e] * 2 * stride + stride;
-      for (std::int64_t c = 0; c < stride; ++c) {
-        nodes[i * 2 * stride + c] += x[c] - shift[c];
-        neighbor[c] += x[c] - shift[c];
-      }
+void scatter(const EdgeRange& edges, const float* grad, const float* nodes, std::int64_t stride,
+             const float* mean, float* grad_nodes, float* z_nodes) {
+  for_edges(edges, [=](std::int64_t i, std::int64_t row, std::int64_t j) {
+    for (std::int64_t c = 0; c < stride; ++c) {
+      const float centered = node_value(nodes, stride, i, j, c) - mean[c];
+      grad_nodes[i * 2 * stride + c] += grad[row * stride + c];
+      grad_nodes[(2 * j + 1) * stride + c] += grad[row * stride + c];
+      z_nodes[i * 2 * stride + c] += centered;
+      z_nodes[(2 * j + 1) * stride + c] += centered;
     }
-  }
+  });
 }
 
 void products(const float* a, const float* b, std::int64_t rows, std::int64_t stride, double* sum) {
@@ -143,7 +170,7 @@ void node_backward(const float* z_nodes, const float* degree, std::int64_t parti
 
 }  // namespace
 
-const EdgeConvKernels kEdgeConvRef{gather, moments,       activate, pool,     pool_backward,
-                                   mask,   norm_backward, scatter,  products, node_backward};
+const EdgeConvKernels kEdgeConvRef{moments, activate,      pool,    pool_backward, pool_scatter,
+                                   mask,    norm_backward, scatter, products,      node_backward};
 
 }  // namespace jetcal::kernels::detail

@@ -25,35 +25,45 @@ struct NormGradient {
   const float *mean, *scale, *offset, *slope;
 };
 
+/// Says where a layer's values z of a tile are: in rows of their own, or, for the first layer, in
+/// the nodes: z_e = center part of node i + neighbor part of node j.
+struct EdgeValues {
+  const float* rows;   ///< null: take the nodes
+  const float* nodes;  ///< Of the whole batch.
+};
+
 /// All rows lie `stride` floats apart, a multiple of the variant's vectors; columns beyond the
 /// channels hold zeros. A node row holds two such rows: the center's part, then the neighbor's.
 struct EdgeConvKernels {
-  /// z_e = center part of node i + neighbor part of node j.
-  void (*gather)(const EdgeRange& edges, const float* nodes, std::int64_t stride, float* z);
   /// Adds the sums over rows of z - shift and of its square.
-  void (*moments)(const float* z, std::int64_t rows, std::int64_t stride, const float* shift,
-                  double* sum, double* squares);
+  void (*moments)(const EdgeRange& edges, const EdgeValues& z, std::int64_t stride,
+                  const float* shift, double* sum, double* squares);
   /// a = relu(norm(z)).
-  void (*activate)(const float* z, std::int64_t rows, std::int64_t stride, const NormColumns& norm,
-                   float* a);
+  void (*activate)(const EdgeRange& edges, const EdgeValues& z, std::int64_t stride,
+                   const NormColumns& norm, float* a);
   /// Per particle: mean_i = mean of relu(norm(z)) over its edges; passed_i counts those above zero,
   /// weighted_i sums their z - mean. Zeros where a particle has no edge.
-  void (*pool)(const EdgeRange& edges, const float* z, std::int64_t stride, const NormColumns& norm,
-               float* mean, float* passed, float* weighted);
-  /// grad_z of pool followed by the gradient of the norm; grad_mean is shared among the edges
-  /// already (divided by their number).
+  void (*pool)(const EdgeRange& edges, const EdgeValues& z, std::int64_t stride,
+               const NormColumns& norm, float* mean, float* passed, float* weighted);
+  /// grad_z of pool followed by the gradient of the norm, from rows of z; grad_mean is shared among
+  /// the edges already (divided by their number).
   void (*pool_backward)(const EdgeRange& edges, const float* z, std::int64_t stride,
                         const NormColumns& norm, const NormGradient& gradient,
                         const float* grad_mean, float* grad_z);
+  /// The same for z in nodes, added to the parts of grad_nodes that z was made of.
+  void (*pool_scatter)(const EdgeRange& edges, const float* nodes, std::int64_t stride,
+                       const NormColumns& norm, const NormGradient& gradient,
+                       const float* grad_mean, float* grad_nodes);
   /// Zeroes grad where a is not above zero and adds its sums over rows, plain and times z - mean.
-  void (*mask)(const float* a, const float* z, std::int64_t rows, std::int64_t stride,
+  void (*mask)(const EdgeRange& edges, const EdgeValues& z, const float* a, std::int64_t stride,
                const float* mean, float* grad, double* sum, double* weighted);
   /// grad_z of a masked gradient; grad_z may be grad.
   void (*norm_backward)(const float* z, const float* grad, std::int64_t rows, std::int64_t stride,
                         const NormGradient& gradient, float* grad_z);
-  /// Adds x_e - shift to the center part of node i and to the neighbor part of node j.
-  void (*scatter)(const EdgeRange& edges, const float* x, const float* shift, std::int64_t stride,
-                  float* nodes);
+  /// Adds grad_e and z_e - mean to the center part of node i and to the neighbor part of node j of
+  /// grad_nodes and z_nodes; z in nodes.
+  void (*scatter)(const EdgeRange& edges, const float* grad, const float* nodes,
+                  std::int64_t stride, const float* mean, float* grad_nodes, float* z_nodes);
   /// Adds the sums over rows of a b.
   void (*products)(const float* a, const float* b, std::int64_t rows, std::int64_t stride,
                    double* sum);
