@@ -20,10 +20,12 @@ import time
 import driver
 import inference
 import loading
+import scaling
 import training
 
 MODELS = ("pfn-best", "pfn-large", "pn-small", "pn-best", "pn-large", "paper-pfn", "paper-particlenet")
-COMPARISONS = {"train": training.compare, "inference": inference.compare, "loader": loading.compare}
+COMPARISONS = {"train": training.compare, "inference": inference.compare, "loader": loading.compare,
+               "scaling": scaling.measure}
 
 
 def integers(text):
@@ -75,8 +77,8 @@ def main():
                 results.append(result)
     document = {"benchmark": options.what} | shared | {
         "cores": os.cpu_count(), "load": os.getloadavg()[0], "seed": options.seed, "jets": options.jets,
-        "jets_from": "shards" if options.data else "made", "seconds": time.monotonic() - begin, "results": results}
-    text = json.dumps(document, indent=1) + "\n"
+        "jets_from": "shards" if options.data else "made", "seconds": round(time.monotonic() - begin, 1), "results": results}
+    text = json.dumps(driver.rounded(document), indent=1) + "\n"
     if options.output:
         options.output.parent.mkdir(parents=True, exist_ok=True)
         options.output.write_text(text)

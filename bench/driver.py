@@ -32,7 +32,14 @@ class Engine:
         self.name = name
         self.process = subprocess.Popen([str(part) for part in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         text=True, cwd=ROOT, env=os.environ | environment)
-        self.description = self._read()
+        self._description = None
+
+    @property
+    def description(self):
+        """What the engine says of itself once it is ready; engines that are started together get ready together."""
+        if self._description is None:
+            self._description = self._read()
+        return self._description
 
     def _read(self):
         line = self.process.stdout.readline()
@@ -41,6 +48,7 @@ class Engine:
         return json.loads(line)
 
     def ask(self, **request):
+        assert self.description
         self.process.stdin.write(json.dumps(request) + "\n")
         self.process.stdin.flush()
         return self._read()
@@ -91,11 +99,20 @@ def make_inputs(options, model, folder):
     return jets, network
 
 
+def read_header(path):
+    data = pathlib.Path(path).read_bytes()
+    length = int.from_bytes(data[:8], "little")
+    return data, length, json.loads(data[8:8 + length])
+
+
+def network_kind(network):
+    return json.loads(read_header(network)[2]["__metadata__"]["config"])["network"]
+
+
 def particle_counts(jets):
     """Reads the number of particles of every jet without numpy."""
-    data = pathlib.Path(jets).read_bytes()
-    length = int.from_bytes(data[:8], "little")
-    begin, end = json.loads(data[8:8 + length])["offsets"]["data_offsets"]
+    data, length, header = read_header(jets)
+    begin, end = header["offsets"]["data_offsets"]
     offsets = array.array("q", data[8 + length + begin:8 + length + end])
     return [b - a for a, b in zip(offsets, offsets[1:])]
 
@@ -119,3 +136,12 @@ def check_outputs(ours, engine, counts, jets_to_compare=64):
 
 def spread(values):
     return {"best": max(values), "median": statistics.median(values), "worst": min(values), "rounds": values}
+
+
+def rounded(value):
+    """Five digits are more than any timing has."""
+    if isinstance(value, dict):
+        return {key: rounded(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [rounded(entry) for entry in value]
+    return float(f"{value:.5g}") if isinstance(value, float) else value

@@ -63,8 +63,9 @@ def compare(options, model, threads, folder):
     jets, network = driver.make_inputs(options, model, folder)
     command = [options.jetcal, "bench", "inference", "--worker", "--networks", network, "--jets", jets, "--threads", threads]
     variants = {"jetcal": []} | {f"jetcal-{precision}": ["--precision", precision] for precision in options.precisions}
-    ours = [driver.Engine(name, [*command, *flags, *options.jetcal_arguments], {}) for name, flags in variants.items()]
-    kind = ours[0].description["configuration"]["network"]
+    ours = [driver.Engine(name, [*command, *flags, *options.jetcal_arguments], driver.threads_environment(threads))
+            for name, flags in variants.items()]
+    kind = driver.network_kind(network)
     names = options.peers if options.peers is not None else PEERS[kind]
     names = [name for name in names if not (kind == "pfn" and "factored" in name)]
     peers = [start(options, name, network, jets, threads, folder) for name in names]

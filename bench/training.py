@@ -9,11 +9,15 @@ from driver import say
 
 PEERS = {"pfn": ["torch-ragged", "torch-padded"], "particlenet": ["torch-ragged-factored", "weaver-tuned", "weaver"]}
 GRADIENT_TOLERANCE = 2e-3  # of its length: rounding decides between neighbors at almost the same distance
-WEAVER_ROUNDS = 4  # one for each of the lengths that it trims to
+SLOW_ROUNDS = 4  # of padded peers; weaver trims to one of four lengths in each
 
 
 def is_weaver(name):
     return name.startswith("weaver")
+
+
+def is_slow(name):
+    return is_weaver(name) or name.startswith("torch-padded")
 
 
 def check_equal(ours, engine, folder, counts):
@@ -48,7 +52,7 @@ def time_rounds(engines, rounds, seconds):
     for i in range(rounds):
         turn = i % len(engines)
         for engine in engines[turn:] + engines[:turn]:
-            if i < WEAVER_ROUNDS or not is_weaver(engine.name):
+            if i < SLOW_ROUNDS or not is_slow(engine.name):
                 replies[engine.name].append(engine.ask(do="round", steps=steps[engine.name]))
     return replies
 
@@ -83,7 +87,7 @@ def compare(options, model, threads, folder):
     command = [options.jetcal, "bench", "train", "--worker", "--network", network, "--jets", jets, "--threads", threads,
                "--batch", options.batch, *options.jetcal_arguments]
     with driver.Engine("jetcal", command, driver.threads_environment(threads)) as ours:
-        kind = ours.description["configuration"]["network"]
+        kind = driver.network_kind(network)
         names = options.peers if options.peers is not None else PEERS[kind]
         names = [name for name in names if not (kind == "pfn" and is_weaver(name))]
         batch = {name: options.weaver_batch if is_weaver(name) else options.batch for name in names}
