@@ -50,6 +50,13 @@ TEST(TrainOptions, TheCommittedConfigurationsAreThePapersBest) {
   EXPECT_EQ(models::num_parameters(net_options.model), 123469);
 }
 
+TEST(TrainOptions, TheLearningRateDefaultsToTheOptimizers) {
+  EXPECT_EQ(read("").optimizer.learning_rate, 1e-3);
+  EXPECT_EQ(read("training: {optimizer: rmsprop}").optimizer.learning_rate, 1e-2);
+  EXPECT_EQ(read("training: {optimizer: adagrad}").optimizer.kind, OptimizerKind::Adagrad);
+  EXPECT_EQ(read("training: {optimizer: adagrad, lr: 0.5}").optimizer.learning_rate, 0.5);
+}
+
 TEST(TrainOptions, FieldsOverrideThePreset) {
   const TrainOptions options = read(
       "model: {preset: paper-particlenet, mode: constituents, standardise: true, neighbors: 8}\n"
