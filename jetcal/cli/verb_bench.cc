@@ -35,6 +35,7 @@ struct BenchOptions {
   engine::InferenceBenchOptions inference;
   bool worker = false;
   std::string jets;  // file, for the worker
+  std::string precision = "float32";
 };
 
 BenchOptions with_config(const CLI::App& app, const CommonOptions& common, BenchOptions options) {
@@ -49,7 +50,9 @@ BenchOptions with_config(const CLI::App& app, const CommonOptions& common, Bench
   fill("max-particles", options.inference.max_particles);
   fill("seconds", options.inference.seconds);
   fill("seed", options.inference.seed);
+  fill("precision", options.precision);
   config.reject_unknown();
+  options.inference.predictor.precision = kernels::parse_precision(options.precision);
   return options;
 }
 
@@ -127,7 +130,7 @@ class InferenceWorker {
       : jets_(options.jets.empty() ? make_bench_jets(2048, options.inference.seed)
                                    : load_bench_jets(options.jets)),
         model_(bench_model(options.networks.front(), options.inference.seed)),
-        predictor_(model_) {}
+        predictor_(model_, options.inference.predictor) {}
 
   ordered_json description() const {
     return {{"version", version()},
@@ -135,6 +138,7 @@ class InferenceWorker {
             {"cpu", cpu_model()},
             {"isa", isa_name(active_isa())},
             {"threads", num_threads()},
+            {"precision", kernels::precision_name(predictor_.options().precision)},
             {"configuration", models::to_json(model_.config)},
             {"particles_per_jet",
              static_cast<double>(jets_.num_particles()) / static_cast<double>(jets_.num_jets())},
@@ -215,6 +219,7 @@ int run_inference(const BenchOptions& options, bool json) {
   document["cpu"] = cpu_model();
   document["isa"] = isa_name(active_isa());
   document["threads"] = num_threads();
+  document["precision"] = options.precision;
   document["onnxruntime"] = engine::onnxruntime_version();
   document["cases"] = ordered_json::array();
   Progress progress("bench", static_cast<std::int64_t>(options.networks.size()), "networks");
@@ -259,6 +264,8 @@ Verb make_bench_verb() {
         app.add_option("--max-particles", inference.max_particles, "particles a jet, most");
         app.add_option("--seconds", inference.seconds, "time a network and batch size");
         app.add_option("--seed", inference.seed, "seed of weights and jets");
+        app.add_option("--precision", options->precision,
+                       "float32, int16, int8 or bf16, of the native pass");
         app.add_option("--jets", options->jets, "file of jets, for --worker");
         app.add_flag("--worker", options->worker,
                      "answer requests on standard input, one JSON document a line");

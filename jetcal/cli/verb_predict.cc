@@ -29,6 +29,7 @@ constexpr std::int64_t kMaxBatchSize = 100000;  // of our served models
 struct PredictOptions {
   std::string model, url, model_name = "optimal", model_version, mode;
   std::string input, output, branch = "jetPtCorr", tree;
+  std::string precision = "float32";
   std::int64_t batch_size = 500;
 };
 
@@ -52,6 +53,8 @@ void add_flags(CLI::App& app, PredictOptions& options) {
   app.add_option("--branch", options.branch, "name of the new branch (jetPtCorr)");
   app.add_option("--tree", options.tree, "tree to read (the one with jets)");
   app.add_option("--batch-size", options.batch_size, "jets a batch or request (500)");
+  app.add_option("--precision", options.precision,
+                 "of a network in process: float32, int16, int8 or bf16 (float32)");
 }
 
 PredictOptions with_config(const CLI::App& app, const CommonOptions& common,
@@ -67,6 +70,7 @@ PredictOptions with_config(const CLI::App& app, const CommonOptions& common,
   fill_from_config(app, config, "branch", options.branch);
   fill_from_config(app, config, "tree", options.tree);
   fill_from_config(app, config, "batch-size", options.batch_size);
+  fill_from_config(app, config, "precision", options.precision);
   config.reject_unknown();
   return options;
 }
@@ -74,6 +78,10 @@ PredictOptions with_config(const CLI::App& app, const CommonOptions& common,
 void validate(const PredictOptions& options) {
   if (options.model.empty() == options.url.empty())
     fail(ErrorCode::InvalidArgument, "predict needs either --model FILE.jetcal or --url URL");
+  if (kernels::parse_precision(options.precision) != kernels::Precision::Float32 &&
+      options.model.empty())
+    fail(ErrorCode::InvalidArgument, "a server computes in its own precision: --precision needs ",
+         "--model FILE.jetcal");
   if (options.input.empty()) fail(ErrorCode::InvalidArgument, "the input is missing: --input FILE");
   if (options.output.empty())
     fail(ErrorCode::InvalidArgument, "the output is missing: --output FILE");
@@ -96,7 +104,9 @@ Source in_process(const PredictOptions& options) {
                         {"fingerprint", models::fingerprint(model)},
                         {"network", models::network_name(model.config.network)}};
   // shared: std::function copies what it holds
-  const auto predictor = std::make_shared<const models::Predictor>(model);
+  const models::PredictorOptions chosen{kernels::parse_precision(options.precision)};
+  source.description["precision"] = options.precision;
+  const auto predictor = std::make_shared<const models::Predictor>(model, chosen);
   source.predict = [predictor](const edm::FeatureView& features, std::span<float> y) {
     predictor->predict(features, y);
   };

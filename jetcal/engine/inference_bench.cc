@@ -85,7 +85,7 @@ std::vector<InferenceBenchCase> bench_inference(const models::Model& model,
     fail(ErrorCode::InvalidArgument,
          "particles a jet must rise from at least 0: ", options.min_particles, " to ",
          options.max_particles);
-  const models::Predictor predictor(model);
+  const models::Predictor predictor(model, options.predictor);
   const OnnxSession session(onnx_file, {GraphOptimization::All, num_threads(), true});
   std::vector<InferenceBenchCase> cases;
   for (const std::int64_t batch_size : options.batch_sizes) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "jetcal/models/model.h"
+#include "jetcal/models/predictor.h"
 
 namespace jetcal::engine {
 
@@ -17,6 +18,7 @@ struct InferenceBenchOptions {
   int min_rounds = 7;  ///< A round is one run of each engine, in turn.
   double seconds = 4;  ///< A case goes on until this has passed and min_rounds are done.
   std::uint64_t seed = 1;
+  models::PredictorOptions predictor;
 };
 
 /// Latencies of one engine at one batch size, in microseconds.
