@@ -101,7 +101,7 @@ void gemm(bool transpose_a, bool transpose_b, std::int64_t m, std::int64_t n, st
   constexpr std::int64_t kColumns = 512;  // b's part of 256 rows is then half of a 1 MB cache
   // The rows of a transposed a lie apart; half as many of them stay in the nearest cache (+18 % for
   // [50, 4096] by [4096, 50]).
-  const std::int64_t longest = transpose_a ? kernels.k_block / 2 : kernels.k_block;
+  const std::int64_t longest = transpose_a ? kernels.k_block / 4 : kernels.k_block / 2;
   const std::int64_t step = detail::k_block_length(longest, k);
   std::vector<float> packed(
       static_cast<std::size_t>(detail::packed_size(kernels, step, std::min(n, kColumns))));

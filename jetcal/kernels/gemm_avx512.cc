@@ -3,7 +3,7 @@
 
 namespace jetcal::kernels::detail {
 
-const GemmKernels kGemmAvx512{kTileVectors * kLanes, kLanes,   256,
+const GemmKernels kGemmAvx512{kTileVectors * kLanes, kLanes,   512,
                               compute_block,         multiply, add_gradient};
 
 }  // namespace jetcal::kernels::detail

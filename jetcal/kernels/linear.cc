@@ -8,7 +8,6 @@
 #include "jetcal/kernels/detail/column_kernels.h"
 #include "jetcal/kernels/detail/dispatch.h"
 #include "jetcal/kernels/detail/packed_product.h"
-#include "jetcal/kernels/gemm.h"
 
 namespace jetcal::kernels {
 namespace {
@@ -65,6 +64,71 @@ void bias_gradient(const RowBlocks& blocks, std::span<const float> grad_y, std::
   add_blocks(parts, blocks.count, grad_bias);
 }
 
+// Sums up grad_y^T x. Rows of x are copied with padding, tile by tile; a column of ones in the
+// padding gives the gradient of the bias for nothing.
+class WeightGradient {
+ public:
+  WeightGradient(std::span<const float> x, std::span<const float> grad_y, std::int64_t in,
+                 std::int64_t out, bool with_bias)
+      : x_(x.data()), grad_y_(grad_y.data()), in_(in), out_(out) {
+    const std::int64_t whole = (in + kernels_.vector_columns - 1) / kernels_.vector_columns;
+    width_ = whole * kernels_.vector_columns;
+    has_ones_ = with_bias && width_ > in;
+    if (width_ % 64 == 0)
+      width_ += kernels_.vector_columns;  // rows would share few sets of a cache
+  }
+  bool has_ones() const { return has_ones_; }
+  std::int64_t width() const { return width_; }
+
+  // Adds the gradients of some outputs over some rows to sums [out, width].
+  void add(std::int64_t row, std::int64_t rows, std::int64_t column, std::int64_t columns,
+           float* sums) const {
+    constexpr std::int64_t kLongest = 128;
+    const std::int64_t longest = kernels_.vector_columns > 1 ? kLongest : rows;  // ref: one sum
+    std::vector<float> tile(static_cast<std::size_t>(std::min(longest, rows) * width_));
+    const std::int64_t end = row + rows;
+    for (; row < end; row += longest) {
+      const std::int64_t count = std::min(longest, end - row);
+      for (std::int64_t r = 0; r < count; ++r) {
+        std::copy_n(x_ + (row + r) * in_, in_, tile.data() + r * width_);
+        if (has_ones_) tile[r * width_ + in_] = 1;
+        // The product reads grad_y column by column, which no prefetcher foresees.
+        const float* grad = grad_y_ + (row + r) * out_ + column;
+        for (std::int64_t j = 0; j < columns; j += 16) __builtin_prefetch(grad + j);
+      }
+      kernels_.tile_gradient({count, columns, in_ + (has_ones_ ? 1 : 0),
+                              grad_y_ + row * out_ + column, out_, tile.data(), width_,
+                              sums + column * width_, width_});
+    }
+  }
+
+  // Adds up one output's gradients of all blocks in their order.
+  void finish(const std::vector<float>& parts, std::int64_t blocks, std::int64_t row,
+              std::span<float> grad_weight, std::span<float> grad_bias) const {
+    if (blocks == 1) {
+      const float* sums = parts.data() + row * width_;
+      std::copy_n(sums, in_, grad_weight.data() + row * in_);
+      if (has_ones_) grad_bias[row] = sums[in_];
+      return;
+    }
+    for (std::int64_t j = 0; j < in_ + (has_ones_ ? 1 : 0); ++j) {
+      double sum = 0;
+      for (std::int64_t block = 0; block < blocks; ++block) {
+        sum += parts[(block * out_ + row) * width_ + j];
+      }
+      (j < in_ ? grad_weight[row * in_ + j] : grad_bias[row]) = static_cast<float>(sum);
+    }
+  }
+
+ private:
+  const detail::GemmKernels& kernels_ = detail::gemm_kernels(kernel_isa());
+  const float* x_;
+  const float* grad_y_;
+  std::int64_t in_, out_;
+  std::int64_t width_ = 0;
+  bool has_ones_ = false;
+};
+
 }  // namespace
 
 PackedWeights::PackedWeights(std::span<const float> weight, std::int64_t in, std::int64_t out)
@@ -114,25 +178,29 @@ void linear_backward_weights(std::span<const float> x, std::span<const float> gr
   if (out <= 0) return;
   const RowBlocks blocks(std::ssize(grad_y) / out);
   JETCAL_DCHECK(std::ssize(grad_y) == blocks.rows * out && std::ssize(x) == blocks.rows * in);
-  if (!grad_bias.empty()) bias_gradient(blocks, grad_y, out, grad_bias);
+  const WeightGradient gradient(x, grad_y, in, out, !grad_bias.empty());
+  if (!grad_bias.empty() && !gradient.has_ones()) bias_gradient(blocks, grad_y, out, grad_bias);
   // Few blocks: several threads then share a block's outputs, which changes no sum.
-  constexpr std::int64_t kTile = 96;
-  const std::int64_t tile = blocks.count < 8 ? kTile : out;
-  const std::int64_t tiles = (out + tile - 1) / tile;
-  std::vector<float> parts;
-  if (blocks.count > 1) parts.resize(static_cast<std::size_t>(blocks.count * out * in));
-  float* first = blocks.count > 1 ? parts.data() : grad_weight.data();
+  const bool shared = blocks.count < 2 * num_threads() && num_threads() > 1;
+  const std::int64_t tiles = shared ? (out + 95) / 96 : 1;
+  const std::int64_t tile = ((out + tiles - 1) / tiles + 11) / 12 * 12;  // whole tiles of registers
+  const std::int64_t size = out * gradient.width();
+  std::vector<float> parts(static_cast<std::size_t>(blocks.count * size));
   parallel_for(blocks.count * tiles, 1, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t task = begin; task < end; ++task) {
       const std::int64_t block = task / tiles;
       const std::int64_t column = task % tiles * tile;
-      const std::int64_t row = blocks.begin(block);
-      gemm(/*transpose_a=*/true, /*transpose_b=*/false, std::min(tile, out - column), in,
-           blocks.size(block), 1, grad_y.data() + row * out + column, out, x.data() + row * in, in,
-           0, first + (block * out + column) * in, in);
+      if (column >= out) continue;
+      gradient.add(blocks.begin(block), blocks.size(block), column, std::min(tile, out - column),
+                   parts.data() + block * size);
     }
   });
-  if (blocks.count > 1) add_blocks(parts, blocks.count, grad_weight);
+  parallel_for(out, detail::row_grain(blocks.count * gradient.width()),
+               [&](std::int64_t begin, std::int64_t end) {
+                 for (std::int64_t row = begin; row < end; ++row) {
+                   gradient.finish(parts, blocks.count, row, grad_weight, grad_bias);
+                 }
+               });
 }
 
 }  // namespace jetcal::kernels

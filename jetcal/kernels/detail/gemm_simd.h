@@ -12,6 +12,7 @@ namespace {
 struct Finish {
   Lanes alpha, beta, bias, floor;  // floor is 0 for relu, -infinity for none
   Mask mask;
+  std::int64_t columns;
   bool full, adds_old;
 };
 
@@ -23,8 +24,30 @@ inline Finish finish_for(const GemmBlock& product, std::int64_t column) {
           product.bias == nullptr ? zero() : load(product.bias + column, mask),
           broadcast(product.relu ? 0.0F : -__builtin_inff()),
           mask,
+          product.n - column,
           full,
           product.beta != 0};
+}
+
+// Stores the first columns of a vector. AVX2's masked store takes longer than a whole row of a tile
+// on some processors, so a vector goes in halves of halves there.
+inline void store_some(const Finish& finish, Lanes value, float* c) {
+  if constexpr (kLanes > 8) {
+    store(c, finish.mask, value);
+  } else {
+    float all[kLanes];
+    store(all, value);
+    std::int64_t i = 0;
+    if ((finish.columns & 4) != 0) {
+      __builtin_memcpy(c, all, 4 * sizeof *c);
+      i = 4;
+    }
+    if ((finish.columns & 2) != 0) {
+      __builtin_memcpy(c + i, all + i, 2 * sizeof *c);
+      i += 2;
+    }
+    if ((finish.columns & 1) != 0) c[i] = all[i];
+  }
 }
 
 inline void write(const Finish& finish, Lanes sum, float* c) {
@@ -37,7 +60,7 @@ inline void write(const Finish& finish, Lanes sum, float* c) {
   if (finish.full) {
     store(c, value);
   } else {
-    store(c, finish.mask, value);
+    store_some(finish, value, c);
   }
 }
 
@@ -45,6 +68,7 @@ inline void write(const Finish& finish, Lanes sum, float* c) {
 // ascending k, whatever the tile's size: that keeps its bits the same in any batch.
 template <int kRows, int kVectors>
 void compute_tile(const GemmBlock& product, std::int64_t row, std::int64_t column) {
+  fetch_tile<kRows, /*kWrite=*/1>(product.c + row * product.ldc + column, product.ldc);
   Lanes sum[kRows][kVectors];
   for (auto& lanes : sum) {
     for (Lanes& lane : lanes) lane = zero();
@@ -78,25 +102,55 @@ void compute_some_rows(const GemmBlock& product, std::int64_t rows, std::int64_t
   }
 }
 
+// Rows of a that the next panels want, fetched a few lines at a time while these are multiplied.
+struct Ahead {
+  const char* next;
+  const char* end;
+  std::int64_t lines;  // for each tile
+
+  void fetch() {
+    constexpr std::int64_t kLine = 64;
+    for (std::int64_t i = 0; i < lines && next < end; ++i, next += kLine) __builtin_prefetch(next);
+  }
+};
+
 template <int kVectors>
 void compute_panel(const GemmBlock& product, std::int64_t begin, std::int64_t end,
-                   std::int64_t column) {
+                   std::int64_t column, Ahead& ahead) {
   std::int64_t row = begin;
   for (; row + kTileRows<kVectors> <= end; row += kTileRows<kVectors>) {
+    ahead.fetch();
     compute_tile<kTileRows<kVectors>, kVectors>(product, row, column);
   }
   compute_some_rows<kTileRows<kVectors> - 1, kVectors>(product, end - row, row, column);
 }
 
+inline constexpr std::int64_t kRowBlock =
+    96;  // rows of a that stay in cache while panels of b pass
+
+// The rows behind a block, where they lie in one piece.
+inline Ahead rows_behind(const GemmBlock& product, std::int64_t row) {
+  const std::int64_t more = product.m - row < kRowBlock ? product.m - row : kRowBlock;
+  if (product.a_k_stride != 1 || product.a_row_stride > product.k + kLanes || more <= 0) {
+    return {nullptr, nullptr, 0};
+  }
+  const float* first = product.a + row * product.a_row_stride;
+  const std::int64_t floats = (more - 1) * product.a_row_stride + product.k;
+  const std::int64_t panels = (product.n + kTileVectors * kLanes - 1) / (kTileVectors * kLanes);
+  const std::int64_t tiles = panels * (kRowBlock / kTileRows<kTileVectors>);
+  const char* bytes = reinterpret_cast<const char*>(first);
+  return {bytes, reinterpret_cast<const char*>(first + floats), floats / 16 / tiles + 1};
+}
+
 inline void compute_block(const GemmBlock& product) {
-  constexpr std::int64_t kRowBlock = 96;  // rows of a that stay in cache while panels of b pass
   for (std::int64_t row = 0; row < product.m; row += kRowBlock) {
     const std::int64_t end = row + kRowBlock < product.m ? row + kRowBlock : product.m;
+    Ahead ahead = rows_behind(product, end);
     std::int64_t column = 0;
     for (; column + kLanes < product.n; column += kTileVectors * kLanes) {
-      compute_panel<kTileVectors>(product, row, end, column);
+      compute_panel<kTileVectors>(product, row, end, column, ahead);
     }
-    if (column < product.n) compute_panel<1>(product, row, end, column);
+    if (column < product.n) compute_panel<1>(product, row, end, column, ahead);
   }
 }
 

@@ -40,10 +40,10 @@ inline void accumulate(const float* a, std::int64_t a_step, const float* b, std:
 }
 
 // Fetches the rows that a tile reads or writes once its sums are done.
-template <int kRows>
+template <int kRows, int kWrite = 0>
 inline void fetch_tile(const float* first, std::int64_t distance) {
 #pragma GCC unroll 24
-  for (int i = 0; i < kRows; ++i) __builtin_prefetch(first + i * distance);
+  for (int i = 0; i < kRows; ++i) __builtin_prefetch(first + i * distance, kWrite);
 }
 
 template <int kRows, int kVectors>
