@@ -14,7 +14,7 @@ help:
 	@echo "make test           build everything, run every test"
 	@echo "make sample         the shared 1,000,000 jets into SAMPLE=folder; goes on where it was stopped"
 	@echo "make build          release binary at $(JETCAL)"
-	@echo "make bench          times beside peers"
+	@echo "make bench          times beside peers, results in bench/results (PARTS=training,inference,loader,scaling,programs; QUICK=1)"
 	@echo "make lint           clang-format and clang-tidy, zero findings"
 	@echo "make test-sanitize  fast suites under address + undefined and thread sanitizers"
 
@@ -47,10 +47,11 @@ lint: setup-all
 	@cmake --build $(BUILD) --target programs
 	@python3 tools/lint.py $(BUILD)
 
-bench: setup-all
+bench:
+	@$(SETUP) build bench
 	@cmake --preset release -DJETCAL_BENCHMARKS=ON
-	@cmake --build $(BUILD)
-	@python3 tools/run_benchmarks.py --build $(BUILD)
+	@cmake --build $(BUILD) --target programs benchmarks
+	@python3 tools/run_benchmarks.py --build $(BUILD) $(if $(PARTS),--parts $(PARTS)) $(if $(QUICK),--quick --results $(BUILD)/bench-results)
 
 test-sanitize: setup-all
 	@cmake --preset asan && cmake --build build/asan && ctest --preset asan -j $(CORES) --no-tests=error

@@ -50,7 +50,7 @@ def parse():
     parser.add_argument("--weaver-batch", type=int, default=125, help="weaver needs gigabytes a hundred jets")
     parser.add_argument("--batches", type=integers, default=[1, 8, 32, 128, 512, 1024], help="jets a call in inference")
     parser.add_argument("--precisions", type=names, default=[], help="reduced precisions of jetcal to time too")
-    parser.add_argument("--cap", type=float, default=4, help="seconds after which a slow engine leaves a batch size")
+    parser.add_argument("--cap", type=float, default=2, help="seconds after which a slow engine leaves a batch size")
     parser.add_argument("--jets", type=int, default=2048)
     parser.add_argument("--data", help="folder of shards to take the jets from, instead of made ones")
     parser.add_argument("--root", type=pathlib.Path, help="loader: ROOT file, default the sample of the demo")

@@ -38,13 +38,13 @@ def time_batches(engines, options):
             for engine in engines[turn:] + engines[:turn]:
                 if used[engine.name] > options.cap:
                     continue
-                reply = engine.ask(do="latency", batch=batch, seconds=options.seconds, calls=1)
+                reply = engine.ask(do="latency", batch=batch, seconds=options.seconds, calls=1, warm_up=i == 0)
                 if "error" in reply:
                     failures.setdefault(engine.name, {})[batch] = reply["error"]
                     used[engine.name] = float("inf")
                     continue
                 replies[engine.name][batch].append(reply)
-                used[engine.name] += (reply["calls"] + 1) * reply["p50"]
+                used[engine.name] += reply["calls"] * reply["p50"]
     return replies, failures
 
 

@@ -7,12 +7,13 @@ import pathlib
 import sys
 
 import matplotlib
+import matplotlib.ticker
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
-COLORS = {"jetcal": "#0b5fa5", "jetcal-bf16": "#3f8fd2", "jetcal-int8": "#86bdeb", "torch-ragged-factored": "#d2691e",
-          "torch-ragged": "#d2691e", "torch-padded": "#e8a76b", "weaver-tuned": "#7a7a7a", "weaver": "#b5b5b5",
+COLORS = {"jetcal": "#0b5fa5", "jetcal-bf16": "#2d7cc4", "jetcal-int16": "#4c9ae0", "jetcal-int8": "#86bdeb", "torch-ragged-factored": "#d2691e",
+          "torch-ragged": "#c0813f", "torch-padded": "#e8a76b", "weaver-tuned": "#7a7a7a", "weaver": "#b5b5b5",
           "ort-padded": "#8e6fb0", "ort-padded-max": "#b49bcf", "ort-factored": "#3a8f5c", "ort-factored-max": "#7cc29a"}
 
 
@@ -32,14 +33,15 @@ def draw_training(document, folder):
     figure, axes = plt.subplots(1, len(threads), figsize=(6 * len(threads), 4.5), squeeze=False)
     for axis, count in zip(axes[0], threads):
         results = [result for result in document["results"] if result["threads"] == count]
-        engines = list(dict.fromkeys(name for result in results for name in result["engines"]))
-        width = 0.8 / len(engines)
-        for i, name in enumerate(engines):
-            at = [(x, result["engines"][name]["jets_per_s"]) for x, result in enumerate(results) if name in result["engines"]]
-            axis.bar([x + (i - (len(engines) - 1) / 2) * width for x, _ in at], [rate["median"] for _, rate in at], width,
-                     label=name, color=color(name),
-                     yerr=[[rate["median"] - rate["worst"] for _, rate in at], [rate["best"] - rate["median"] for _, rate in at]],
-                     error_kw={"linewidth": 0.7})
+        shown = set()
+        for x, result in enumerate(results):
+            width = 0.8 / len(result["engines"])
+            for i, (name, entry) in enumerate(result["engines"].items()):
+                rate = entry["jets_per_s"]
+                axis.bar(x + (i - (len(result["engines"]) - 1) / 2) * width, rate["median"], width, color=color(name),
+                         label=None if name in shown else name, error_kw={"linewidth": 0.7},
+                         yerr=[[rate["median"] - rate["worst"]], [rate["best"] - rate["median"]]])
+                shown.add(name)
         axis.set_yscale("log")
         axis.set_xticks(range(len(results)), [result["model"] for result in results], rotation=20, fontsize=8)
         axis.set_ylabel("training, jets / s (median, whole range)")
@@ -63,6 +65,8 @@ def draw_inference(document, folder):
         axis.set_xscale("log", base=2)
         axis.set_yscale("log")
         axis.set_title(f"{result['model']}, {result['threads']} thread{'s' if result['threads'] > 1 else ''}", fontsize=10)
+        batches = [entry["batch"] for entry in result["batches"]]
+        axis.set_xticks(batches, batches, fontsize=7)
         axis.set_xlabel("jets a call")
         axis.set_ylabel("inference, jets / s")
         axis.legend(fontsize=6)
@@ -79,6 +83,8 @@ def draw_scaling(document, folder):
             axis.plot([point[name] for point in points], [point["gflop_per_s"] for point in points], marker="o", markersize=3,
                       label=result["model"], color=("#0b5fa5", "#d2691e", "#3a8f5c")[i % 3])
         axis.set_xlabel(name)
+        if name == "threads":
+            axis.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True))
         axis.set_ylim(bottom=0)
         axis.set_ylabel("training, GFLOP / s")
         axis.legend(fontsize=7)

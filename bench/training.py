@@ -82,6 +82,20 @@ def faster_by(ours, theirs):
             "mean": mean_rate(ours) / mean_rate(theirs), "worst_round": min(paired)}
 
 
+def edge_traffic(configuration, counts, batch):
+    """Estimates the gigabytes of edge tensors that plain tensor operations write and read in a step, first layer factored.
+
+    Passes over a tensor of all edges: two gathers and their sum 5; batch normalisation 3 forward, 5 backward; ReLU 2 and 3; a
+    further linear layer 2 and 4; mean 1 and 1; gradients of the gathers 2.
+    """
+    if configuration["network"] != "particlenet":
+        return None
+    edges = sum(n * min(configuration["neighbors"], n - 1) for n in counts) / len(counts) * batch
+    layers = configuration["edge_layers"]
+    passes = 5 + 13 * layers + 6 * (layers - 1) + 2 + 2
+    return configuration["edge_blocks"] * passes * edges * configuration["edge_units"] * 4e-9
+
+
 def compare(options, model, threads, folder):
     jets, network = driver.make_inputs(options, model, folder)
     command = [options.jetcal, "bench", "train", "--worker", "--network", network, "--jets", jets, "--threads", threads,
@@ -107,6 +121,9 @@ def compare(options, model, threads, folder):
     for name in names:
         rows[name] = row(name, replies[name], gflop, peak, batch[name]) | {
             "jetcal_is_faster_by": faster_by(replies["jetcal"], replies[name]), "equal": equal[name]}
+    if "torch-ragged-factored" in rows:
+        rows["torch-ragged-factored"]["edge_tensor_gb_per_step"] = edge_traffic(description["configuration"], counts,
+                                                                               options.batch)
     result = {"model": model, "threads": threads, "batch": options.batch, "rounds": options.rounds,
               "particles_per_jet": description["particles_per_jet"], "parameters": description["parameters"],
               "configuration": description["configuration"], "gflop_per_jet": gflop, "sgemm_gflop_per_s": peak, "engines": rows}

@@ -31,7 +31,7 @@ PLANS = {
     "loader": [["loader", "--model", "pfn-best"]],
     "scaling": [["scaling", "--model", "pn-best,pfn-best", "--threads", "1"]],
 }
-ROUNDS = {"training": 7, "inference": 5, "loader": 1, "scaling": 3}
+ROUNDS = {"training": 7, "inference": 4, "loader": 1, "scaling": 3}
 QUICK = {"training": ["--rounds", "2", "--seconds", "0.1"], "scaling": ["--rounds", "1"],
          "inference": ["--rounds", "2", "--seconds", "0.02", "--cap", "0.5", "--batches", "1,32,128"],
          "loader": ["--epoch-jets", "50000", "--steps", "5"]}
@@ -73,8 +73,8 @@ def main():
     parser.add_argument("--results", type=pathlib.Path, default=ROOT / "bench" / "results")
     parser.add_argument("--parts", default=",".join(PARTS), help="separated by commas; default: all")
     parser.add_argument("--threads", default="1,2")
-    parser.add_argument("--rounds", type=int, help="default: 7 in training, 5 in inference, 3 in scaling")
-    parser.add_argument("--precisions", default="", help="reduced precisions of jetcal to time in inference too")
+    parser.add_argument("--rounds", type=int, help="default: 7 in training, 4 in inference, 3 in scaling")
+    parser.add_argument("--precisions", default="int16,int8", help="reduced precisions of jetcal to time in inference too")
     parser.add_argument("--quick", action="store_true", help="few and short rounds, for a look whether all works")
     options = parser.parse_args()
     options.jetcal = options.jetcal or options.build / "bin" / "jetcal"

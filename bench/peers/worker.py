@@ -5,7 +5,7 @@
     {"do": "round", "steps": 2}          times training steps
     {"do": "check", "gradient": FILE}    loss (and gradient) of the first batch at the first weights
     {"do": "predict", "jets": 200}       outputs with running statistics
-    {"do": "latency", "batch": 32, "seconds": 0.2, "calls": 3}    times calls for batch after batch
+    {"do": "latency", "batch": 32, "seconds": 0.2, "calls": 3, "warm_up": true}    times calls for batch after batch
 """
 
 import argparse
@@ -102,7 +102,8 @@ class Trainer:
 
 def time_calls(call, batches, request):
     """Goes through the batches, from the first one, until `seconds` and `calls` are reached."""
-    call(batches[-1])  # warms up
+    if request.get("warm_up", True):
+        call(batches[-1])
     times, total = [], 0.0
     while len(times) < request.get("calls", 1) or total < request["seconds"]:
         batch = batches[len(times) % len(batches)]

@@ -50,6 +50,7 @@ BenchOptions with_config(const CLI::App& app, const CommonOptions& common, Bench
   fill("max-particles", options.inference.max_particles);
   fill("seconds", options.inference.seconds);
   fill("seed", options.inference.seed);
+  fill("jets", options.jets);
   fill("precision", options.precision);
   config.reject_unknown();
   options.inference.predictor.precision = kernels::parse_precision(options.precision);
@@ -153,7 +154,7 @@ class InferenceWorker {
   }
 
   // Batches follow each other through the jets, from the first one; at least `calls` of them.
-  ordered_json latency(std::int64_t batch_size, double seconds, std::int64_t calls) {
+  ordered_json latency(std::int64_t batch_size, double seconds, std::int64_t calls, bool warm_up) {
     if (batch_size < 1)
       fail(ErrorCode::InvalidArgument, "a batch holds at least 1 jet, not ", batch_size);
     std::vector<edm::FeatureBatch> batches;
@@ -161,7 +162,7 @@ class InferenceWorker {
     for (std::int64_t i = 0; i < count; ++i)
       batches.push_back(slice_jets(jets_, i * batch_size, batch_size));
     std::vector<float> y(batch_size);
-    predictor_.predict(batches.back().view(), y);  // warms up
+    if (warm_up) predictor_.predict(batches.back().view(), y);
     std::vector<double> times;
     double sum = 0;
     for (std::size_t i = 0; std::ssize(times) < calls || sum < seconds; ++i) {
@@ -199,7 +200,7 @@ int serve_requests(const BenchOptions& options) {
     } else if (what == "latency") {
       std::cout << worker
                        .latency(request.value("batch", 1), request.value("seconds", 0.1),
-                                request.value("calls", 1))
+                                request.value("calls", 1), request.value("warm_up", true))
                        .dump()
                 << std::endl;
     } else {
