@@ -58,11 +58,15 @@ def compare(part, options):
     return document
 
 
-def run_programs(options):
+def run_programs(options, failed):
     documents = {}
     for path in sorted((options.build / "bench").glob("*_bench")):
         driver.say(path.stem)
-        documents[path.stem] = json.loads(driver.run([path]))
+        result = subprocess.run([path], stdout=subprocess.PIPE, text=True)
+        if result.returncode == 0:
+            documents[path.stem] = json.loads(result.stdout)
+        else:
+            failed.append(path.stem)
     return {"benchmark": "programs", "results": documents} if documents else None
 
 
@@ -86,7 +90,7 @@ def main():
     begin = time.monotonic()
     failed = []
     for part in parts:
-        document = run_programs(options) if part == "programs" else compare(part, options)
+        document = run_programs(options, failed) if part == "programs" else compare(part, options)
         if document is None:
             failed += [part] if part != "programs" else []
             continue
