@@ -2,13 +2,9 @@
 #include "jetcal/models/model.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
-#include <cstdio>
-#include <nlohmann/json.hpp>
 
 #include "jetcal/base/error.h"
-#include "jetcal/base/files.h"
 #include "jetcal/base/random.h"
 #include "jetcal/models/detail/network_plan.h"
 
@@ -51,13 +47,6 @@ void finish(const std::vector<double>& sum, const std::vector<double>& sum2, std
     mean[c] = static_cast<float>(average);
     if (spread > kConstantSpread * std::abs(average)) deviation[c] = static_cast<float>(spread);
   }
-}
-
-std::uint64_t hash_floats(std::span<const float> values, std::uint64_t seed) {
-  // The count goes in first: moving a value from one tensor to the next must change the hash.
-  const std::uint64_t count = values.size();
-  seed = hash_bytes({reinterpret_cast<const char*>(&count), sizeof count}, seed);
-  return hash_bytes({reinterpret_cast<const char*>(values.data()), values.size_bytes()}, seed);
 }
 
 void fill_uniform(std::span<float> values, double bound, Rng& rng) {
@@ -133,19 +122,6 @@ Model initialise(const ModelConfig& config, std::uint64_t seed) {
   }
   for (const detail::LinearSlot& layer : plan.head) fill_linear(layer);
   return model;
-}
-
-std::string fingerprint(const Model& model) {
-  std::uint64_t hash = hash_bytes(to_json(model.config).dump());
-  hash = hash_floats(model.parameters, hash);
-  hash = hash_floats(model.buffers, hash);
-  hash = hash_floats(model.standardisation.particle_mean, hash);
-  hash = hash_floats(model.standardisation.particle_deviation, hash);
-  hash = hash_floats(model.standardisation.jet_mean, hash);
-  hash = hash_floats(model.standardisation.jet_deviation, hash);
-  std::array<char, 17> digits{};
-  std::snprintf(digits.data(), digits.size(), "%016llx", static_cast<unsigned long long>(hash));
-  return digits.data();
 }
 
 }  // namespace jetcal::models

@@ -4,34 +4,12 @@
 #include <algorithm>
 #include <array>
 #include <iterator>
-#include <nlohmann/json.hpp>
-#include <utility>
 
 #include "jetcal/base/error.h"
+#include "jetcal/models/detail/model_config_fields.h"
 
 namespace jetcal::models {
 namespace {
-
-// Limits far above any search space: they keep sizes read from a hostile file from overflowing.
-constexpr int kMaxLayers = 64;
-constexpr int kMaxUnits = 16384;
-constexpr int kMaxNeighbors = 1024;
-
-struct IntegerField {
-  const char* name;
-  int ModelConfig::*member;
-  int maximum;
-};
-constexpr std::array<IntegerField, 8> kIntegerFields{{
-    {"particle_layers", &ModelConfig::particle_layers, kMaxLayers},
-    {"particle_units", &ModelConfig::particle_units, kMaxUnits},
-    {"edge_blocks", &ModelConfig::edge_blocks, kMaxLayers},
-    {"neighbors", &ModelConfig::neighbors, kMaxNeighbors},
-    {"edge_layers", &ModelConfig::edge_layers, kMaxLayers},
-    {"edge_units", &ModelConfig::edge_units, kMaxUnits},
-    {"head_layers", &ModelConfig::head_layers, kMaxLayers},
-    {"head_units", &ModelConfig::head_units, kMaxUnits},
-}};
 
 ModelConfig paper_pfn() {
   ModelConfig config;
@@ -80,36 +58,6 @@ constexpr std::array<Preset, 4> kPresets{{{"paper-pfn", paper_pfn},
                                           {"small-pfn", small_pfn},
                                           {"small-particlenet", small_particlenet}}};
 
-void read_field(const std::string& name, const nlohmann::json& value, ModelConfig& config) {
-  if (name == "network") {
-    config.network = parse_network(value.get<std::string>());
-  } else if (name == "input_mode") {
-    config.input_mode = edm::parse_input_mode(value.get<std::string>());
-  } else if (name == "standardise") {
-    config.standardise = value.get<bool>();
-  } else if (name == "dropout") {
-    config.dropout = value.get<double>();
-  } else {
-    const auto* const field =
-        std::find_if(kIntegerFields.begin(), kIntegerFields.end(),
-                     [&name](const IntegerField& known) { return name == known.name; });
-    if (field == kIntegerFields.end()) {
-      fail(ErrorCode::InvalidArgument, "model configuration: unknown field '", name, "'");
-    }
-    // get<int>() would round 2.5 and wrap 1e12 without a word.
-    if (!value.is_number_integer()) {
-      fail(ErrorCode::InvalidArgument, "model configuration: field '", name,
-           "' must be an integer, got ", value.dump());
-    }
-    const auto integer = value.get<std::int64_t>();
-    if (integer < 1 || integer > field->maximum) {
-      fail(ErrorCode::InvalidArgument, "model configuration: ", name, " must be in [1, ",
-           field->maximum, "], got ", value.dump());
-    }
-    config.*(field->member) = static_cast<int>(integer);
-  }
-}
-
 }  // namespace
 
 std::string_view network_name(Network network) noexcept {
@@ -140,7 +88,7 @@ ModelConfig preset(std::string_view name) {
 }
 
 void validate(const ModelConfig& config) {
-  for (const IntegerField& field : kIntegerFields) {
+  for (const detail::IntegerField& field : detail::kIntegerFields) {
     const int value = config.*(field.member);
     if (value < 1 || value > field.maximum) {
       fail(ErrorCode::InvalidArgument, "model configuration: ", field.name, " must be in [1, ",
@@ -151,34 +99,6 @@ void validate(const ModelConfig& config) {
     fail(ErrorCode::InvalidArgument, "model configuration: dropout must be in [0, 1), got ",
          config.dropout);
   }
-}
-
-nlohmann::json to_json(const ModelConfig& config) {
-  nlohmann::json json;
-  json["network"] = network_name(config.network);
-  json["input_mode"] = edm::input_mode_name(config.input_mode);
-  json["standardise"] = config.standardise;
-  for (const IntegerField& field : kIntegerFields) json[field.name] = config.*(field.member);
-  json["dropout"] = config.dropout;
-  return json;
-}
-
-ModelConfig model_config_from_json(const nlohmann::json& json) {
-  if (!json.is_object()) {
-    fail(ErrorCode::InvalidArgument, "model configuration: expected an object, got ",
-         json.type_name());
-  }
-  ModelConfig config;
-  for (const auto& [name, value] : json.items()) {
-    try {
-      read_field(name, value, config);
-    } catch (const nlohmann::json::exception&) {
-      fail(ErrorCode::InvalidArgument, "model configuration: field '", name,
-           "' has the wrong type, ", value.type_name());
-    }
-  }
-  validate(config);
-  return config;
 }
 
 }  // namespace jetcal::models

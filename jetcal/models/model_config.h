@@ -3,10 +3,13 @@
 #pragma once
 
 #include <cstdint>
-#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#if __has_include(<nlohmann/json_fwd.hpp>)
+#include <nlohmann/json_fwd.hpp>
+#endif
 
 #include "jetcal/edm/features.h"
 
@@ -51,10 +54,12 @@ std::vector<std::string> preset_names();
 /// Throws InvalidArgument naming the first field that is out of range.
 void validate(const ModelConfig& config);
 
+#if __has_include(<nlohmann/json_fwd.hpp>)  // a machine that only checks its GPU may lack it
 nlohmann::json to_json(const ModelConfig& config);
 /// Throws InvalidArgument naming the field that is unknown or wrong; absent fields keep their
 /// defaults.
 ModelConfig model_config_from_json(const nlohmann::json& json);
+#endif
 
 /// Counts trainable parameters (paper: 355,351 and 123,469).
 std::int64_t num_parameters(const ModelConfig& config);
