@@ -22,6 +22,10 @@ function(jetcal_external name)
   set_property(GLOBAL APPEND PROPERTY JETCAL_LIBRARY_VERSIONS "${name}=${EXT_VERSION}")
 endfunction()
 
+if(JETCAL_BARE)
+  return()
+endif()
+
 # ---- Debian libraries that every room may use ------------------------------------------------------------------------
 find_package(fmt REQUIRED)
 find_package(spdlog REQUIRED)

@@ -38,6 +38,15 @@ function(jetcal_room name)
   jetcal_room_benchmarks(${name})
 endfunction()
 
+# Takes the sources that match out of a room again.
+function(jetcal_leave_out room pattern)
+  if(TARGET jetcal_${room})
+    get_target_property(sources jetcal_${room} SOURCES)
+    list(FILTER sources EXCLUDE REGEX ${pattern})
+    set_target_properties(jetcal_${room} PROPERTIES SOURCES "${sources}")
+  endif()
+endfunction()
+
 # Builds tests/<name>/*_test.cc into one executable and registers it with ctest under the label <name>.
 function(jetcal_room_tests name)
   file(GLOB tests CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/${name}/*_test.cc)

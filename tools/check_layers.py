@@ -12,8 +12,8 @@ import re
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-LEVELS = {"base": 0, "edm": 1, "kernels": 1, "hpo": 1, "data": 2, "jec": 2, "models": 2, "analysis": 2, "sim": 3, "train": 3,
-          "onnx": 3, "engine": 3, "triton": 3, "pipeline": 3, "server": 4, "cli": 5}
+LEVELS = {"base": 0, "edm": 1, "kernels": 1, "hpo": 1, "data": 2, "jec": 2, "models": 2, "analysis": 2, "cuda": 3, "sim": 4,
+          "train": 4, "onnx": 4, "engine": 4, "triton": 4, "pipeline": 4, "server": 5, "cli": 6}
 # Which external library a header belongs to.
 EXTERNAL_HEADERS = [
     ("torch", r"(torch|ATen|c10)/.+"),
@@ -23,6 +23,7 @@ EXTERNAL_HEADERS = [
     ("fastjet", r"fastjet/.+"),
     ("protobuf", r"(google/protobuf/.+|.+\.pb\.h)"),
     ("http", r"(http_parser|simdjson)\.h"),
+    ("cuda", r"(cuda_runtime(_api)?|cublas_v2)\.h"),
 ]
 # Found at run time, so no include shows its use; the definition that names its path does.
 DLOPENED = {"onnxruntime": "JETCAL_ONNXRUNTIME_LIBRARY"}

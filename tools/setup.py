@@ -5,6 +5,7 @@
     tools/setup.py build              compiler, Debian libraries, wheels used as C++ libraries
     tools/setup.py build sim test     also PYTHIA and FastJet, and what the tests need
     tools/setup.py bench              the peers of the benchmarks: torch, weaver-core, ONNX Runtime
+    tools/setup.py cuda               nvcc and cuBLAS as wheels, where no CUDA toolkit is installed
     tools/setup.py --list             what each group holds
 
 Idempotent: a group that is already there costs a fraction of a second. Everything but Debian packages goes to $JETCAL_DEPS
@@ -28,7 +29,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 PINS = tomllib.loads((ROOT / "tools" / "dependencies.toml").read_text())
 DEPS = pathlib.Path(os.environ.get("JETCAL_DEPS") or pathlib.Path.home() / ".cache" / "jetcal")
 PYTHON = "/usr/bin/python3"
-GROUPS = ("build", "sim", "test", "bench")
+GROUPS = ("build", "sim", "test", "bench", "cuda")
 
 
 def say(text):
