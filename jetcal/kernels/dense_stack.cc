@@ -6,6 +6,7 @@
 
 #include "jetcal/base/error.h"
 #include "jetcal/base/threads.h"
+#include "jetcal/kernels/aligned_rows.h"
 #include "jetcal/kernels/detail/column_kernels.h"
 #include "jetcal/kernels/detail/dispatch.h"
 #include "jetcal/kernels/detail/elementwise_kernels.h"
@@ -78,7 +79,7 @@ TilePlan plan_tiles(std::int64_t num_rows, std::span<const std::int64_t> offsets
   return plan;
 }
 
-std::span<float> sized(std::vector<float>& storage, std::int64_t size) {
+std::span<float> sized(AlignedRows<float>& storage, std::int64_t size) {
   if (std::ssize(storage) < size) storage.resize(static_cast<std::size_t>(size));
   return std::span(storage).first(static_cast<std::size_t>(size));
 }
@@ -97,7 +98,7 @@ void copy_rows(const float* from, std::int64_t from_width, std::int64_t rows, st
 // the bias in that column, for nothing.
 struct DenseStack::Impl {
   struct Scratch {
-    std::vector<float> grad, next_grad, sums;
+    AlignedRows<float> grad, next_grad, sums;
     std::vector<double> column_sums;
     std::vector<std::int64_t> offsets;
   };
@@ -144,13 +145,13 @@ struct DenseStack::Impl {
 
   std::vector<DenseLayer> layers;
   Variants variants{kernel_isa()};
-  std::vector<std::vector<float>> packed, biases, activations;
+  std::vector<AlignedRows<float>> packed, biases, activations;
   TilePlan plan;
   std::vector<std::int64_t> offsets;
   float dropout = 0;
   // The gradients of each chunk: for every layer [out, width of its input], and the sums for
   // biases.
-  std::vector<float> parts;
+  AlignedRows<float> parts;
   std::vector<double> bias_parts;
   std::vector<std::int64_t> part_begin, bias_begin;
 };

@@ -3,9 +3,9 @@
 
 #include <algorithm>
 #include <cstring>
-#include <vector>
 
 #include "jetcal/base/error.h"
+#include "jetcal/kernels/aligned_rows.h"
 #include "jetcal/kernels/detail/dispatch.h"
 #include "jetcal/kernels/detail/packed_product.h"
 
@@ -103,7 +103,7 @@ void gemm(bool transpose_a, bool transpose_b, std::int64_t m, std::int64_t n, st
   // [50, 4096] by [4096, 50]).
   const std::int64_t longest = transpose_a ? kernels.k_block / 4 : kernels.k_block / 2;
   const std::int64_t step = detail::k_block_length(longest, k);
-  std::vector<float> packed(
+  AlignedRows<float> packed(
       static_cast<std::size_t>(detail::packed_size(kernels, step, std::min(n, kColumns))));
   for (std::int64_t j = 0; j < n; j += kColumns) {
     const std::int64_t columns = std::min(kColumns, n - j);

@@ -2,6 +2,7 @@
 #include "jetcal/kernels/linear.h"
 
 #include <algorithm>
+#include <vector>
 
 #include "jetcal/base/error.h"
 #include "jetcal/base/threads.h"
@@ -85,7 +86,7 @@ class WeightGradient {
            float* sums) const {
     constexpr std::int64_t kLongest = 128;
     const std::int64_t longest = kernels_.vector_columns > 1 ? kLongest : rows;  // ref: one sum
-    std::vector<float> tile(static_cast<std::size_t>(std::min(longest, rows) * width_));
+    AlignedRows<float> tile(static_cast<std::size_t>(std::min(longest, rows) * width_));
     const std::int64_t end = row + rows;
     for (; row < end; row += longest) {
       const std::int64_t count = std::min(longest, end - row);
@@ -103,7 +104,7 @@ class WeightGradient {
   }
 
   // Adds up one output's gradients of all blocks in their order.
-  void finish(const std::vector<float>& parts, std::int64_t blocks, std::int64_t row,
+  void finish(const AlignedRows<float>& parts, std::int64_t blocks, std::int64_t row,
               std::span<float> grad_weight, std::span<float> grad_bias) const {
     if (blocks == 1) {
       const float* sums = parts.data() + row * width_;
@@ -164,7 +165,7 @@ void linear_backward_input(std::span<const float> grad_y, std::span<const float>
   JETCAL_DCHECK(std::ssize(grad_x) == rows * in && std::ssize(grad_y) == rows * out);
   JETCAL_DCHECK(std::ssize(weight) == in * out);
   const auto& kernels = detail::gemm_kernels(kernel_isa());
-  std::vector<float> packed(static_cast<std::size_t>(detail::packed_size(kernels, out, in)));
+  AlignedRows<float> packed(static_cast<std::size_t>(detail::packed_size(kernels, out, in)));
   detail::pack_b(kernels, /*transpose=*/false, out, in, weight.data(), in, packed.data());
   multiply_rows(kernels, grad_y.data(), rows, out, in, packed.data(), nullptr, /*relu=*/false,
                 grad_x.data());
@@ -185,7 +186,7 @@ void linear_backward_weights(std::span<const float> x, std::span<const float> gr
   const std::int64_t tiles = shared ? (out + 95) / 96 : 1;
   const std::int64_t tile = ((out + tiles - 1) / tiles + 11) / 12 * 12;  // whole tiles of registers
   const std::int64_t size = out * gradient.width();
-  std::vector<float> parts(static_cast<std::size_t>(blocks.count * size));
+  AlignedRows<float> parts(static_cast<std::size_t>(blocks.count * size));
   parallel_for(blocks.count * tiles, 1, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t task = begin; task < end; ++task) {
       const std::int64_t block = task / tiles;

@@ -4,9 +4,9 @@
 
 #include <cstdint>
 #include <span>
-#include <vector>
 
 #include "jetcal/base/cpu.h"
+#include "jetcal/kernels/aligned_rows.h"
 
 namespace jetcal::kernels {
 
@@ -28,7 +28,7 @@ class PackedWeights {
                              std::span<float>, Activation);
   Isa isa_ = Isa::Ref;
   std::int64_t in_ = 0, out_ = 0;
-  std::vector<float> packed_;
+  AlignedRows<float> packed_;
 };
 
 /// Computes y = activation(x weight^T + bias).
