@@ -67,7 +67,9 @@ def parse():
 
 def main():
     options = parse()
-    begin = time.monotonic()
+    begin, load = time.monotonic(), os.getloadavg()[0]
+    if load > os.cpu_count():
+        driver.say(f"the machine is busy (load {load:.1f}): medians, latencies and anything on several threads will mislead")
     results, shared = [], {}
     with tempfile.TemporaryDirectory(prefix="jetcal-bench-") as folder:
         for model in options.model:
@@ -76,7 +78,7 @@ def main():
                 shared = {key: description[key] for key in ("version", "commit", "cpu", "isa", "torch")}
                 results.append(result)
     document = {"benchmark": options.what} | shared | {
-        "cores": os.cpu_count(), "load": os.getloadavg()[0], "seed": options.seed, "jets": options.jets,
+        "cores": os.cpu_count(), "load_before": load, "seed": options.seed, "jets": options.jets,
         "jets_from": "shards" if options.data else "made", "seconds": round(time.monotonic() - begin, 1), "results": results}
     text = json.dumps(driver.rounded(document), indent=1) + "\n"
     if options.output:

@@ -84,7 +84,9 @@ def compare(options, model, threads, folder):
         engines = {name: summary(replies[name][batch]) for name in replies if replies[name][batch]}
         for name, entry in engines.items():
             entry["gflop_per_s"] = entry["jets_per_s"]["best"] * gflop
-            if name != "jetcal":
+            if name.startswith("jetcal-"):
+                entry["faster_than_float32_by"] = faster_by(entry, engines["jetcal"])
+            elif name != "jetcal":
                 entry["jetcal_is_faster_by"] = faster_by(engines["jetcal"], entry)
         rows.append({"batch": batch, "engines": engines})
     result = {"model": model, "threads": threads, "rounds": options.rounds, "configuration": description["configuration"],
@@ -106,11 +108,13 @@ def show(result):
     say(f"inference {result['model']}, {result['threads']} thread(s), {result['rounds']} rounds")
     for entry in result["batches"]:
         for name, values in entry["engines"].items():
-            faster = values.get("jetcal_is_faster_by")
+            faster, own = values.get("jetcal_is_faster_by"), values.get("faster_than_float32_by")
             text = f"  batch {entry['batch']:5} {name:22} p50 {values['p50_ms']['median']:9.3f} ms {values['jets_per_s']['best']:9.0f}" \
                    f" best {values['jets_per_s']['median']:9.0f} median jets/s {values['gflop_per_s']:6.1f} GFLOP/s"
             if faster:
                 text += f"  jetcal x {faster['best']:.2f} best {faster['median']:.2f} median {faster['latency']:.2f} latency"
+            if own:
+                text += f"  x {own['best']:.2f} best {own['median']:.2f} median of float32"
             say(text)
     for name, failed in result["failures"].items():
         say(f"  {name} failed: {failed}")
