@@ -27,7 +27,10 @@ if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION) # CMake 3.25 asks g++ what nvcc may
 endif()
 set(CMAKE_CUDA_FLAGS_RELEASE "-O3 -DNDEBUG")
 # Kernels call constexpr functions of base; warnings of the device compiler are errors, as those of g++ are.
-string(APPEND CMAKE_CUDA_FLAGS " --expt-relaxed-constexpr -Werror=all-warnings -Xcompiler=-Wall,-Wextra,-Wno-psabi")
+string(APPEND CMAKE_CUDA_FLAGS " --expt-relaxed-constexpr -Xcompiler=-Wall,-Wextra,-Wno-psabi")
+if(NOT JETCAL_BARE)
+  string(APPEND CMAKE_CUDA_FLAGS " -Werror=all-warnings")
+endif()
 
 cmake_path(GET CMAKE_CUDA_COMPILER PARENT_PATH jetcal_cuda_root)
 cmake_path(GET jetcal_cuda_root PARENT_PATH jetcal_cuda_root)
