@@ -34,6 +34,13 @@ inline constexpr std::int64_t kNumJetFeatures = 8;
 /// sums of a network over millions of rows stay within float.
 inline constexpr float kLargestFeature = 1e9F;
 
+/// Returns the feature, or the bound that it lies beyond; NaN stays NaN. The networks read features
+/// through this, so that finite ones give finite results.
+inline float bounded_feature(float x) noexcept {
+  if (x > kLargestFeature) return kLargestFeature;
+  return x < -kLargestFeature ? -kLargestFeature : x;
+}
+
 /// Tells whether a particle can be used: pT positive and finite, angles finite and not beyond
 /// kLargestFeature.
 inline bool is_usable_particle(float pt, float d_eta, float d_phi) noexcept {

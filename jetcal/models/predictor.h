@@ -26,8 +26,8 @@ class Predictor {
   Predictor(Predictor&&) noexcept;
   Predictor& operator=(Predictor&&) noexcept;
 
-  /// Shapes: y [J]. Jets are independent: the same jet gives the same bits in any batch. Uses
-  /// parallel_for; thread-safe.
+  /// Shapes: y [J]. Features beyond edm::kLargestFeature are taken for it. Jets are independent:
+  /// the same jet gives the same bits in any batch. Uses parallel_for; thread-safe.
   void predict(const edm::FeatureView& features, std::span<float> y) const;
 
   const ModelConfig& config() const noexcept;

@@ -32,11 +32,8 @@ void require_size(std::size_t got, std::int64_t want, const char* what) {
 // Keeps a standardised copy, since backward runs when the caller's features may be gone.
 void keep(std::span<const float> x, std::int64_t channels, const std::vector<float>& mean,
           const std::vector<float>& deviation, std::span<float> y) {
-  if (mean.empty()) {
-    std::ranges::copy(x, y.begin());
-  } else {
-    kernels::standardise(x, channels, mean, deviation, y);
-  }
+  std::ranges::transform(x, y.begin(), edm::bounded_feature);
+  if (!mean.empty()) kernels::standardise(y, channels, mean, deviation, y);
 }
 
 }  // namespace

@@ -95,10 +95,10 @@ edm::JetColumns hostile_jets(std::int64_t count, Rng& rng) {
   return jets;
 }
 
-// Features as large as their definition lets them be.
+// Features that a client may send: any finite number.
 edm::FeatureBatch hostile_features(std::int64_t count, Rng& rng) {
   edm::FeatureBatch batch;
-  const auto value = [&rng] { return any_value(rng, edm::kLargestFeature); };
+  const auto value = [&rng] { return any_value(rng, kMax); };
   for (std::int64_t jet = 0; jet < count; ++jet) {
     const std::int64_t size = any_size(rng);
     for (std::int64_t i = 0; i < 2 * size; ++i) batch.points.push_back(value());

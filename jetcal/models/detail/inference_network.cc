@@ -76,7 +76,10 @@ InferenceNetwork::InferenceNetwork(const FoldedModel& model, kernels::Precision 
 const float* InferenceNetwork::feature_rows(std::span<const float> particles, std::int64_t rows,
                                             std::int64_t layers, std::int64_t& stride,
                                             InferenceWorkspace& work) const {
-  const float* x = particles.data();
+  const std::int64_t size = rows * edm::kNumParticleFeatures;
+  float* const bounded = rows_in(work.features, size);
+  std::transform(particles.begin(), particles.begin() + size, bounded, edm::bounded_feature);
+  const float* x = bounded;
   stride = edm::kNumParticleFeatures;
   for (std::int64_t l = 0; l < layers; ++l) {
     const kernels::RowLayer& layer = particle_layers_[l];
@@ -199,8 +202,9 @@ void InferenceNetwork::pool_jets(const edm::FeatureView& features, std::int64_t 
   }
   work.jets.resize(static_cast<std::size_t>(work.num_pooled));
   for (std::int64_t jet = begin; jet < end; ++jet) {
-    std::copy_n(features.jets.data() + jet * edm::kNumJetFeatures, edm::kNumJetFeatures,
-                pooled + (jet - begin) * head_stride_ + pooled_);
+    const float* own = features.jets.data() + jet * edm::kNumJetFeatures;
+    std::transform(own, own + edm::kNumJetFeatures, pooled + (jet - begin) * head_stride_ + pooled_,
+                   edm::bounded_feature);
     work.jets.push_back(jet);
   }
   work.num_pooled += end - begin;

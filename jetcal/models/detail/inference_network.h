@@ -15,7 +15,7 @@ namespace jetcal::models::detail {
 
 /// Buffers of one thread, kept between calls: fresh pages cost more than the arithmetic.
 struct InferenceWorkspace {
-  kernels::AlignedRows<float> x, y, pooled, head, next_head;
+  kernels::AlignedRows<float> features, x, y, pooled, head, next_head;
   kernels::QuantisedRows quantised;
   std::vector<std::int64_t> offsets, jets;
   std::vector<std::int32_t> segments, neighbors;
