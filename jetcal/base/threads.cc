@@ -2,6 +2,7 @@
 #include "jetcal/base/threads.h"
 
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <exception>
 #include <memory>
@@ -21,10 +22,25 @@ struct Loop {
   const std::function<void(std::int64_t, std::int64_t)>* body = nullptr;
   std::int64_t count = 0;
   std::int64_t step = 0;
-  std::int64_t next = 0;     // first range not taken
-  std::int64_t pending = 0;  // ranges not finished
+  std::int64_t next = 0;                  // first range not taken
+  std::atomic<std::int64_t> pending = 0;  // ranges not finished; written under the lock
   std::exception_ptr error;
 };
+
+// A core's hint that it waits for another one.
+void relax() noexcept {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#endif
+}
+
+// Looks for `condition` for some tens of microseconds before the caller goes to sleep: waking a
+// sleeping thread takes as long, and a training step hands over a hundred loops.
+template <typename Condition>
+void spin_until(Condition condition) noexcept {
+  constexpr int kLooks = 2000;
+  for (int look = 0; look < kLooks && !condition(); ++look) relax();
+}
 
 class Pool {
  public:
@@ -51,10 +67,14 @@ class Pool {
       std::unique_lock lock(mutex_);
       idle_.wait(lock, [this] { return loop_ == nullptr; });  // one loop at a time
       loop_ = &loop;
+      ++posted_;
     }
     wake_.notify_all();
     std::unique_lock lock(mutex_);
     take_ranges(loop, lock);
+    lock.unlock();
+    spin_until([&loop] { return loop.pending.load(std::memory_order_relaxed) == 0; });
+    lock.lock();
     done_.wait(lock, [&loop] { return loop.pending == 0; });
     loop_ = nullptr;
     idle_.notify_one();
@@ -66,9 +86,14 @@ class Pool {
     while (!stopping_) {
       if (loop_ != nullptr && loop_->next < loop_->count) {
         take_ranges(*loop_, lock);
-      } else {
-        wake_.wait(lock);
+        continue;
       }
+      const std::uint64_t seen = posted_.load(std::memory_order_relaxed);
+      lock.unlock();
+      spin_until([this, seen] { return posted_.load(std::memory_order_relaxed) != seen; });
+      lock.lock();
+      // Under the lock nothing is missed: a loop posted meanwhile is there, a later one notifies.
+      wake_.wait(lock, [this, seen] { return stopping_ || posted_ != seen; });
     }
   }
 
@@ -96,6 +121,7 @@ class Pool {
   std::mutex mutex_;
   std::condition_variable wake_, done_, idle_;
   Loop* loop_ = nullptr;
+  std::atomic<std::uint64_t> posted_ = 0;  // loops so far; written under the lock
   bool stopping_ = false;
   std::vector<std::thread> threads_;
 };
