@@ -54,7 +54,7 @@ PackedEdgeConv::PackedEdgeConv(const LinearWeights& center, const LinearWeights&
 class EdgeConvPass {
  public:
   EdgeConvPass(const PackedEdgeConv& block, const std::int32_t* neighbors, std::int64_t k, float* y,
-               EdgeConvWorkspace& work)
+               EdgeInferWorkspace& work)
       : block_(block),
         kernels_(detail::row_layer_kernels(block.isa_)),
         neighbors_(neighbors),
@@ -167,13 +167,13 @@ class EdgeConvPass {
   const std::int32_t* neighbors_;
   std::int64_t k_;
   float* y_;
-  EdgeConvWorkspace& work_;
+  EdgeInferWorkspace& work_;
   std::int64_t stride_;  // of nodes
 };
 
 void edge_conv_forward(const PackedEdgeConv& block, std::int64_t rows, const float* x,
                        std::int64_t x_stride, const std::int32_t* neighbors, std::int64_t k,
-                       float* y, EdgeConvWorkspace& work) {
+                       float* y, EdgeInferWorkspace& work) {
   JETCAL_DCHECK(k >= 1 && x_stride >= block.in());
   EdgeConvPass(block, neighbors, k, y, work).run(rows, x, x_stride);
 }

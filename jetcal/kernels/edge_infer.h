@@ -38,7 +38,7 @@ class PackedEdgeConv {
 };
 
 /// Keeps the buffers of edge_conv_forward between calls: fresh pages cost more than arithmetic.
-struct EdgeConvWorkspace {
+struct EdgeInferWorkspace {
   AlignedRows<float> nodes, z, next_z, center_largest, neighbor_largest;
   QuantisedRows quantised_z;
   std::vector<std::int32_t> sources, targets;
@@ -53,6 +53,6 @@ struct EdgeConvWorkspace {
 /// neighbors alone: the same bits in any batch. Thread-safe with a workspace of its own.
 void edge_conv_forward(const PackedEdgeConv& block, std::int64_t rows, const float* x,
                        std::int64_t x_stride, const std::int32_t* neighbors, std::int64_t k,
-                       float* y, EdgeConvWorkspace& work);
+                       float* y, EdgeInferWorkspace& work);
 
 }  // namespace jetcal::kernels

@@ -142,7 +142,7 @@ Floats run(const Block& block, const Jets& jets, std::int64_t begin, std::int64_
                                       jets.neighbors.begin() + end * jets.k);
   for (std::int32_t& j : neighbors) j = j < 0 ? j : j - static_cast<std::int32_t>(begin);
   AlignedRows<float> y(static_cast<std::size_t>(rows * packed.length()), -7.0F);
-  EdgeConvWorkspace work;
+  EdgeInferWorkspace work;
   edge_conv_forward(packed, rows, x.data(), stride, neighbors.data(), jets.k, y.data(), work);
   Floats result;
   for (std::int64_t i = 0; i < rows; ++i) {

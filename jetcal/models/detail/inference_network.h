@@ -19,7 +19,7 @@ struct InferenceWorkspace {
   kernels::QuantisedRows quantised;
   std::vector<std::int64_t> offsets, jets;
   std::vector<std::int32_t> segments, neighbors;
-  kernels::EdgeConvWorkspace edges;
+  kernels::EdgeInferWorkspace edges;
   std::int64_t num_pooled = 0;
 };
 
