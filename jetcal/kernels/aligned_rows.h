@@ -30,4 +30,14 @@ struct LineAllocator {
 template <typename T>
 using AlignedRows = std::vector<T, LineAllocator<T>>;
 
+/// Grows the storage to at least `size` elements; what it holds is unspecified. Buffers are kept
+/// between batches this way, since fresh pages cost more than arithmetic.
+template <typename T>
+T* room_for(AlignedRows<T>& storage, std::int64_t size) {
+  if (static_cast<std::int64_t>(storage.size()) < size) {
+    storage.resize(static_cast<std::size_t>(size));
+  }
+  return storage.data();
+}
+
 }  // namespace jetcal::kernels

@@ -80,8 +80,7 @@ TilePlan plan_tiles(std::int64_t num_rows, std::span<const std::int64_t> offsets
 }
 
 std::span<float> sized(AlignedRows<float>& storage, std::int64_t size) {
-  if (std::ssize(storage) < size) storage.resize(static_cast<std::size_t>(size));
-  return std::span(storage).first(static_cast<std::size_t>(size));
+  return {room_for(storage, size), static_cast<std::size_t>(size)};
 }
 
 void copy_rows(const float* from, std::int64_t from_width, std::int64_t rows, std::int64_t columns,

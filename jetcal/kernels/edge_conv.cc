@@ -88,12 +88,6 @@ std::int64_t longest_tile(const Edges& edges, std::int64_t stride) {
   return longest;
 }
 
-// Grows the storage if need be; what it holds is unspecified.
-float* room_for(AlignedRows<float>& storage, std::int64_t size) {
-  if (std::ssize(storage) < size) storage.resize(static_cast<std::size_t>(size));
-  return storage.data();
-}
-
 // Cuts one thread's work space into tiles.
 struct Tiles {
   float* storage;

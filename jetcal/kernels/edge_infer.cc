@@ -22,11 +22,6 @@ RowLayer join_node_layers(const LinearWeights& center, const LinearWeights& neig
   return RowLayer(parts);
 }
 
-float* rows_in(AlignedRows<float>& storage, std::int64_t size) {
-  if (std::ssize(storage) < size) storage.resize(static_cast<std::size_t>(size));
-  return storage.data();
-}
-
 }  // namespace
 
 PackedEdgeConv::PackedEdgeConv(const LinearWeights& center, const LinearWeights& neighbor,
@@ -64,7 +59,7 @@ class EdgeConvPass {
         stride_(block.nodes_.length()) {}
 
   void run(std::int64_t rows, const float* x, std::int64_t x_stride) {
-    float* const nodes = rows_in(work_.nodes, rows * stride_);
+    float* const nodes = room_for(work_.nodes, rows * stride_);
     row_layer_forward(block_.nodes_, rows, x, x_stride, nodes, stride_, Activation::None);
     if (!block_.quantised_layers_.empty()) find_largest(rows);
     std::fill_n(y_, rows * block_.length_, 0.0F);
@@ -125,10 +120,10 @@ class EdgeConvPass {
 
   void run_float_piece() {
     const std::int64_t length = block_.length_;
-    kernels_.gather(edge_rows(rows_in(work_.z, num_edges() * length)));
+    kernels_.gather(edge_rows(room_for(work_.z, num_edges() * length)));
     for (std::size_t layer = 0; layer + 1 < block_.layers_.size(); ++layer) {
       row_layer_forward(block_.layers_[layer], num_edges(), work_.z.data(), length,
-                        rows_in(work_.next_z, num_edges() * length), length, Activation::Relu);
+                        room_for(work_.next_z, num_edges() * length), length, Activation::Relu);
       std::swap(work_.z, work_.next_z);
     }
     row_layer_sum(block_.layers_.back(), num_edges(), work_.z.data(), length, work_.sources.data(),
@@ -138,9 +133,9 @@ class EdgeConvPass {
   void find_largest(std::int64_t rows) {
     const auto& kernels = detail::quantised_kernels(block_.isa_, block_.precision_);
     kernels.largest(work_.nodes.data(), stride_, rows, vectors(),
-                    rows_in(work_.center_largest, rows));
+                    room_for(work_.center_largest, rows));
     kernels.largest(work_.nodes.data() + block_.length_, stride_, rows, vectors(),
-                    rows_in(work_.neighbor_largest, rows));
+                    room_for(work_.neighbor_largest, rows));
   }
 
   void run_quantised_piece() {
@@ -152,10 +147,10 @@ class EdgeConvPass {
         .gather({work_.nodes.data(), work_.nodes.data() + length, stride_,
                  work_.center_largest.data(), work_.neighbor_largest.data(), work_.sources.data(),
                  work_.targets.data(), num_edges(), vectors(), z.levels.data(), bytes,
-                 rows_in(z.steps, num_edges())});
+                 room_for(z.steps, num_edges())});
     for (std::size_t layer = 0; layer + 1 < block_.quantised_layers_.size(); ++layer) {
       row_layer_forward(block_.quantised_layers_[layer], num_edges(), z,
-                        rows_in(work_.z, num_edges() * length), length, Activation::Relu);
+                        room_for(work_.z, num_edges() * length), length, Activation::Relu);
       quantise_rows(block_.precision_, num_edges(), block_.out_, work_.z.data(), length, z);
     }
     row_layer_sum(block_.quantised_layers_.back(), num_edges(), z, work_.sources.data(), y_,

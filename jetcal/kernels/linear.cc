@@ -6,6 +6,7 @@
 
 #include "jetcal/base/error.h"
 #include "jetcal/base/threads.h"
+#include "jetcal/kernels/aligned_rows.h"
 #include "jetcal/kernels/detail/column_kernels.h"
 #include "jetcal/kernels/detail/dispatch.h"
 #include "jetcal/kernels/detail/packed_product.h"
@@ -132,30 +133,19 @@ class WeightGradient {
 
 }  // namespace
 
-PackedWeights::PackedWeights(std::span<const float> weight, std::int64_t in, std::int64_t out)
-    : isa_(kernel_isa()), in_(in), out_(out) {
-  JETCAL_DCHECK(std::ssize(weight) == in * out);
-  const auto& kernels = detail::gemm_kernels(isa_);
-  packed_.resize(static_cast<std::size_t>(detail::packed_size(kernels, in, out)));
-  detail::pack_b(kernels, /*transpose=*/true, in, out, weight.data(), in, packed_.data());
-}
-
-void linear_forward(std::span<const float> x, const PackedWeights& weight,
-                    std::span<const float> bias, std::span<float> y, Activation activation) {
-  const std::int64_t in = weight.in();
-  const std::int64_t out = weight.out();
-  if (y.empty()) return;
-  const std::int64_t rows = std::ssize(y) / out;
-  JETCAL_DCHECK(std::ssize(y) == rows * out && std::ssize(x) == rows * in);
-  JETCAL_DCHECK(bias.empty() || std::ssize(bias) == out);
-  multiply_rows(detail::gemm_kernels(weight.isa_), x.data(), rows, in, out, weight.packed_.data(),
-                bias.empty() ? nullptr : bias.data(), activation == Activation::Relu, y.data());
-}
-
 void linear_forward(std::span<const float> x, std::span<const float> weight,
                     std::span<const float> bias, std::int64_t in, std::int64_t out,
                     std::span<float> y, Activation activation) {
-  linear_forward(x, PackedWeights(weight, in, out), bias, y, activation);
+  if (y.empty()) return;
+  const std::int64_t rows = std::ssize(y) / out;
+  JETCAL_DCHECK(std::ssize(y) == rows * out && std::ssize(x) == rows * in);
+  JETCAL_DCHECK(std::ssize(weight) == in * out);
+  JETCAL_DCHECK(bias.empty() || std::ssize(bias) == out);
+  const auto& kernels = detail::gemm_kernels(kernel_isa());
+  AlignedRows<float> packed(static_cast<std::size_t>(detail::packed_size(kernels, in, out)));
+  detail::pack_b(kernels, /*transpose=*/true, in, out, weight.data(), in, packed.data());
+  multiply_rows(kernels, x.data(), rows, in, out, packed.data(),
+                bias.empty() ? nullptr : bias.data(), activation == Activation::Relu, y.data());
 }
 
 void linear_backward_input(std::span<const float> grad_y, std::span<const float> weight,

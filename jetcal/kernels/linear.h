@@ -5,40 +5,16 @@
 #include <cstdint>
 #include <span>
 
-#include "jetcal/base/cpu.h"
-#include "jetcal/kernels/aligned_rows.h"
-
 namespace jetcal::kernels {
 
 /// Says what follows a linear layer in the same pass.
 enum class Activation { None, Relu };
-
-/// Holds the weights of a linear layer in the order in which the kernels read them, so that
-/// inference arranges them once. Valid for the variant in use when it was made.
-class PackedWeights {
- public:
-  PackedWeights() = default;
-  /// Shapes: weight [out, in], row-major.
-  PackedWeights(std::span<const float> weight, std::int64_t in, std::int64_t out);
-  std::int64_t in() const noexcept { return in_; }
-  std::int64_t out() const noexcept { return out_; }
-
- private:
-  friend void linear_forward(std::span<const float>, const PackedWeights&, std::span<const float>,
-                             std::span<float>, Activation);
-  Isa isa_ = Isa::Ref;
-  std::int64_t in_ = 0, out_ = 0;
-  AlignedRows<float> packed_;
-};
 
 /// Computes y = activation(x weight^T + bias).
 ///
 /// Shapes: x [R, in], weight [out, in], bias [out] or empty, y [R, out]; R follows from y. A row's
 /// result has the same bits in any batch, at any place, with any number of threads. Uses
 /// parallel_for; thread-safe.
-void linear_forward(std::span<const float> x, const PackedWeights& weight,
-                    std::span<const float> bias, std::span<float> y,
-                    Activation activation = Activation::None);
 void linear_forward(std::span<const float> x, std::span<const float> weight,
                     std::span<const float> bias, std::int64_t in, std::int64_t out,
                     std::span<float> y, Activation activation = Activation::None);

@@ -35,12 +35,6 @@ double weight_scale(Precision precision, std::span<const float> weights) {
   return std::min(std::numeric_limits<std::int16_t>::max() / largest, most / size);
 }
 
-template <typename T>
-T* grow(AlignedRows<T>& storage, std::int64_t size) {
-  if (std::ssize(storage) < size) storage.resize(static_cast<std::size_t>(size));
-  return storage.data();
-}
-
 void put_weight(Precision precision, double value, std::uint8_t* at) {
   if (precision == Precision::Int8) {
     *at = static_cast<std::uint8_t>(std::lrint(value));
@@ -76,9 +70,9 @@ void quantise_rows(Precision precision, std::int64_t rows, std::int64_t channels
                    std::int64_t x_stride, QuantisedRows& quantised) {
   const auto& kernels = detail::quantised_kernels(kernel_isa(), precision);
   const std::int64_t bytes = row_bytes(kernels, channels);
-  std::uint8_t* const levels = grow(quantised.levels, rows * bytes);
+  std::uint8_t* const levels = room_for(quantised.levels, rows * bytes);
   kernels.quantise({x, x_stride, rows, row_length(channels) / kernels.lanes, levels, bytes,
-                    grow(quantised.steps, rows)});
+                    room_for(quantised.steps, rows)});
 }
 
 QuantisedLayer::QuantisedLayer(const LinearWeights& weights, Precision precision)

@@ -15,6 +15,7 @@
 #include "jetcal/kernels/segment.h"
 #include "tests/cuda/check.h"
 #include "tests/cuda/device_arrays.h"
+#include "tests/kernels/edge_definition.h"
 
 namespace jetcal::cuda::detail {
 namespace {
@@ -32,7 +33,7 @@ kernels::Edges cpu_edges(const Floats& x, std::int64_t dimensions, std::int64_t 
   std::vector<std::int32_t> neighbors(static_cast<std::size_t>(offsets.back() * k));
   kernels::knn(x, dimensions, stride, offsets, k, neighbors);
   kernels::Edges edges;
-  kernels::build_edges(neighbors, k, /*with_reverse=*/true, edges);
+  kernels::build_edges(neighbors, k, edges);
   return edges;
 }
 
@@ -44,14 +45,15 @@ void expect_same_lists(const std::vector<std::int64_t>& sizes, Floats x, std::in
   const Buffer<float> device_x = to_device(queue, x);
   const EdgeLists lists = jets.edges(queue, device_x.data(), dimensions, stride);
   const kernels::Edges want = cpu_edges(x, dimensions, stride, jets.offsets, k);
+  const kernels::ReverseEdges want_reverse = kernels::reverse_of(want);
   JETCAL_EXPECT(lists.num_edges == want.num_edges());
   const std::int64_t edges = want.num_edges();
   const std::int64_t particles = want.num_particles();
   JETCAL_EXPECT(to_host(queue, lists.targets, edges) == want.targets);
   JETCAL_EXPECT(to_host(queue, lists.edge_offsets, particles + 1) == want.offsets);
-  JETCAL_EXPECT(to_host(queue, lists.reverse_offsets, particles + 1) == want.reverse_offsets);
+  JETCAL_EXPECT(to_host(queue, lists.reverse_offsets, particles + 1) == want_reverse.offsets);
   const auto reverse = to_host(queue, lists.reverse_edges, edges);
-  JETCAL_EXPECT(std::equal(reverse.begin(), reverse.end(), want.reverse_edges.begin()));
+  JETCAL_EXPECT(std::equal(reverse.begin(), reverse.end(), want_reverse.edges.begin()));
   const auto sources = to_host(queue, lists.sources, edges);
   const auto jet_of = to_host(queue, jets.lists.jets, particles);
   for (std::int64_t i = 0; i < particles; ++i) {

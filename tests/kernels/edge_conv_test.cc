@@ -10,6 +10,7 @@
 #include "jetcal/kernels/knn.h"
 #include "jetcal/kernels/linear.h"
 #include "jetcal/kernels/segment.h"
+#include "tests/kernels/edge_definition.h"
 #include "tests/kernels/kernel_case.h"
 
 namespace jetcal::kernels {
@@ -28,7 +29,7 @@ struct Case {
     const Floats points = random_floats(particles * 2, 4);
     std::vector<std::int32_t> rows(static_cast<std::size_t>(particles * kNeighbors));
     knn(points, 2, 2, offsets, kNeighbors, rows);
-    build_edges(rows, kNeighbors, /*with_reverse=*/true, edges);
+    build_edges(rows, kNeighbors, edges);
     for (int layer = 0; layer < layers; ++layer) {
       weight.push_back(random_floats(channels * channels, 10 + layer));
       scale.push_back(random_floats(channels, 20 + layer));

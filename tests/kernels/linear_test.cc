@@ -97,15 +97,6 @@ TEST_P(LinearTest, RowHasTheSameBitsInAnyBatchAndPlace) {
   }
 }
 
-TEST_P(LinearTest, PackedWeightsGiveTheSameBits) {
-  const ScopedIsa forced(GetParam());
-  const Layer layer(30, 300, 50);
-  const PackedWeights packed(layer.weight, layer.in, layer.out);
-  Floats y(30 * 50);
-  linear_forward(layer.x, packed, layer.bias, y);
-  EXPECT_TRUE(same_bits(y, layer.forward()));
-}
-
 TEST_P(LinearTest, ThreadsChangeNoBit) {
   const ScopedIsa forced(GetParam());
   const bool slow = GetParam() == Isa::Ref;

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """jetcal predict: the same corrected pT in process, through the server, and from ONNX Runtime on the same features."""
 
+import pathlib
 import socket
 
 import awkward
@@ -170,6 +171,23 @@ def test_jets_without_candidates_are_refused(jetcal, repository, tmp_path, stora
     assert status == 6 and "nano.root" in message
     assert ("without particle-flow candidates" if storage == "TTree" else "RNTuple") in message
     assert not (tmp_path / "out.root").exists()
+
+
+def test_reduced_precision_stays_near_float32_or_is_refused(jetcal, ntuple, repository, tmp_path):
+    model = repository / "pfn-paper" / "1" / "model.jetcal"
+    common = ["predict", "--model", model, "--input", ntuple, "--output"]
+    jetcal(*common, tmp_path / "float32.root")
+    exact = branch(tmp_path / "float32.root")
+    for precision, relative in (("int16", 1e-3), ("int8", 5e-2)):
+        jetcal(*common, tmp_path / f"{precision}.root", "--precision", precision)
+        near = branch(tmp_path / f"{precision}.root")
+        assert not np.array_equal(near, exact, equal_nan=True)
+        np.testing.assert_allclose(near, exact, rtol=relative)
+    if "avx512_bf16" not in pathlib.Path("/proc/cpuinfo").read_text():
+        status, message = jetcal.fails(*common, tmp_path / "bf16.root", "--precision", "bf16")[:2]
+        assert status != 0 and "bf16" in message and len(message.strip().splitlines()) == 1, message
+    status, message = jetcal.fails(*common, tmp_path / "no.root", "--precision", "float8")[:2]
+    assert status == 2 and "float8" in message
 
 
 def test_bad_requests_are_one_sentence_and_leave_nothing(jetcal, ntuple, repository, server, tmp_path):

@@ -2,6 +2,7 @@
 """The layer check fails where it must: each case breaks a copy of the tree in one way."""
 
 import pathlib
+import re
 import shutil
 import subprocess
 
@@ -58,3 +59,13 @@ def test_the_c_plus_plus_library_comes_before_root():
     needed = [line.split("[")[1].rstrip("]") for line in output.splitlines() if "(NEEDED)" in line]
     assert "libCore.so" in needed
     assert needed[0].startswith("libstdc++.so"), needed
+
+
+def test_the_gpu_check_lists_what_it_checks_without_a_gpu():
+    result = subprocess.run(["bash", ROOT / "tools" / "gpu_check.sh", "--list"], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    checks = set(re.findall(r"^JETCAL_CHECK\((\w+)\)", "".join(
+        path.read_text() for path in (ROOT / "tests" / "cuda").glob("*.cc")), re.MULTILINE))
+    assert len(checks) > 20
+    listed = {line.strip() for line in result.stdout.splitlines()}
+    assert checks <= listed

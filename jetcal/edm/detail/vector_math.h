@@ -2,8 +2,8 @@
 // Logarithms and angles of four floats at once, for the features of particles.
 //
 // Written with the compiler's portable vectors and without fused products: the same bits on every
-// CPU. A particle costs a tenth of what the C library's functions take, and features are made for
-// every jet of every epoch.
+// CPU, and nothing to install where only the networks are built. The C library's functions were
+// most of the loader's time.
 #pragma once
 
 #include <bit>

@@ -90,18 +90,6 @@ void compute_tile(const GemmBlock& product, std::int64_t row, std::int64_t colum
   }
 }
 
-template <int kRows, int kVectors>
-void compute_some_rows(const GemmBlock& product, std::int64_t rows, std::int64_t row,
-                       std::int64_t column) {
-  if constexpr (kRows > 0) {
-    if (rows == kRows) {
-      compute_tile<kRows, kVectors>(product, row, column);
-    } else {
-      compute_some_rows<kRows - 1, kVectors>(product, rows, row, column);
-    }
-  }
-}
-
 // Rows of a that the next panels want, fetched a few lines at a time while these are multiplied.
 struct Ahead {
   const char* next;
@@ -114,19 +102,8 @@ struct Ahead {
   }
 };
 
-template <int kVectors>
-void compute_panel(const GemmBlock& product, std::int64_t begin, std::int64_t end,
-                   std::int64_t column, Ahead& ahead) {
-  std::int64_t row = begin;
-  for (; row + kTileRows<kVectors> <= end; row += kTileRows<kVectors>) {
-    ahead.fetch();
-    compute_tile<kTileRows<kVectors>, kVectors>(product, row, column);
-  }
-  compute_some_rows<kTileRows<kVectors> - 1, kVectors>(product, end - row, row, column);
-}
-
-inline constexpr std::int64_t kRowBlock =
-    96;  // rows of a that stay in cache while panels of b pass
+// Rows of a that stay in cache while panels of b pass.
+inline constexpr std::int64_t kRowBlock = 96;
 
 // The rows behind a block, where they lie in one piece.
 inline Ahead rows_behind(const GemmBlock& product, std::int64_t row) {
@@ -146,11 +123,10 @@ inline void compute_block(const GemmBlock& product) {
   for (std::int64_t row = 0; row < product.m; row += kRowBlock) {
     const std::int64_t end = row + kRowBlock < product.m ? row + kRowBlock : product.m;
     Ahead ahead = rows_behind(product, end);
-    std::int64_t column = 0;
-    for (; column + kLanes < product.n; column += kTileVectors * kLanes) {
-      compute_panel<kTileVectors>(product, row, end, column, ahead);
-    }
-    if (column < product.n) compute_panel<1>(product, row, end, column, ahead);
+    cover(row, end, product.n, [&](auto size, std::int64_t first, std::int64_t column) {
+      if (size.kRows == kTileRows<size.kVectors>) ahead.fetch();
+      compute_tile<size.kRows, size.kVectors>(product, first, column);
+    });
   }
 }
 

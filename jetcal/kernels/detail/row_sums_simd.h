@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Adds up rows in the order of a list, column by column in registers.
+// Adds up consecutive rows, column by column in registers.
 #pragma once
 
 #include <cstdint>
@@ -9,25 +9,20 @@
 namespace jetcal::kernels::detail {
 namespace {
 
-/// Asks for y = (sum of `count` rows of x) / divisor; row r is rows[r], or r itself without a list.
+/// Asks for y = (sum of `count` rows of x) / divisor.
 struct RowSum {
   const float* x;
-  const std::int64_t* rows;
   std::int64_t count, channels;
   float divisor;
   float* y;
 };
-
-inline const float* row_of(const RowSum& sum, std::int64_t r) {
-  return sum.x + (sum.rows != nullptr ? sum.rows[r] : r) * sum.channels;
-}
 
 template <int kVectors>
 void sum_full_columns(const RowSum& sum, std::int64_t column) {
   Lanes total[kVectors];
   for (Lanes& lanes : total) lanes = zero();
   for (std::int64_t r = 0; r < sum.count; ++r) {
-    const float* row = row_of(sum, r) + column;
+    const float* row = sum.x + r * sum.channels + column;
     for (int v = 0; v < kVectors; ++v) total[v] = add(total[v], load(row + v * kLanes));
   }
   const Lanes divisor = broadcast(sum.divisor);
@@ -40,7 +35,7 @@ inline void sum_last_columns(const RowSum& sum, std::int64_t column) {
   const Mask mask = first_lanes(sum.channels - column);
   Lanes total = zero();
   for (std::int64_t r = 0; r < sum.count; ++r) {
-    total = add(total, load(row_of(sum, r) + column, mask));
+    total = add(total, load(sum.x + r * sum.channels + column, mask));
   }
   store(sum.y + column, mask, divide(total, broadcast(sum.divisor)));
 }

@@ -13,7 +13,7 @@ inline void segment_sums(const float* x, const std::int64_t* offsets, std::int64
   for (std::int64_t j = begin; j < end; ++j) {
     const std::int64_t rows = offsets[j + 1] - offsets[j];
     const float divisor = mean && rows > 0 ? static_cast<float>(rows) : 1.0F;
-    sum_rows({x + offsets[j] * channels, nullptr, rows, channels, divisor, y + j * channels});
+    sum_rows({x + offsets[j] * channels, rows, channels, divisor, y + j * channels});
   }
 }
 

@@ -46,6 +46,42 @@ inline void fetch_tile(const float* first, std::int64_t distance) {
   for (int i = 0; i < kRows; ++i) __builtin_prefetch(first + i * distance, kWrite);
 }
 
+/// Names a tile's size.
+template <int kRowCount, int kVectorCount>
+struct TileSize {
+  static constexpr int kRows = kRowCount;
+  static constexpr int kVectors = kVectorCount;
+};
+
+template <int kRows, int kVectors, typename Tile>
+void cover_last_rows(std::int64_t row, std::int64_t end, std::int64_t column, Tile& tile) {
+  if constexpr (kRows > 0) {
+    if (end - row == kRows) {
+      tile(TileSize<kRows, kVectors>{}, row, column);
+    } else {
+      cover_last_rows<kRows - 1, kVectors>(row, end, column, tile);
+    }
+  }
+}
+
+template <int kVectors, typename Tile>
+void cover_panel(std::int64_t row, std::int64_t end, std::int64_t column, Tile& tile) {
+  constexpr int kRows = kTileRows<kVectors>;
+  for (; row + kRows <= end; row += kRows) tile(TileSize<kRows, kVectors>{}, row, column);
+  cover_last_rows<kRows - 1, kVectors>(row, end, column, tile);
+}
+
+/// Calls tile(TileSize, row, column) for tiles that cover the rows [begin, end) and `columns`
+/// columns, panel by panel; the last panel is one vector wide where that is enough.
+template <typename Tile>
+void cover(std::int64_t begin, std::int64_t end, std::int64_t columns, Tile tile) {
+  std::int64_t column = 0;
+  for (; column + kLanes < columns; column += kTileVectors * kLanes) {
+    cover_panel<kTileVectors>(begin, end, column, tile);
+  }
+  if (column < columns) cover_panel<1>(begin, end, column, tile);
+}
+
 template <int kRows, int kVectors>
 void multiply_tile(const TileProduct& product, std::int64_t row, std::int64_t column) {
   const std::int64_t place = row * product.ldc + column;
@@ -87,35 +123,12 @@ void multiply_tile(const TileProduct& product, std::int64_t row, std::int64_t co
   }
 }
 
-template <int kRows, int kVectors>
-void multiply_last_rows(const TileProduct& product, std::int64_t row, std::int64_t column) {
-  if constexpr (kRows > 0) {
-    if (product.rows - row == kRows) {
-      multiply_tile<kRows, kVectors>(product, row, column);
-    } else {
-      multiply_last_rows<kRows - 1, kVectors>(product, row, column);
-    }
-  }
-}
-
-template <int kVectors>
-void multiply_panel(const TileProduct& product, std::int64_t column) {
-  constexpr int kRows = kTileRows<kVectors>;
-  std::int64_t row = 0;
-  for (; row + kRows <= product.rows; row += kRows) {
-    multiply_tile<kRows, kVectors>(product, row, column);
-  }
-  multiply_last_rows<kRows - 1, kVectors>(product, row, column);
-}
-
 /// Computes a TileProduct. An element has the same bits whatever the number of rows, and wherever
 /// it lies.
 inline void multiply(const TileProduct& product) {
-  std::int64_t column = 0;
-  for (; column + kLanes < product.n; column += kTileVectors * kLanes) {
-    multiply_panel<kTileVectors>(product, column);
-  }
-  if (column < product.n) multiply_panel<1>(product, column);
+  cover(0, product.rows, product.n, [&](auto size, std::int64_t row, std::int64_t column) {
+    multiply_tile<size.kRows, size.kVectors>(product, row, column);
+  });
 }
 
 template <int kRows, int kVectors>
@@ -140,35 +153,6 @@ void add_gradient_tile(const TileGradient& gradient, std::int64_t row, std::int6
   }
 }
 
-template <int kRows, int kVectors>
-void add_last_gradient_rows(const TileGradient& gradient, std::int64_t row, std::int64_t column) {
-  if constexpr (kRows > 0) {
-    if (gradient.m - row == kRows) {
-      add_gradient_tile<kRows, kVectors>(gradient, row, column);
-    } else {
-      add_last_gradient_rows<kRows - 1, kVectors>(gradient, row, column);
-    }
-  }
-}
-
-template <int kVectors>
-void add_gradient_panel(const TileGradient& gradient, std::int64_t column) {
-  constexpr int kRows = kTileRows<kVectors>;
-  std::int64_t row = 0;
-  for (; row + kRows <= gradient.m; row += kRows) {
-    add_gradient_tile<kRows, kVectors>(gradient, row, column);
-  }
-  add_last_gradient_rows<kRows - 1, kVectors>(gradient, row, column);
-}
-
-inline void add_gradient_rows(const TileGradient& gradient) {
-  std::int64_t column = 0;
-  for (; column + kLanes < gradient.n; column += kTileVectors * kLanes) {
-    add_gradient_panel<kTileVectors>(gradient, column);
-  }
-  if (column < gradient.n) add_gradient_panel<1>(gradient, column);
-}
-
 /// Adds a TileGradient; up to 128 rows are one chain, added to c once.
 inline void add_gradient(const TileGradient& gradient) {
   constexpr std::int64_t kLongest = 128;  // a panel of a and one of b then fit the nearest cache
@@ -179,7 +163,9 @@ inline void add_gradient(const TileGradient& gradient) {
     part.rows = gradient.rows - row < step ? gradient.rows - row : step;
     part.a = gradient.a + row * gradient.lda;
     part.b = gradient.b + row * gradient.ldb;
-    add_gradient_rows(part);
+    cover(0, part.m, part.n, [&](auto size, std::int64_t first, std::int64_t column) {
+      add_gradient_tile<size.kRows, size.kVectors>(part, first, column);
+    });
   }
 }
 

@@ -71,7 +71,7 @@ std::span<const float> EdgeBlockPass::forward(std::span<const float> parameters,
   JETCAL_DCHECK(std::ssize(x) == num_particles_ * slot_.in);
   neighbor_rows_.resize(static_cast<std::size_t>(num_particles_ * neighbors_));
   kernels::knn(coordinates, dimensions, dimensions, offsets, neighbors_, neighbor_rows_);
-  kernels::build_edges(neighbor_rows_, neighbors_, /*with_reverse=*/false, edges_);
+  kernels::build_edges(neighbor_rows_, neighbors_, edges_);
   forward_nodes(parameters);
 
   kernels::BatchNormOptions options;

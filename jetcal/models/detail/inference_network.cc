@@ -11,7 +11,6 @@ namespace jetcal::models::detail {
 namespace {
 
 using kernels::Activation;
-using kernels::AlignedRows;
 using kernels::LinearWeights;
 
 // Whole jets are taken until a tile holds this many particles: their rows before and after a block
@@ -47,11 +46,6 @@ std::size_t num_float_layers(const FoldedModel& model, kernels::Precision precis
   return all ? model.particle_layers.size() : 1;
 }
 
-float* rows_in(AlignedRows<float>& storage, std::int64_t size) {
-  if (std::ssize(storage) < size) storage.resize(static_cast<std::size_t>(size));
-  return storage.data();
-}
-
 }  // namespace
 
 InferenceNetwork::InferenceNetwork(const FoldedModel& model, kernels::Precision precision)
@@ -77,13 +71,13 @@ const float* InferenceNetwork::feature_rows(std::span<const float> particles, st
                                             std::int64_t layers, std::int64_t& stride,
                                             InferenceWorkspace& work) const {
   const std::int64_t size = rows * edm::kNumParticleFeatures;
-  float* const bounded = rows_in(work.features, size);
+  float* const bounded = kernels::room_for(work.features, size);
   std::transform(particles.begin(), particles.begin() + size, bounded, edm::bounded_feature);
   const float* x = bounded;
   stride = edm::kNumParticleFeatures;
   for (std::int64_t l = 0; l < layers; ++l) {
     const kernels::RowLayer& layer = particle_layers_[l];
-    float* const y = rows_in(work.y, rows * layer.length());
+    float* const y = kernels::room_for(work.y, rows * layer.length());
     kernels::row_layer_forward(layer, rows, x, stride, y, layer.length(), Activation::Relu);
     std::swap(work.x, work.y);
     x = y;
@@ -127,7 +121,7 @@ void InferenceNetwork::sum_quantised(std::int64_t rows, const float* x, std::int
   for (std::size_t l = 0; l + 1 < quantised_layers_.size(); ++l) {
     const kernels::QuantisedLayer& layer = quantised_layers_[l];
     kernels::quantise_rows(precision_, rows, layer.in(), x, stride, work.quantised);
-    float* const y = rows_in(work.y, rows * layer.length());
+    float* const y = kernels::room_for(work.y, rows * layer.length());
     kernels::row_layer_forward(layer, rows, work.quantised, y, layer.length(), Activation::Relu);
     x = y;
     stride = layer.length();
@@ -147,7 +141,7 @@ void InferenceNetwork::run_block(const kernels::PackedEdgeConv& block,
                work.neighbors);
   kernels::edge_conv_forward(block, rows, work.x.data(), kernels::row_length(block.in()),
                              work.neighbors.data(), neighbors_,
-                             rows_in(work.y, rows * block.length()), work.edges);
+                             kernels::room_for(work.y, rows * block.length()), work.edges);
   std::swap(work.x, work.y);
 }
 
@@ -215,7 +209,7 @@ void InferenceNetwork::run_head(InferenceWorkspace& work, std::span<float> y) co
   const float* x = work.pooled.data();
   std::int64_t stride = head_stride_;
   for (const kernels::RowLayer& layer : head_) {
-    float* const next = rows_in(work.next_head, rows * layer.length());
+    float* const next = kernels::room_for(work.next_head, rows * layer.length());
     kernels::row_layer_forward(layer, rows, x, stride, next, layer.length(),
                                &layer == &head_.back() ? Activation::None : Activation::Relu);
     std::swap(work.head, work.next_head);
