@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Makes the shared sample: 1,000,000 selected jets in 10 parts of 100,000, seeds 1001 to 1010, each with calibration trees.
+"""Makes the shared sample: 1,000,000 selected jets in 10 parts of 100,000, seeds 2001 to 2010, each with calibration trees.
 
 Stop it whenever you like, even by kill -9: the same command goes on, finished parts are recognised, and of a part at
 most the blocks in work are lost. In the end manifest.json lists every file with its sha256. Standard library only.
@@ -17,7 +17,7 @@ import sys
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-FIRST_SEED = 1001
+FIRST_SEED = 2001
 PARTS = 10
 JETS_PER_PART = 100_000
 # CMS's packed candidates keep 10 to 12 bits. dR and dTheta follow from dEta and dPhi.

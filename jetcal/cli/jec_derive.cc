@@ -186,7 +186,7 @@ DeriveFlags merged(const CLI::App& app, DeriveFlags flags, const CommonOptions& 
   config.reject_unknown();
   need(!flags.inputs.empty(), "the input is missing: give --input CALIBRATION.root");
   need(!flags.output.empty(), "the output folder is missing: give --output DIR");
-  need(!flags.tag.empty(), "the tag is missing: give --tag NAME, e.g. JetcalSim_V1_MC");
+  need(!flags.tag.empty(), "the tag is missing: give --tag NAME, e.g. JetcalSim_V2_MC");
   return flags;
 }
 
@@ -275,7 +275,7 @@ JecPart add_jec_derive(CLI::App& jec, const CommonOptions& common) {
   app->add_option("--closure-input", flags->closure_inputs,
                   "the same, for the closure [the jets of --input]");
   app->add_option("--output", flags->output, "folder of corrections, numbers and figures");
-  app->add_option("--tag", flags->tag, "name of the corrections, e.g. JetcalSim_V1_MC");
+  app->add_option("--tag", flags->tag, "name of the corrections, e.g. JetcalSim_V2_MC");
   app->add_option("--min-jets-eta", flags->options.min_jets_eta,
                   "bins of |eta| with fewer jets are joined [4000]");
   app->add_option("--min-jets-pt", flags->options.min_jets_pt,

@@ -292,7 +292,7 @@ def test_the_shared_sample_goes_on_where_it_was(tmp_path):
     first = subprocess.run(list(map(str, command)), capture_output=True, text=True)
     assert first.returncode == 0, first.stderr
     manifest = json.loads((folder / "manifest.json").read_text())
-    assert [part["seed"] for part in manifest["parts"]] == [1001, 1002] and manifest["total"]["jets_selected"] >= 12
+    assert [part["seed"] for part in manifest["parts"]] == [2001, 2002] and manifest["total"]["jets_selected"] >= 12
     for part in manifest["parts"]:
         for entry in part["files"]:
             content = (folder / entry["name"]).read_bytes()
