@@ -298,7 +298,7 @@ def test_the_shared_sample_goes_on_where_it_was(tmp_path):
             content = (folder / entry["name"]).read_bytes()
             assert len(content) == entry["bytes"] and hashlib.sha256(content).hexdigest() == entry["sha256"]
     # A part that is gone is made again, with the same bytes; the other is recognised.
-    (folder / "qcd-1002.root").unlink()
+    (folder / "qcd-2002.root").unlink()
     second = subprocess.run(list(map(str, command)), capture_output=True, text=True)
     assert second.returncode == 0 and second.stderr.count("finished before") == 1
     again = json.loads((folder / "manifest.json").read_text())
