@@ -46,11 +46,13 @@ double thread_cpu_seconds() {
 
 }  // namespace
 
-BatchLoader::BatchLoader(const JetSource& source, std::vector<std::int64_t> order,
-                         std::int64_t batch_size, std::int64_t first_batch)
+BatchLoader::BatchLoader(const JetSource& source, data::RowOrder order, std::int64_t batch_size,
+                         std::int64_t first_batch, WorkerSlice slice)
     : source_(source),
-      order_(std::move(order)),
+      num_rows_(order.num_rows()),
       batch_size_(batch_size),
+      slice_(slice),
+      reader_(source.read(std::move(order))),
       next_(first_batch),
       made_(first_batch),
       freed_(first_batch),
@@ -66,7 +68,11 @@ BatchLoader::~BatchLoader() {
 }
 
 std::int64_t BatchLoader::num_batches() const noexcept {
-  return (static_cast<std::int64_t>(order_.size()) + batch_size_ - 1) / batch_size_;
+  return (num_rows_ + batch_size_ - 1) / batch_size_;
+}
+
+std::int64_t BatchLoader::batch_jets(std::int64_t index) const noexcept {
+  return std::min(batch_size_, num_rows_ - index * batch_size_);
 }
 
 const edm::FeatureBatch* BatchLoader::next() {
@@ -112,13 +118,12 @@ void BatchLoader::work() {
   }
 }
 
-void BatchLoader::make(std::int64_t index, edm::FeatureBatch& batch) const {
+void BatchLoader::make(std::int64_t index, edm::FeatureBatch& batch) {
   const std::int64_t begin = index * batch_size_;
-  const auto count = static_cast<std::size_t>(
-      std::min(batch_size_, static_cast<std::int64_t>(order_.size()) - begin));
-  const std::span<const std::int64_t> rows(order_.data() + begin, count);
+  const std::int64_t count = batch_jets(index);
   batch.clear();
-  source_.append_features(rows, batch);
+  const std::span<const std::int64_t> rows =
+      reader_->append(begin + slice_.begin(count), begin + slice_.end(count), batch);
   check_usable(source_, rows, batch);
 }
 

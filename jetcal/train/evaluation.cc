@@ -14,7 +14,7 @@ static constexpr std::int64_t kEvaluationBatch = 1024;
 std::optional<Evaluation> evaluate(const models::Model& model, const JetSource& source,
                                    double constant, const std::function<bool()>& should_stop) {
   const models::Predictor predictor(model);
-  BatchLoader loader(source, storage_order(source.num_jets()), kEvaluationBatch);
+  BatchLoader loader(source, source.stored_order(), kEvaluationBatch);
   Evaluation result;
   std::vector<float> prediction;
   while (const edm::FeatureBatch* const batch = loader.next()) {

@@ -5,6 +5,7 @@
 
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "jetcal/base/error.h"
 #include "jetcal/base/files.h"
@@ -16,6 +17,24 @@ template <typename T>
 std::uint64_t hash_column(std::span<const T> column, std::uint64_t seed) {
   return hash_bytes({reinterpret_cast<const char*>(column.data()), column.size_bytes()}, seed);
 }
+
+// Reads from a source that gives any row at once.
+class RowReader final : public JetReader {
+ public:
+  RowReader(const JetSource& source, data::RowOrder order)
+      : source_(source), cursor_(std::move(order)) {}
+
+  std::span<const std::int64_t> append(std::int64_t begin, std::int64_t end,
+                                       edm::FeatureBatch& out) override {
+    const std::span<const std::int64_t> rows = cursor_.rows(begin, end);
+    source_.append_features(rows, out);
+    return rows;
+  }
+
+ private:
+  const JetSource& source_;
+  data::RowCursor cursor_;
+};
 
 class ShardSource final : public JetSource {
  public:
@@ -52,6 +71,18 @@ class ShardSource final : public JetSource {
 };
 
 }  // namespace
+
+data::RowOrder JetSource::epoch_order(std::uint64_t seed, std::int64_t epoch) const {
+  return data::epoch_order(num_jets(), seed, epoch);
+}
+
+data::RowOrder JetSource::stored_order() const {
+  return data::RowOrder::stored({0, num_jets()}, 1);
+}
+
+std::unique_ptr<JetReader> JetSource::read(data::RowOrder order) const {
+  return std::make_unique<RowReader>(*this, std::move(order));
+}
 
 JetSources open_shards(const std::filesystem::path& dir, edm::InputMode mode) {
   const auto open = [&dir, mode](data::Split split) -> std::unique_ptr<JetSource> {

@@ -9,9 +9,20 @@
 #include <string>
 
 #include "jetcal/data/dataset.h"
+#include "jetcal/data/row_order.h"
 #include "jetcal/edm/features.h"
 
 namespace jetcal::train {
+
+/// Reads the jets of one order, from any position on. For one thread.
+class JetReader {
+ public:
+  virtual ~JetReader() = default;
+  /// Appends the jets at the positions [begin, end) of the order and returns their rows, valid
+  /// until the next call. `begin` must not fall from call to call.
+  virtual std::span<const std::int64_t> append(std::int64_t begin, std::int64_t end,
+                                               edm::FeatureBatch& out) = 0;
+};
 
 /// Gives features and targets of jets by row. Reading is thread-safe.
 class JetSource {
@@ -20,6 +31,15 @@ class JetSource {
   virtual std::int64_t num_jets() const = 0;
   virtual void append_features(std::span<const std::int64_t> rows,
                                edm::FeatureBatch& out) const = 0;
+
+  /// Returns the order of an epoch of training. Every row has one position, the same for any number
+  /// of workers; as given here a full shuffle.
+  virtual data::RowOrder epoch_order(std::uint64_t seed, std::int64_t epoch) const;
+  /// Returns every row as it is stored.
+  virtual data::RowOrder stored_order() const;
+  /// Starts to read in an order of this source; as given here through append_features(). The source
+  /// must outlive the reader.
+  virtual std::unique_ptr<JetReader> read(data::RowOrder order) const;
   /// Returns hexadecimal digits that change when the jets do.
   virtual std::string fingerprint() const = 0;
   /// Names the jets in messages, e.g. "train split of shards/".

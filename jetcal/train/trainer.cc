@@ -118,8 +118,7 @@ class Run {
 
   // One pass over the training split: standardisation, the best constant, counts.
   void prepare() {
-    BatchLoader loader(*sources_.train, storage_order(sources_.train->num_jets()),
-                       kPreparationBatch);
+    BatchLoader loader(*sources_.train, sources_.train->stored_order(), kPreparationBatch);
     models::StandardisationFit fit;
     std::vector<float> targets;
     while (const edm::FeatureBatch* const batch = loader.next()) {
@@ -169,8 +168,7 @@ class Run {
 
   void train_batches() {
     const auto seed = static_cast<std::uint64_t>(options_.seed);
-    BatchLoader loader(*sources_.train,
-                       data::epoch_order(sources_.train->num_jets(), seed, state_.epoch),
+    BatchLoader loader(*sources_.train, sources_.train->epoch_order(seed, state_.epoch),
                        options_.batch_size, state_.batch);
     const double rate = learning_rate();
     const double earlier_data_seconds = state_.epoch_data_seconds;

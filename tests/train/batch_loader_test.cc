@@ -54,6 +54,37 @@ TEST(BatchLoader, StartsAtAnyBatch) {
   EXPECT_EQ(BatchLoader(source, storage_order(20), 6, 4).next(), nullptr);
 }
 
+TEST(BatchLoader, WorkersTogetherSeeWhatOneSees) {
+  const MemorySource source("jets", synthetic_jets(50, 1));
+  for (const std::int64_t world : {1, 2, 3, 7, 16}) {
+    for (const std::int64_t first : {0, 1, 6}) {
+      BatchLoader one(source, source.epoch_order(3, 1), 8, first);
+      std::vector<std::unique_ptr<BatchLoader>> workers;
+      for (std::int64_t rank = 0; rank < world; ++rank) {
+        workers.push_back(std::make_unique<BatchLoader>(source, source.epoch_order(3, 1), 8, first,
+                                                        WorkerSlice{rank, world}));
+        EXPECT_EQ(workers.back()->num_batches(), one.num_batches());
+      }
+      std::int64_t index = first;
+      while (const edm::FeatureBatch* const whole = one.next()) {
+        EXPECT_EQ(one.batch_jets(index++), whole->num_jets());
+        std::vector<float> targets;
+        std::int64_t fewest = 8, most = 0;
+        for (const auto& worker : workers) {
+          const edm::FeatureBatch* const part = worker->next();
+          ASSERT_NE(part, nullptr);  // even where the slice is empty
+          targets.insert(targets.end(), part->target.begin(), part->target.end());
+          fewest = std::min(fewest, part->num_jets());
+          most = std::max(most, part->num_jets());
+        }
+        EXPECT_EQ(targets, whole->target);
+        EXPECT_LE(most - fewest, 1);
+      }
+      for (const auto& worker : workers) EXPECT_EQ(worker->next(), nullptr);
+    }
+  }
+}
+
 TEST(BatchLoader, NamesTheJetAndFeatureThatIsNotFinite) {
   edm::JetColumns jets = synthetic_jets(20, 1);
   jets.mass[13] = std::numeric_limits<float>::quiet_NaN();
