@@ -107,6 +107,9 @@ void TrainingStep::submit(const edm::FeatureBatch& batch, std::uint64_t dropout_
     fail(ErrorCode::InvalidArgument, "training step: ", batch.target.size(), " targets for ",
          batch.num_jets(), " jets");
   }
+  if (!batch.weight.empty()) {
+    fail(ErrorCode::Unimplemented, "training step: the GPU knows no weights of jets yet");
+  }
   const std::int64_t jets = batch.num_jets();
   const bool has_edges = own.layout.config.network == models::Network::ParticleNet;
   slot.batch.pack(batch.view(), 0, jets, batch.target, has_edges ? own.layout.config.neighbors : 0);

@@ -28,6 +28,7 @@ void FeatureBatch::clear() {
   particles.clear();
   jets.clear();
   target.clear();
+  weight.clear();
   dropped_particles = 0;
 }
 

@@ -70,6 +70,9 @@ struct FeatureBatch {
   std::vector<std::int64_t> offsets{0};
   std::vector<float> points, particles, jets;
   std::vector<float> target;  ///< y = log(pt_gen / pt_reco) [J]; 0 where pt_gen is not positive.
+  /// Weight of each jet in the loss [J], not negative; empty where every jet counts 1. Whoever
+  /// makes the batch appends it beside the features: append_features() leaves it alone.
+  std::vector<float> weight;
   std::int64_t dropped_particles = 0;  ///< Candidates that is_usable_particle() refuses.
 
   FeatureView view() const noexcept { return {offsets, points, particles, jets}; }

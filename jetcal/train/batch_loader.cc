@@ -21,6 +21,11 @@ void check_usable(const JetSource& source, std::span<const std::int64_t> rows,
   std::size_t unusable = 0;
   for (const float feature : batch.jets) unusable += usable(feature) ? 0 : 1;
   for (const float target : batch.target) unusable += usable(target) ? 0 : 1;
+  for (const float weight : batch.weight) unusable += weight >= 0 && std::isfinite(weight) ? 0 : 1;
+  if (!batch.weight.empty() && batch.weight.size() != rows.size()) {
+    fail(ErrorCode::Internal, "the ", source.name(), " gave ", batch.weight.size(), " weights for ",
+         rows.size(), " jets");
+  }
   if (unusable == 0) return;
   for (std::size_t j = 0; j < rows.size(); ++j) {
     for (std::size_t f = 0; f < edm::kJetFeatureNames.size(); ++f) {
@@ -34,6 +39,10 @@ void check_usable(const JetSource& source, std::span<const std::int64_t> rows,
     if (!std::isfinite(batch.target[j])) {
       fail(ErrorCode::InvalidArgument, "jet ", rows[j], " of the ", source.name(),
            " has the target log(pt_gen / pt_reco) = ", batch.target[j]);
+    }
+    if (!batch.weight.empty() && !(batch.weight[j] >= 0 && std::isfinite(batch.weight[j]))) {
+      fail(ErrorCode::InvalidArgument, "jet ", rows[j], " of the ", source.name(),
+           " has the weight ", batch.weight[j], ", which must be finite and not negative");
     }
   }
 }

@@ -21,9 +21,9 @@ std::optional<Evaluation> evaluate(const models::Model& model, const JetSource& 
     if (should_stop && should_stop()) return std::nullopt;
     prediction.resize(batch->target.size());
     predictor.predict(batch->view(), prediction);
-    result.network += sum_loss(batch->target, prediction);
-    result.no_correction += sum_loss(batch->target, 0.0);
-    result.constant += sum_loss(batch->target, constant);
+    result.network += sum_loss(batch->target, prediction, batch->weight);
+    result.no_correction += sum_loss(batch->target, 0.0, batch->weight);
+    result.constant += sum_loss(batch->target, constant, batch->weight);
     result.dropped_particles += batch->dropped_particles;
   }
   return result;

@@ -75,7 +75,14 @@ struct Learner::Impl {
     auto* const target_data = const_cast<float*>(batch.target.data());  // only read
     const at::Tensor target = at::from_blob(target_data, {batch.num_jets()}, at::kFloat);
     const at::Tensor y = NetworkFunction::apply(parameters, &call);
-    const at::Tensor loss = detail::loss_terms(target, y).mean();
+    at::Tensor terms = detail::loss_terms(target, y);
+    if (!batch.weight.empty()) {
+      // Not divided by the sum of the batch's weights: the gradients of batches, and of workers,
+      // then add up to that of the whole weighted loss.
+      auto* const weight_data = const_cast<float*>(batch.weight.data());  // only read
+      terms = terms.mul(at::from_blob(weight_data, {batch.num_jets()}, at::kFloat));
+    }
+    const at::Tensor loss = terms.mean();
     const double value = loss.item<double>();
     if (std::isfinite(value)) loss.backward();
     return value;

@@ -14,7 +14,7 @@ namespace jetcal::train {
 
 /// Tells how a step went.
 struct StepOutcome {
-  double loss = 0;  ///< Of the batch, before the update.
+  double loss = 0;  ///< Of the batch, before the update: mean of weight * |y - prediction|.
   bool loss_finite = true;
   bool gradient_finite = true;
   bool finite() const noexcept { return loss_finite && gradient_finite; }

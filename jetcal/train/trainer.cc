@@ -120,16 +120,17 @@ class Run {
   void prepare() {
     BatchLoader loader(*sources_.train, sources_.train->stored_order(), kPreparationBatch);
     models::StandardisationFit fit;
-    std::vector<float> targets;
+    std::vector<float> targets, weights;
     while (const edm::FeatureBatch* const batch = loader.next()) {
       if (stopping()) fail(ErrorCode::Cancelled, "stopped before the first step");
       if (options_.model.standardise) fit.add(batch->view());
       targets.insert(targets.end(), batch->target.begin(), batch->target.end());
+      weights.insert(weights.end(), batch->weight.begin(), batch->weight.end());
       state_.train.dropped_particles += batch->dropped_particles;
     }
     if (options_.model.standardise) state_.standardisation = fit.result();
-    state_.constant = best_constant(targets);
-    const LossSum sum = sum_loss(targets, state_.constant);
+    state_.constant = best_constant(targets, weights);
+    const LossSum sum = sum_loss(targets, state_.constant, weights);
     state_.train.jets = sum.num_jets;
     state_.train.rejected_jets = sum.rejected_jets;
   }

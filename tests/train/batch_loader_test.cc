@@ -85,6 +85,46 @@ TEST(BatchLoader, WorkersTogetherSeeWhatOneSees) {
   }
 }
 
+// Gives every jet the weights in turn.
+class WeightedSource final : public JetSource {
+ public:
+  WeightedSource(MemorySource jets, std::vector<float> weight)
+      : jets_(std::move(jets)), weight_(std::move(weight)) {}
+  std::int64_t num_jets() const override { return jets_.num_jets(); }
+  void append_features(std::span<const std::int64_t> rows, edm::FeatureBatch& out) const override {
+    jets_.append_features(rows, out);
+    for (const std::int64_t row : rows)
+      out.weight.push_back(weight_[static_cast<std::size_t>(row) % weight_.size()]);
+  }
+  std::string fingerprint() const override { return "0"; }
+  std::string name() const override { return jets_.name(); }
+
+ private:
+  MemorySource jets_;
+  std::vector<float> weight_;
+};
+
+TEST(BatchLoader, DeliversWeightsBesideTheirJets) {
+  const WeightedSource source(MemorySource("jets", synthetic_jets(7, 1)), {1, 2, 3, 0});
+  BatchLoader loader(source, std::vector<std::int64_t>{6, 0, 3, 1}, 3);
+  EXPECT_EQ(loader.next()->weight, (std::vector<float>{3, 1, 0}));
+  EXPECT_EQ(loader.next()->weight, (std::vector<float>{2}));
+}
+
+TEST(BatchLoader, NamesTheJetWithAWeightThatCannotBeUsed) {
+  for (const float bad :
+       {-1.0F, std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()}) {
+    const WeightedSource source(MemorySource("train split", synthetic_jets(5, 1)), {1, 1, bad});
+    BatchLoader loader(source, storage_order(5), 5);
+    try {
+      loader.next();
+      ADD_FAILURE() << bad;
+    } catch (const Error& error) {
+      EXPECT_THAT(error.what(), testing::HasSubstr("jet 2 of the train split has the weight"));
+    }
+  }
+}
+
 TEST(BatchLoader, NamesTheJetAndFeatureThatIsNotFinite) {
   edm::JetColumns jets = synthetic_jets(20, 1);
   jets.mass[13] = std::numeric_limits<float>::quiet_NaN();

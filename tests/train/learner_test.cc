@@ -72,6 +72,26 @@ TEST_P(LearnerOf, GradientMeetsCentralDifferences) {
   }
 }
 
+TEST(Learner, TakesAJetOfWeightTwoForTwoJets) {
+  models::ModelConfig config = small_config(models::Network::Pfn);
+  config.dropout = 0;
+  const models::Model model = models::initialise(config, 5);
+  const MemorySource source("jets", synthetic_jets(4, 4));
+  edm::FeatureBatch weighted, repeated;
+  source.append_features(std::vector<std::int64_t>{0, 1, 2, 3}, weighted);
+  source.append_features(std::vector<std::int64_t>{0, 0, 2, 3}, repeated);
+  weighted.weight = {2, 0, 1, 1};
+  std::vector<float> of_weighted(model.parameters.size()), of_repeated(model.parameters.size());
+  const double loss = Learner(model, {}).gradient(weighted, 1, of_weighted);
+  EXPECT_NEAR(loss, Learner(model, {}).gradient(repeated, 1, of_repeated), 1e-7);
+  double size = 0;
+  for (std::size_t i = 0; i < of_weighted.size(); ++i) {
+    size = std::max(size, static_cast<double>(std::abs(of_repeated[i])));
+    EXPECT_NEAR(of_weighted[i], of_repeated[i], 1e-5) << i;  // sums of 4 jets in another order
+  }
+  EXPECT_GT(size, 0.01);
+}
+
 TEST_P(LearnerOf, StepsLowerTheLoss) {
   Learner learner(models::initialise(small_config(GetParam()), 5),
                   {OptimizerKind::Adam, 0.01, std::nullopt});

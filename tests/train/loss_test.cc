@@ -66,6 +66,36 @@ TEST(BestConstant, HasTheLowestLossOfAll) {
   }
 }
 
+TEST(Loss, OfAWeightedJetIsThatOfSoManyJets) {
+  const std::vector<float> target{0.5F, -0.75F, 2.0F}, prediction{0.25F, 0.5F, 0.0F};
+  const std::vector<float> weight{3.0F, 1.0F, 2.0F};
+  const std::vector<float> repeated{0.5F, 0.5F, 0.5F, -0.75F, 2.0F, 2.0F};
+  const std::vector<float> repeated_prediction{0.25F, 0.25F, 0.25F, 0.5F, 0.0F, 0.0F};
+  const LossSum sum = sum_loss(target, prediction, weight);
+  EXPECT_DOUBLE_EQ(sum.weight, 6);
+  EXPECT_EQ(sum.num_jets, 3);
+  EXPECT_EQ(sum.rejected_jets, 1);
+  EXPECT_DOUBLE_EQ(sum.mean(), sum_loss(repeated, repeated_prediction).mean());
+  EXPECT_DOUBLE_EQ(sum_loss(target, 0.25, weight).mean(), sum_loss(repeated, 0.25).mean());
+}
+
+TEST(Loss, DoesNotChangeWithTheScaleOfTheWeights) {
+  const std::vector<float> target{0.5F, -0.75F, 0.125F};
+  const std::vector<float> weight{3.0F, 1.0F, 2.0F}, scaled{0.75F, 0.25F, 0.5F};
+  EXPECT_DOUBLE_EQ(sum_loss(target, 0.0, weight).mean(), sum_loss(target, 0.0, scaled).mean());
+}
+
+TEST(BestConstant, IsTheMedianOfJetsRepeatedByTheirWeight) {
+  const std::vector<float> target{0.5F, 0.25F, -0.5F, 0.125F, 4.0F, 0.75F};
+  const std::vector<float> weight{2, 1, 3, 1, 50, 0};
+  const std::vector<float> repeated{0.5F, 0.5F, 0.25F, -0.5F, -0.5F, -0.5F, 0.125F};
+  EXPECT_DOUBLE_EQ(best_constant(target, weight), best_constant(repeated));
+  const std::vector<float> halves{1, 1, 3, 1, 9, 0};  // 3 of 6 end after -0.5
+  EXPECT_DOUBLE_EQ(best_constant(target, halves), (-0.5 + 0.125) / 2);
+  EXPECT_DOUBLE_EQ(best_constant(target, std::vector<float>(6, 0.5F)), best_constant(target));
+  EXPECT_THROW(best_constant(target, std::vector<float>(6, 0.0F)), Error);
+}
+
 TEST(BestConstant, NeedsATargetInside) {
   EXPECT_THROW(best_constant(std::vector<float>{1.0F, -2.0F}), Error);
   EXPECT_THROW(best_constant(std::vector<float>{}), Error);
