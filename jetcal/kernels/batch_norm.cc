@@ -55,11 +55,11 @@ std::vector<float> scales(std::span<const float> gamma, std::span<const float> i
 
 }  // namespace
 
-void batch_norm_forward(std::span<const float> x, std::int64_t channels,
-                        std::span<const float> gamma, std::span<const float> beta,
-                        const BatchNormOptions& options, std::span<float> y, std::span<float> mean,
-                        std::span<float> inverse_deviation, std::span<float> running_mean,
-                        std::span<float> running_variance) {
+std::int64_t batch_norm_forward(std::span<const float> x, std::int64_t channels,
+                                std::span<const float> gamma, std::span<const float> beta,
+                                const BatchNormOptions& options, std::span<float> y,
+                                std::span<float> mean, std::span<float> inverse_deviation,
+                                std::span<float> running_mean, std::span<float> running_variance) {
   JETCAL_DCHECK(channels >= 1 && std::ssize(x) % channels == 0 && y.size() == x.size());
   JETCAL_DCHECK(std::ssize(gamma) == channels && std::ssize(beta) == channels);
   JETCAL_DCHECK(std::ssize(mean) == channels && std::ssize(inverse_deviation) == channels);
@@ -72,11 +72,14 @@ void batch_norm_forward(std::span<const float> x, std::int64_t channels,
       rows, channels, [&](std::int64_t row, std::int64_t count, double* sum, double* squares) {
         kernels.moments(x.data() + row * channels, count, channels, shift, sum, squares);
       });
+  std::vector<detail::ShiftedSums> columns;
   for (std::int64_t c = 0; c < channels; ++c) {
-    const double origin = rows == 0 ? 0 : shift[c];
-    detail::finish_column({rows, origin, sums.first[c], sums.second[c]}, options.epsilon,
-                          options.momentum, mean[c], inverse_deviation[c],
-                          running_mean.empty() ? nullptr : &running_mean[c],
+    columns.push_back({rows, rows == 0 ? 0.0 : shift[c], sums.first[c], sums.second[c]});
+  }
+  detail::share(options.shared, columns);
+  for (std::int64_t c = 0; c < channels; ++c) {
+    detail::finish_column(columns[c], options.epsilon, options.momentum, mean[c],
+                          inverse_deviation[c], running_mean.empty() ? nullptr : &running_mean[c],
                           running_variance.empty() ? nullptr : &running_variance[c]);
   }
   const std::vector<float> scale = scales(gamma, inverse_deviation);
@@ -85,6 +88,7 @@ void batch_norm_forward(std::span<const float> x, std::int64_t channels,
                       beta.data(), options.activation == Activation::Relu,
                       y.data() + begin * channels);
   });
+  return columns.front().rows;
 }
 
 void batch_norm_backward(std::span<const float> x, std::span<const float> grad_y,
@@ -92,7 +96,7 @@ void batch_norm_backward(std::span<const float> x, std::span<const float> grad_y
                          std::span<const float> beta, std::span<const float> mean,
                          std::span<const float> inverse_deviation, Activation activation,
                          std::span<float> grad_x, std::span<float> grad_gamma,
-                         std::span<float> grad_beta) {
+                         std::span<float> grad_beta, SharedSums* shared, std::int64_t all_rows) {
   JETCAL_DCHECK(channels >= 1 && std::ssize(x) % channels == 0);
   JETCAL_DCHECK(grad_y.size() == x.size() && grad_x.size() == x.size());
   JETCAL_DCHECK(std::ssize(grad_gamma) == channels && std::ssize(grad_beta) == channels);
@@ -108,11 +112,17 @@ void batch_norm_backward(std::span<const float> x, std::span<const float> grad_y
       });
   std::vector<float> offset(static_cast<std::size_t>(channels));
   std::vector<float> slope(static_cast<std::size_t>(channels));
+  std::vector<detail::GradientSums> columns;
   for (std::int64_t c = 0; c < channels; ++c) {
-    const detail::ColumnGradient gradient = detail::column_gradient(
-        rows, sums.first[c], sums.second[c], gamma[c], inverse_deviation[c]);
-    grad_beta[c] = gradient.grad_shift;
-    grad_gamma[c] = gradient.grad_scale;
+    columns.push_back({sums.first[c], sums.second[c]});
+    grad_beta[c] = static_cast<float>(sums.first[c]);
+    grad_gamma[c] = static_cast<float>(sums.second[c] * inverse_deviation[c]);
+  }
+  detail::share(shared, columns);
+  for (std::int64_t c = 0; c < channels; ++c) {
+    const detail::ColumnGradient gradient =
+        detail::column_gradient(shared == nullptr ? rows : all_rows, columns[c].sum,
+                                columns[c].weighted, gamma[c], inverse_deviation[c]);
     offset[c] = gradient.offset;
     slope[c] = gradient.slope;
   }

@@ -3,8 +3,37 @@
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 namespace jetcal::kernels::detail {
+
+void share(SharedSums* shared, std::span<ShiftedSums> columns) {
+  if (shared == nullptr || columns.empty()) return;
+  std::vector<double> values{static_cast<double>(columns.front().rows)};
+  for (const ShiftedSums& column : columns) {
+    const double of_shift = static_cast<double>(column.rows) * column.shift;
+    values.push_back(column.sum + of_shift);
+    values.push_back(column.squares + column.shift * (2 * column.sum + of_shift));
+  }
+  shared->add_up(values);
+  for (std::size_t c = 0; c < columns.size(); ++c) {
+    columns[c] = {static_cast<std::int64_t>(values.front()), 0, values[1 + 2 * c],
+                  values[2 + 2 * c]};
+  }
+}
+
+void share(SharedSums* shared, std::span<GradientSums> columns) {
+  if (shared == nullptr) return;
+  std::vector<double> values;
+  for (const GradientSums& column : columns) {
+    values.push_back(column.sum);
+    values.push_back(column.weighted);
+  }
+  shared->add_up(values);
+  for (std::size_t c = 0; c < columns.size(); ++c) {
+    columns[c] = {values[2 * c], values[2 * c + 1]};
+  }
+}
 
 void finish_column(const ShiftedSums& sums, double epsilon, double momentum, float& mean,
                    float& inverse_deviation, float* running_mean, float* running_variance) {
@@ -27,8 +56,7 @@ ColumnGradient column_gradient(std::int64_t rows, double sum, double weighted, f
   const double inverse = inverse_deviation;
   const double scale = gamma * inverse_deviation;  // in float, as forward uses it
   const auto count = static_cast<double>(std::max<std::int64_t>(rows, 1));
-  return {static_cast<float>(weighted * inverse), static_cast<float>(sum),
-          static_cast<float>(scale * sum / count),
+  return {static_cast<float>(scale * sum / count),
           static_cast<float>(scale * weighted * inverse * inverse / count)};
 }
 

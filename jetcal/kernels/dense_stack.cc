@@ -221,7 +221,8 @@ void DenseStack::Impl::forward_tile(std::int64_t tile, const DenseRows& rows, Sc
     if (!drops(i)) continue;
     for (std::int64_t row = 0; row < num_rows; ++row) {
       kernels::dropout(std::span(output + row * width(i + 1), static_cast<std::size_t>(out)),
-                       dropout, rows.seeds[i], static_cast<std::uint64_t>((first_row + row) * out));
+                       dropout, rows.seeds[i],
+                       static_cast<std::uint64_t>((rows.first_row + first_row + row) * out));
     }
   }
   const std::int64_t out = layers.back().out;

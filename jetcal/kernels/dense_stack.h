@@ -30,6 +30,7 @@ struct DenseRows {
   std::span<const std::int64_t> offsets = {};
   float dropout = 0;  ///< After every layer with ReLU, as elementwise.h does it.
   std::span<const std::uint64_t> seeds = {};  ///< One a layer where there is dropout.
+  std::int64_t first_row = 0;  ///< Number of x's first row, from which its dropout masks follow.
 };
 
 /// Keeps the work space of a stack between batches, and what backward needs of the last forward.

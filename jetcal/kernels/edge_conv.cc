@@ -204,12 +204,17 @@ void EdgeConv::Pass::finish_norm(std::size_t layer, const EdgeConvLayer& weights
                                  const float* shift, const ChunkSums& sums,
                                  const BatchNormOptions& options) const {
   Norm& norm = self.norms_[layer];
+  std::vector<detail::ShiftedSums> columns;
   for (std::int64_t c = 0; c < channels; ++c) {
     const auto [sum, squares] = sums.total(c);
+    columns.push_back({edges.num_edges(), shift[c], sum, squares});
+  }
+  detail::share(options.shared, columns);
+  self.all_edges_ = columns.front().rows;
+  for (std::int64_t c = 0; c < channels; ++c) {
     const bool running = !weights.running_mean.empty();
-    detail::finish_column({edges.num_edges(), shift[c], sum, squares}, options.epsilon,
-                          options.momentum, norm.mean[c], norm.inverse_deviation[c],
-                          running ? &weights.running_mean[c] : nullptr,
+    detail::finish_column(columns[c], options.epsilon, options.momentum, norm.mean[c],
+                          norm.inverse_deviation[c], running ? &weights.running_mean[c] : nullptr,
                           running ? &weights.running_variance[c] : nullptr);
     norm.scale[c] = weights.scale[c] * norm.inverse_deviation[c];
     norm.beta[c] = weights.shift[c];
@@ -220,12 +225,18 @@ void EdgeConv::Pass::finish_gradient(std::size_t layer, const EdgeConvLayer& wei
                                      const ChunkSums& sums,
                                      const EdgeConvGradient& gradient) const {
   Norm& norm = self.norms_[layer];
+  std::vector<detail::GradientSums> columns;
   for (std::int64_t c = 0; c < channels; ++c) {
     const auto [sum, weighted] = sums.total(c);
-    const detail::ColumnGradient column = detail::column_gradient(
-        edges.num_edges(), sum, weighted, weights.scale[c], norm.inverse_deviation[c]);
-    gradient.scale[c] = column.grad_scale;
-    gradient.shift[c] = column.grad_shift;
+    columns.push_back({sum, weighted});
+    gradient.scale[c] = static_cast<float>(weighted * norm.inverse_deviation[c]);
+    gradient.shift[c] = static_cast<float>(sum);
+  }
+  detail::share(self.shared_, columns);
+  for (std::int64_t c = 0; c < channels; ++c) {
+    const detail::ColumnGradient column =
+        detail::column_gradient(self.all_edges_, columns[c].sum, columns[c].weighted,
+                                weights.scale[c], norm.inverse_deviation[c]);
     norm.offset[c] = column.offset;
     norm.slope[c] = column.slope;
   }
@@ -308,6 +319,7 @@ void EdgeConv::forward(std::span<const float> nodes, const Edges& edges,
   JETCAL_DCHECK(std::ssize(nodes) == edges.num_particles() * 2 * stride_);
   JETCAL_DCHECK(std::ssize(y) == edges.num_particles() * channels_);
   chunks_ = cut_chunks(edges, offsets);
+  shared_ = options.shared;
   const Pass pass{*this, nodes.data(), edges, workspace};
   for (std::size_t layer = 0; layer < layers.size(); ++layer) {
     pass.forward_layer(layer, layers[layer], options);

@@ -55,7 +55,8 @@ class EdgeConv {
   std::int64_t stride() const noexcept { return stride_; }
 
   /// Shapes: nodes [P, 2 stride], offsets [J + 1] (particles of every jet), y [P, C]. A particle
-  /// without edges gets zeros. `options.activation` is not read.
+  /// without edges gets zeros. `options.activation` is not read; `options.shared` must live until
+  /// backward, whose gradients are those of the edges given here.
   void forward(std::span<const float> nodes, const Edges& edges,
                std::span<const std::int64_t> offsets, std::span<const EdgeConvLayer> layers,
                const BatchNormOptions& options, std::span<float> y, EdgeConvWorkspace& workspace);
@@ -75,6 +76,8 @@ class EdgeConv {
   struct Pass;
 
   std::int64_t channels_, stride_;
+  SharedSums* shared_ = nullptr;  // of the last forward
+  std::int64_t all_edges_ = 0;    // of the last forward, over all workers
   std::vector<Norm> norms_;
   std::vector<AlignedRows<float>> values_;  // of layer l >= 1, [E, stride]
   std::vector<std::int64_t> chunks_;        // first particle of every chunk of jets, and P

@@ -36,18 +36,29 @@ void keep(std::span<const float> x, std::int64_t channels, const std::vector<flo
   if (!mean.empty()) kernels::standardise(y, channels, mean, deviation, y);
 }
 
+// The plan lays parameters out in the order of forward, so the gradients of what backward has
+// behind it start here.
+std::int64_t first_parameter(const std::vector<detail::LinearSlot>& layers) {
+  return layers.front().weight;
+}
+std::int64_t first_parameter(const detail::EdgeBlockSlot& block) {
+  return block.layers.front().linear.weight;
+}
+
 }  // namespace
 
 struct TrainingPass::Impl {
   Impl(const ModelConfig& config, Standardisation shifts);
 
   void forward(std::span<const float> parameters, std::span<float> buffers,
-               const edm::FeatureView& features, std::uint64_t dropout_seed, std::span<float> y);
+               const edm::FeatureView& features, std::uint64_t dropout_seed, std::span<float> y,
+               const BatchShare& share);
   void backward(std::span<const float> parameters, std::span<const float> grad_y,
-                std::span<float> grad_parameters);
+                std::span<float> grad_parameters, const GradientsFinished& finished);
   void forward_particlenet(std::span<const float> parameters, std::span<float> buffers,
-                           const edm::FeatureView& features);
-  void backward_particlenet(std::span<const float> parameters, std::span<float> grad_parameters);
+                           const edm::FeatureView& features, kernels::SharedSums* shared);
+  void backward_particlenet(std::span<const float> parameters, std::span<float> grad_parameters,
+                            const GradientsFinished& finished);
   void join_jet_features(const edm::FeatureView& features);
 
   ModelConfig config;
@@ -91,22 +102,23 @@ TrainingPass::Impl::Impl(const ModelConfig& model_config, Standardisation shifts
 
 void TrainingPass::Impl::forward_particlenet(std::span<const float> parameters,
                                              std::span<float> buffers,
-                                             const edm::FeatureView& features) {
+                                             const edm::FeatureView& features,
+                                             kernels::SharedSums* shared) {
   const std::int64_t rows = num_particles();
   const std::span<float> x = rows_in(particles, rows, edm::kNumParticleFeatures);
   const std::span<float> input = rows_in(normed, rows, plan.feature.in);
   const std::span<float> values = rows_in(feature_values, rows, plan.feature.out);
   const std::span<float> output = rows_in(feature, rows, plan.feature.out);
-  input_norm->forward(parameters, buffers, x, input);
+  input_norm->forward(parameters, buffers, x, input, shared);
   kernels::linear_forward(input, weight_of(parameters, plan.feature), {}, plan.feature.in,
                           plan.feature.out, values);
-  feature_norm->forward(parameters, buffers, values, output);
+  feature_norm->forward(parameters, buffers, values, output, shared);
   particle_output = output;
   std::span<const float> coordinates = features.points;
   std::int64_t dimensions = edm::kNumPointCoordinates;
   for (std::size_t i = 0; i < blocks.size(); ++i) {
     particle_output = blocks[i].forward(parameters, buffers, particle_output, coordinates,
-                                        dimensions, offsets, edge_workspace);
+                                        dimensions, offsets, edge_workspace, shared);
     coordinates = particle_output;
     dimensions = plan.blocks[i].layers.back().linear.out;
   }
@@ -128,7 +140,7 @@ void TrainingPass::Impl::join_jet_features(const edm::FeatureView& features) {
 
 void TrainingPass::Impl::forward(std::span<const float> parameters, std::span<float> buffers,
                                  const edm::FeatureView& features, std::uint64_t dropout_seed,
-                                 std::span<float> y) {
+                                 std::span<float> y, const BatchShare& share) {
   require_size(parameters.size(), plan.layout.num_parameters, "parameters");
   require_size(buffers.size(), plan.layout.num_buffers, "buffers");
   require_size(y.size(), features.num_jets(), "y");
@@ -142,24 +154,29 @@ void TrainingPass::Impl::forward(std::span<const float> parameters, std::span<fl
     particle_stack->forward_sums(
         parameters, rows_in(particles, num_particles(), edm::kNumParticleFeatures), offsets, sums);
   } else {
-    forward_particlenet(parameters, buffers, features);
+    forward_particlenet(parameters, buffers, features, share.sums);
     kernels::segment_mean(particle_output, offsets, plan.pooled, sums);
   }
   join_jet_features(features);
   const std::int64_t width = plan.pooled + edm::kNumJetFeatures;
-  std::ranges::copy(head.forward(parameters, rows_in(head_input, num_jets(), width), dropout_seed),
+  std::ranges::copy(head.forward(parameters, rows_in(head_input, num_jets(), width), dropout_seed,
+                                 share.first_jet),
                     y.begin());
 }
 
 void TrainingPass::Impl::backward_particlenet(std::span<const float> parameters,
-                                              std::span<float> grad_parameters) {
+                                              std::span<float> grad_parameters,
+                                              const GradientsFinished& finished) {
   const std::int64_t rows = num_particles();
+  std::int64_t block_end = first_parameter(plan.head);
   for (std::size_t i = blocks.size(); i-- > 0;) {
     const std::int64_t out = plan.blocks[i].layers.back().linear.out;
     blocks[i].backward(parameters, rows_in(grad_particles, rows, out),
                        rows_in(grad_next, rows, plan.blocks[i].in), grad_parameters,
                        edge_workspace);
     std::swap(grad_particles, grad_next);
+    if (finished) finished(first_parameter(plan.blocks[i]), block_end);
+    block_end = first_parameter(plan.blocks[i]);
   }
   const std::span<float> grad = rows_in(grad_particles, rows, plan.feature.out);
   feature_norm->backward(parameters, rows_in(feature_values, rows, plan.feature.out), grad,
@@ -171,10 +188,12 @@ void TrainingPass::Impl::backward_particlenet(std::span<const float> parameters,
                                  plan.feature.out, grad_input);
   input_norm->backward(parameters, rows_in(particles, rows, edm::kNumParticleFeatures), grad_input,
                        grad_parameters);
+  if (finished) finished(0, block_end);
 }
 
 void TrainingPass::Impl::backward(std::span<const float> parameters, std::span<const float> grad_y,
-                                  std::span<float> grad_parameters) {
+                                  std::span<float> grad_parameters,
+                                  const GradientsFinished& finished) {
   if (!has_forward) {
     fail(ErrorCode::FailedPrecondition, "training pass: backward needs a forward before it");
   }
@@ -184,6 +203,7 @@ void TrainingPass::Impl::backward(std::span<const float> parameters, std::span<c
   const std::int64_t width = plan.pooled + edm::kNumJetFeatures;
   const std::span<float> grad_joined = rows_in(grad_head, num_jets(), width);
   head.backward(parameters, grad_y, grad_joined, grad_parameters);
+  if (finished) finished(first_parameter(plan.head), plan.layout.num_parameters);
   const std::span<float> grad_sums = rows_in(grad_pooled, num_jets(), plan.pooled);
   for (std::int64_t jet = 0; jet < num_jets(); ++jet) {
     std::copy_n(grad_joined.data() + jet * width, plan.pooled,
@@ -191,11 +211,12 @@ void TrainingPass::Impl::backward(std::span<const float> parameters, std::span<c
   }
   if (config.network == Network::Pfn) {
     particle_stack->backward(parameters, grad_sums, {}, grad_parameters);
+    if (finished) finished(0, first_parameter(plan.head));
     return;
   }
   const std::span<float> grad = rows_in(grad_particles, num_particles(), plan.pooled);
   kernels::segment_mean_backward(grad_sums, offsets, plan.pooled, grad);
-  backward_particlenet(parameters, grad_parameters);
+  backward_particlenet(parameters, grad_parameters, finished);
 }
 
 TrainingPass::TrainingPass(const ModelConfig& config, const Standardisation& standardisation) {
@@ -206,13 +227,13 @@ TrainingPass::~TrainingPass() = default;
 
 void TrainingPass::forward(std::span<const float> parameters, std::span<float> buffers,
                            const edm::FeatureView& features, std::uint64_t dropout_seed,
-                           std::span<float> y) {
-  impl_->forward(parameters, buffers, features, dropout_seed, y);
+                           std::span<float> y, const BatchShare& share) {
+  impl_->forward(parameters, buffers, features, dropout_seed, y, share);
 }
 
 void TrainingPass::backward(std::span<const float> parameters, std::span<const float> grad_y,
-                            std::span<float> grad_parameters) {
-  impl_->backward(parameters, grad_y, grad_parameters);
+                            std::span<float> grad_parameters, const GradientsFinished& finished) {
+  impl_->backward(parameters, grad_y, grad_parameters, finished);
 }
 
 }  // namespace jetcal::models

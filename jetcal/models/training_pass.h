@@ -4,12 +4,24 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 
+#include "jetcal/kernels/shared_sums.h"
 #include "jetcal/models/model.h"
 
 namespace jetcal::models {
+
+/// Says which part of a batch a worker has.
+struct BatchShare {
+  std::int64_t first_jet = 0;  ///< Number of its first jet in the batch: dropout masks follow it.
+  /// Makes the statistics of batch norm those of the whole batch; nullptr: of this part.
+  kernels::SharedSums* sums = nullptr;
+};
+
+/// Told that the gradients [begin, end) of the flat buffer are finished.
+using GradientsFinished = std::function<void(std::int64_t begin, std::int64_t end)>;
 
 /// Runs one batch at a time; keeps its work space between batches. Not thread-safe; uses
 /// parallel_for inside.
@@ -21,14 +33,17 @@ class TrainingPass {
 
   /// Computes y [J] with batch statistics over real particles and edges, updates the running
   /// statistics in `buffers` (momentum 0.1, unbiased variance, as PyTorch), and draws dropout masks
-  /// from `dropout_seed`. Keeps what backward needs.
+  /// from `dropout_seed`. Keeps what backward needs. `share.sums` must live until backward.
   void forward(std::span<const float> parameters, std::span<float> buffers,
-               const edm::FeatureView& features, std::uint64_t dropout_seed, std::span<float> y);
+               const edm::FeatureView& features, std::uint64_t dropout_seed, std::span<float> y,
+               const BatchShare& share = {});
 
   /// Computes the gradient of every parameter [num_parameters] from the gradient of y [J] of the
   /// last forward; overwrites. With one thread the result is the same bits every time.
+  /// `finished`, if any, is called for ranges that cover the buffer, each once, in the order of
+  /// backward: those of the head first.
   void backward(std::span<const float> parameters, std::span<const float> grad_y,
-                std::span<float> grad_parameters);
+                std::span<float> grad_parameters, const GradientsFinished& finished = {});
 
  private:
   struct Impl;

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <span>
 
+#include "jetcal/kernels/shared_sums.h"
+
 namespace jetcal::kernels::detail {
 
 /// Holds one column's sums over `rows` rows: of x - shift and of its square.
@@ -13,6 +15,18 @@ struct ShiftedSums {
   double shift, sum, squares;
 };
 
+/// Replaces the sums of all columns, over the same rows, by those over the rows of all workers,
+/// around a shift of zero: the workers' shifts differ. Does nothing without `shared`.
+void share(SharedSums* shared, std::span<ShiftedSums> columns);
+
+/// Holds one column's sums over rows of g and of g (x - mean).
+struct GradientSums {
+  double sum, weighted;
+};
+
+/// Replaces the sums of all columns by those over the rows of all workers.
+void share(SharedSums* shared, std::span<GradientSums> columns);
+
 /// Writes mean and 1 / sqrt(biased variance + epsilon), and moves the running statistics as
 /// batch_norm.h says; these may be null.
 void finish_column(const ShiftedSums& sums, double epsilon, double momentum, float& mean,
@@ -20,7 +34,6 @@ void finish_column(const ShiftedSums& sums, double epsilon, double momentum, flo
 
 /// Holds one column's gradient: dL/dx = scale g - offset - slope (x - mean).
 struct ColumnGradient {
-  float grad_scale, grad_shift;  ///< Of gamma and beta.
   float offset, slope;
 };
 

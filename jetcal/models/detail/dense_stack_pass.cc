@@ -33,8 +33,8 @@ std::vector<kernels::DenseWeights> DenseStackPass::weights_in(
 }
 
 std::span<const float> DenseStackPass::forward(std::span<const float> parameters,
-                                               std::span<const float> x,
-                                               std::uint64_t dropout_seed) {
+                                               std::span<const float> x, std::uint64_t dropout_seed,
+                                               std::int64_t first_row) {
   std::vector<std::uint64_t> seeds;
   for (std::size_t layer = 0; layer < layers_.size(); ++layer) {
     seeds.push_back(mix64(dropout_seed, layer));
@@ -42,7 +42,11 @@ std::span<const float> DenseStackPass::forward(std::span<const float> parameters
   const std::span<float> output =
       rows_in(output_, std::ssize(x) / layers_.front().in, layers_.back().out);
   stack_.forward(weights_in(parameters),
-                 {.x = x, .dropout = static_cast<float>(options_.dropout), .seeds = seeds}, output);
+                 {.x = x,
+                  .dropout = static_cast<float>(options_.dropout),
+                  .seeds = seeds,
+                  .first_row = first_row},
+                 output);
   return output;
 }
 

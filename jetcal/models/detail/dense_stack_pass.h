@@ -23,9 +23,9 @@ class DenseStackPass {
   DenseStackPass(std::vector<LinearSlot> layers, const DenseStackOptions& options);
 
   /// Shapes: x [R, in of the first layer]. Returns [R, out of the last layer], valid until the next
-  /// forward.
+  /// forward. `first_row` is the number of x's first row in the whole batch.
   std::span<const float> forward(std::span<const float> parameters, std::span<const float> x,
-                                 std::uint64_t dropout_seed);
+                                 std::uint64_t dropout_seed, std::int64_t first_row = 0);
 
   /// Runs the stack and adds up the rows of each segment: sums [J, out of the last layer] for
   /// offsets [J + 1].

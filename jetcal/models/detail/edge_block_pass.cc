@@ -53,11 +53,11 @@ void EdgeBlockPass::forward_nodes(std::span<const float> parameters) {
 }
 
 void EdgeBlockPass::forward_shortcut(std::span<const float> parameters, std::span<float> buffers,
-                                     std::span<float> y) {
+                                     std::span<float> y, kernels::SharedSums* shared) {
   const LinearSlot& linear = slot_.shortcut->linear;
   const std::span<float> values = rows_in(shortcut_values_, num_particles_, out_);
   kernels::linear_forward(x_, weight_of(parameters, linear), {}, linear.in, linear.out, values);
-  shortcut_norm_->forward(parameters, buffers, values, y);
+  shortcut_norm_->forward(parameters, buffers, values, y, shared);
 }
 
 std::span<const float> EdgeBlockPass::forward(std::span<const float> parameters,
@@ -65,7 +65,8 @@ std::span<const float> EdgeBlockPass::forward(std::span<const float> parameters,
                                               std::span<const float> coordinates,
                                               std::int64_t dimensions,
                                               std::span<const std::int64_t> offsets,
-                                              kernels::EdgeConvWorkspace& workspace) {
+                                              kernels::EdgeConvWorkspace& workspace,
+                                              kernels::SharedSums* shared) {
   x_ = x;
   num_particles_ = offsets.back();
   JETCAL_DCHECK(std::ssize(x) == num_particles_ * slot_.in);
@@ -76,12 +77,13 @@ std::span<const float> EdgeBlockPass::forward(std::span<const float> parameters,
 
   kernels::BatchNormOptions options;
   options.epsilon = static_cast<float>(kNormEpsilon);
+  options.shared = shared;
   const std::span<float> output = rows_in(output_, num_particles_, out_);
   edge_conv_.forward(rows_in(nodes_, num_particles_, 2 * stride_), edges_, offsets,
                      layers_of(parameters, buffers), options, output, workspace);
   if (slot_.shortcut) {
     const std::span<float> shortcut = rows_in(rows_, num_particles_, out_);
-    forward_shortcut(parameters, buffers, shortcut);
+    forward_shortcut(parameters, buffers, shortcut, shared);
     kernels::add(shortcut, output);
   } else {
     kernels::add(x, output);

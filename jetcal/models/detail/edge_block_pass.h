@@ -19,11 +19,12 @@ class EdgeBlockPass {
 
   /// Shapes: x [P, in]; coordinates [P, dimensions], in which neighbors are sought; offsets [J +
   /// 1]. Returns the block's output [P, out], valid until the next forward. x must live until
-  /// backward.
+  /// backward, and `shared`, which may be null.
   std::span<const float> forward(std::span<const float> parameters, std::span<float> buffers,
                                  std::span<const float> x, std::span<const float> coordinates,
                                  std::int64_t dimensions, std::span<const std::int64_t> offsets,
-                                 kernels::EdgeConvWorkspace& workspace);
+                                 kernels::EdgeConvWorkspace& workspace,
+                                 kernels::SharedSums* shared);
 
   /// Takes the gradient of the output in `grad` [P, out], which it changes, and writes that of x.
   void backward(std::span<const float> parameters, std::span<float> grad, std::span<float> grad_x,
@@ -34,7 +35,7 @@ class EdgeBlockPass {
                                                 std::span<float> buffers) const;
   void forward_nodes(std::span<const float> parameters);
   void forward_shortcut(std::span<const float> parameters, std::span<float> buffers,
-                        std::span<float> y);
+                        std::span<float> y, kernels::SharedSums* shared);
   void backward_nodes(std::span<const float> grad_nodes, std::span<float> grad_x,
                       std::span<float> grad_parameters);
   void backward_shortcut(std::span<const float> parameters, std::span<float> grad,

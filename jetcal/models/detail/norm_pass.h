@@ -20,9 +20,9 @@ class NormPass {
         inverse_deviation_(static_cast<std::size_t>(slot.channels)) {}
 
   /// Normalises z [R, C] to y and moves the running statistics in `buffers`; with empty `buffers`
-  /// it repeats what the last forward computed.
+  /// it repeats what the last forward computed. `shared`, if any, must live until backward.
   void forward(std::span<const float> parameters, std::span<float> buffers,
-               std::span<const float> z, std::span<float> y);
+               std::span<const float> z, std::span<float> y, kernels::SharedSums* shared);
 
   /// Turns the gradient of y into that of z, in place, and writes those of scale and shift.
   void backward(std::span<const float> parameters, std::span<const float> z, std::span<float> grad,
@@ -32,6 +32,8 @@ class NormPass {
   NormSlot slot_;
   kernels::Activation activation_;
   std::vector<float> mean_, inverse_deviation_;
+  kernels::SharedSums* shared_ = nullptr;  // of the last forward
+  std::int64_t all_rows_ = 0;              // likewise
 };
 
 }  // namespace jetcal::models::detail
