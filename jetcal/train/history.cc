@@ -3,20 +3,24 @@
 
 namespace jetcal::train {
 
+// Older runs, whose epochs all have all jets, do not count them.
+static double jets_of(const EpochRecord& epoch, const TrainResult& result) noexcept {
+  return static_cast<double>(epoch.jets > 0 ? epoch.jets : result.train.jets);
+}
+
 static double training_seconds(const TrainResult& result) noexcept {
   double seconds = 0;
   for (const EpochRecord& epoch : result.epochs) {
-    if (epoch.jets_per_second > 0)
-      seconds += static_cast<double>(result.train.jets) / epoch.jets_per_second;
+    if (epoch.jets_per_second > 0) seconds += jets_of(epoch, result) / epoch.jets_per_second;
   }
   return seconds;
 }
 
 double TrainResult::jets_per_second() const noexcept {
   const double seconds = training_seconds(*this);
-  return seconds > 0
-             ? static_cast<double>(train.jets * static_cast<std::int64_t>(epochs.size())) / seconds
-             : 0;
+  double jets = 0;
+  for (const EpochRecord& epoch : epochs) jets += jets_of(epoch, *this);
+  return seconds > 0 ? jets / seconds : 0;
 }
 
 double TrainResult::data_percent() const noexcept {
@@ -34,13 +38,19 @@ nlohmann::ordered_json report(const TrainResult& result) {
   nlohmann::ordered_json epochs = nlohmann::ordered_json::array();
   for (const EpochRecord& epoch : result.epochs) {
     epochs.push_back({{"epoch", epoch.epoch},
+                      {"jets", epoch.jets},
                       {"train_loss", epoch.train_loss},
                       {"validation_loss", epoch.validation_loss},
                       {"learning_rate", epoch.learning_rate},
                       {"jets_per_second", epoch.jets_per_second},
                       {"seconds", epoch.seconds},
                       {"data_seconds", epoch.data_seconds},
-                      {"data_cpu_seconds", epoch.data_cpu_seconds}});
+                      {"data_cpu_seconds", epoch.data_cpu_seconds},
+                      {"clipped_steps", epoch.clipped_steps}});
+    if (epoch.ema_validation_loss > 0) {
+      epochs.back()["raw_validation_loss"] = epoch.raw_validation_loss;
+      epochs.back()["ema_validation_loss"] = epoch.ema_validation_loss;
+    }
   }
   return {{"parameters", result.num_parameters},
           {"jets",
@@ -56,6 +66,7 @@ nlohmann::ordered_json report(const TrainResult& result) {
             {"validation", result.validation.dropped_particles},
             {"test", result.test_jets.dropped_particles}}},
           {"epochs", epochs},
+          {"stopped_early", result.stopped_early},
           {"best_epoch", result.best_epoch},
           {"best_validation_loss", result.best_validation_loss},
           {"test_loss", result.test.loss},

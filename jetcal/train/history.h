@@ -12,19 +12,26 @@ namespace jetcal::train {
 /// Describes one finished epoch.
 struct EpochRecord {
   std::int64_t epoch = 0;  ///< From 1.
+  std::int64_t jets = 0;   ///< Trained on.
   double train_loss = 0;   ///< Mean over the epoch, each batch before its update, with dropout.
   double validation_loss = 0;
   double learning_rate = 0;
-  double jets_per_second = 0;   ///< Training alone, without validation.
-  double seconds = 0;           ///< Training and validation.
-  double data_seconds = 0;      ///< Of training: spent waiting for jets.
-  double data_cpu_seconds = 0;  ///< Processor time of the thread that prepared them.
-  double wall_time = 0;         ///< End of the epoch, seconds since 1970.
+  double jets_per_second = 0;      ///< Training alone, without validation.
+  double seconds = 0;              ///< Training and validation.
+  double data_seconds = 0;         ///< Of training: spent waiting for jets.
+  double data_cpu_seconds = 0;     ///< Processor time of the thread that prepared them.
+  double wall_time = 0;            ///< End of the epoch, seconds since 1970.
+  std::int64_t clipped_steps = 0;  ///< Updates whose gradient was beyond a bound.
+  /// With an average of weights: losses of the weights themselves and of their average, one of
+  /// which is validation_loss. 0 without.
+  double raw_validation_loss = 0, ema_validation_loss = 0;
 };
-// With defaults: checkpoints of older runs lack the times of the data.
+// With defaults: checkpoints of older runs lack the times of the data and what the course added.
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(EpochRecord, epoch, train_loss, validation_loss,
                                                 learning_rate, jets_per_second, seconds,
-                                                data_seconds, data_cpu_seconds, wall_time)
+                                                data_seconds, data_cpu_seconds, wall_time, jets,
+                                                clipped_steps, raw_validation_loss,
+                                                ema_validation_loss)
 
 /// Counts the jets of one split.
 struct SplitCounts {
@@ -53,7 +60,8 @@ struct TrainResult {
   std::int64_t best_epoch = 0;
   double best_validation_loss = 0;
   TestResult test;
-  std::string fingerprint;  ///< Of the model, see models::fingerprint.
+  std::string fingerprint;     ///< Of the model, see models::fingerprint.
+  bool stopped_early = false;  ///< Before all epochs: the validation loss no longer fell.
 
   // How this call came to it; not kept.
   bool was_finished = false;      ///< Nothing was trained: the run had ended before.
@@ -66,9 +74,10 @@ struct TrainResult {
   /// Returns by how many percent the test loss is below `reference`.
   double gain_percent(double reference) const noexcept;
 };
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TrainResult, num_parameters, train, validation, test_jets,
-                                   constant, epochs, best_epoch, best_validation_loss, test,
-                                   fingerprint)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(TrainResult, num_parameters, train, validation,
+                                                test_jets, constant, epochs, best_epoch,
+                                                best_validation_loss, test, fingerprint,
+                                                stopped_early)
 
 /// Returns the document that `jetcal train --json` prints.
 nlohmann::ordered_json report(const TrainResult& result);

@@ -60,8 +60,10 @@ struct NetworkFunction : torch::autograd::Function<NetworkFunction> {
 }  // namespace
 
 struct Learner::Impl {
-  Impl(models::Model start, const OptimizerOptions& options)
+  Impl(models::Model start, const OptimizerOptions& options, const ClipOptions& clip_options)
       : model(std::move(start)),
+        clip(clip_options),
+        ranges(options.ranges),
         gradient(model.parameters.size(), 0.0F),
         pass(model.config, model.standardisation),
         optimizer(options, model.parameters, gradient) {
@@ -88,18 +90,29 @@ struct Learner::Impl {
     return value;
   }
 
+  // Makes the gradient what the update takes; returns whether it was beyond a bound.
+  bool bound_gradient() {
+    for (const ParameterRange& range : ranges) {
+      if (range.frozen)
+        std::fill(gradient.begin() + range.begin, gradient.begin() + range.end, 0.0F);
+    }
+    return clip.any() && train::clip(clip, gradient);
+  }
+
   models::Model model;
+  ClipOptions clip;
+  std::vector<ParameterRange> ranges;
   std::vector<float> gradient;
   models::TrainingPass pass;
   Optimizer optimizer;
   at::Tensor parameters;  // shares the memory of model.parameters
 };
 
-Learner::Learner(models::Model start, const OptimizerOptions& options) {
+Learner::Learner(models::Model start, const OptimizerOptions& options, const ClipOptions& clip) {
   // libtorch only touches one number a jet here; its own pool would spin on the cores that the
   // native pass needs.
   at::set_num_threads(1);
-  impl_ = std::make_unique<Impl>(std::move(start), options);
+  impl_ = std::make_unique<Impl>(std::move(start), options, clip);
 }
 
 Learner::~Learner() = default;
@@ -111,7 +124,9 @@ StepOutcome Learner::step(const edm::FeatureBatch& batch, std::uint64_t dropout_
   outcome.loss_finite = std::isfinite(outcome.loss);
   if (!outcome.loss_finite) return outcome;
   outcome.gradient_finite = kernels::all_finite(impl_->gradient);
-  if (outcome.gradient_finite) impl_->optimizer.step(learning_rate);
+  if (!outcome.gradient_finite) return outcome;
+  outcome.clipped = impl_->bound_gradient();
+  impl_->optimizer.step(learning_rate);
   return outcome;
 }
 
@@ -122,6 +137,8 @@ double Learner::gradient(const edm::FeatureBatch& batch, std::uint64_t dropout_s
   std::copy(impl_->gradient.begin(), impl_->gradient.end(), gradient.begin());
   return loss;
 }
+
+std::span<const float> Learner::last_gradient() const noexcept { return impl_->gradient; }
 
 const models::Model& Learner::model() const noexcept { return impl_->model; }
 

@@ -8,6 +8,7 @@
 
 #include "jetcal/edm/features.h"
 #include "jetcal/models/model.h"
+#include "jetcal/train/gradient_clip.h"
 #include "jetcal/train/optimizer.h"
 
 namespace jetcal::train {
@@ -17,6 +18,7 @@ struct StepOutcome {
   double loss = 0;  ///< Of the batch, before the update: mean of weight * |y - prediction|.
   bool loss_finite = true;
   bool gradient_finite = true;
+  bool clipped = false;  ///< The gradient went beyond a bound of ClipOptions.
   bool finite() const noexcept { return loss_finite && gradient_finite; }
 };
 
@@ -27,7 +29,7 @@ struct StepOutcome {
 /// bits.
 class Learner {
  public:
-  Learner(models::Model start, const OptimizerOptions& options);
+  Learner(models::Model start, const OptimizerOptions& options, const ClipOptions& clip = {});
   ~Learner();
 
   /// Makes one update. Where the loss or the gradient is not finite, parameters stay as they were.
@@ -38,6 +40,9 @@ class Learner {
   /// batch normalisation move on, as in step().
   double gradient(const edm::FeatureBatch& batch, std::uint64_t dropout_seed,
                   std::span<float> gradient);
+
+  /// The gradient that the last update used, bounded and 0 where parameters are frozen.
+  std::span<const float> last_gradient() const noexcept;
 
   /// The network with its present weights.
   const models::Model& model() const noexcept;

@@ -72,41 +72,57 @@ Optimizer::Optimizer(const OptimizerOptions& options, std::span<float> parameter
 
 void Optimizer::step(double learning_rate) {
   ++state_.steps;
-  const double decay = options_.resolved_weight_decay();
+  if (options_.ranges.empty()) {
+    step_range({0, std::ssize(parameters_)}, learning_rate);
+    return;
+  }
+  for (const ParameterRange& range : options_.ranges) {
+    if (!range.frozen) step_range(range, learning_rate);
+  }
+}
+
+void Optimizer::step_range(const ParameterRange& range, double learning_rate) {
+  const auto begin = static_cast<std::size_t>(range.begin);
+  const auto size = static_cast<std::size_t>(range.end - range.begin);
+  const auto part = [&](const char* name) { return std::span(tensor(name)).subspan(begin, size); };
+  const std::span<const float> gradient = gradient_.subspan(begin, size);
+  const std::span<float> parameters = parameters_.subspan(begin, size);
+  const double rate = learning_rate * range.learning_rate_factor;
+  const double decay = options_.resolved_weight_decay() * range.weight_decay_factor;
   switch (options_.kind) {
     case OptimizerKind::Adam:
     case OptimizerKind::AdamW: {
       kernels::AdamStep step;
-      step.learning_rate = learning_rate;
+      step.learning_rate = rate;
       step.weight_decay = decay;
       step.decay_apart = options_.kind == OptimizerKind::AdamW;
       step.step = state_.steps;
-      kernels::adam_step(step, gradient_, parameters_, tensor("exp_avg"), tensor("exp_avg_sq"));
+      kernels::adam_step(step, gradient, parameters, part("exp_avg"), part("exp_avg_sq"));
       return;
     }
     case OptimizerKind::Adagrad: {
       kernels::AdagradStep step;
-      step.learning_rate = learning_rate;
+      step.learning_rate = rate;
       step.weight_decay = decay;
-      kernels::adagrad_step(step, gradient_, parameters_, tensor("sum"));
+      kernels::adagrad_step(step, gradient, parameters, part("sum"));
       return;
     }
     case OptimizerKind::Rmsprop: {
       kernels::RmspropStep step;
-      step.learning_rate = learning_rate;
+      step.learning_rate = rate;
       step.weight_decay = decay;
-      kernels::rmsprop_step(step, gradient_, parameters_, tensor("square_avg"));
+      kernels::rmsprop_step(step, gradient, parameters, part("square_avg"));
       return;
     }
     case OptimizerKind::Ranger:
       break;
   }
   kernels::RangerStep step;
-  step.learning_rate = learning_rate;
+  step.learning_rate = rate;
   step.weight_decay = decay;
   step.step = state_.steps;
-  kernels::ranger_step(step, gradient_, parameters_, tensor("exp_avg"), tensor("exp_avg_sq"),
-                       tensor("slow"));
+  kernels::ranger_step(step, gradient, parameters, part("exp_avg"), part("exp_avg_sq"),
+                       part("slow"));
 }
 
 void Optimizer::restore(const OptimizerState& state) {

@@ -11,6 +11,8 @@
 #include <string_view>
 #include <vector>
 
+#include "jetcal/train/parameter_groups.h"
+
 namespace jetcal::train {
 
 /// Names an update rule. All but Ranger are PyTorch's, with PyTorch's defaults.
@@ -40,6 +42,8 @@ struct OptimizerOptions {
   /// Absent: PyTorch's default, 0.01 for AdamW and 0 otherwise. AdamW and Ranger decay weights
   /// apart from the gradient, the others add weight_decay * weight to it.
   std::optional<double> weight_decay;
+  /// Which parameters differ from the others; empty: none.
+  std::vector<ParameterRange> ranges = {};
 
   double resolved_weight_decay() const noexcept;
 };
@@ -69,6 +73,7 @@ class Optimizer {
 
  private:
   std::vector<float>& tensor(const char* name) { return state_.tensors.at(name); }
+  void step_range(const ParameterRange& range, double learning_rate);
 
   OptimizerOptions options_;
   std::span<float> parameters_;

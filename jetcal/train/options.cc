@@ -65,8 +65,7 @@ TrainOptions read_train_options(const Config& config) {
   optimizer.learning_rate = config.get("training.lr", default_learning_rate(optimizer.kind));
   if (config.has("training.weight_decay"))
     optimizer.weight_decay = config.require<double>("training.weight_decay");
-  options.schedule =
-      parse_schedule(config.get("training.schedule", std::string(schedule_name(options.schedule))));
+  options.course = read_course(config);
   options.epochs = config.get("training.epochs", options.epochs);
   options.batch_size = config.get("training.batch_size", options.batch_size);
   options.seed = config.get("training.seed", options.seed);
@@ -86,6 +85,7 @@ void validate(const TrainOptions& options) {
          "the folder for the results is not given: use --output or the field output");
   }
   models::validate(options.model);
+  validate(options.course);
   require_at_least("training.epochs", options.epochs, 1);
   require_at_least("training.batch_size", options.batch_size, 1);
   require_at_least("training.seed", options.seed, 0);
@@ -103,15 +103,15 @@ void validate(const TrainOptions& options) {
 }
 
 nlohmann::json identity(const TrainOptions& options) {
-  return {{"model", models::to_json(options.model)},
-          {"training",
-           {{"optimizer", optimizer_name(options.optimizer.kind)},
-            {"lr", options.optimizer.learning_rate},
-            {"weight_decay", options.optimizer.resolved_weight_decay()},
-            {"schedule", schedule_name(options.schedule)},
-            {"epochs", options.epochs},
-            {"batch_size", options.batch_size},
-            {"seed", options.seed}}}};
+  nlohmann::json training = {{"optimizer", optimizer_name(options.optimizer.kind)},
+                             {"lr", options.optimizer.learning_rate},
+                             {"weight_decay", options.optimizer.resolved_weight_decay()},
+                             {"schedule", schedule_name(options.course.schedule.kind)},
+                             {"epochs", options.epochs},
+                             {"batch_size", options.batch_size},
+                             {"seed", options.seed}};
+  add_identity(options.course, training);
+  return {{"model", models::to_json(options.model)}, {"training", training}};
 }
 
 }  // namespace jetcal::train

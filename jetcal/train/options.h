@@ -9,8 +9,8 @@
 
 #include "jetcal/base/config.h"
 #include "jetcal/models/model_config.h"
+#include "jetcal/train/course.h"
 #include "jetcal/train/optimizer.h"
-#include "jetcal/train/schedule.h"
 
 namespace jetcal::train {
 
@@ -20,7 +20,7 @@ struct TrainOptions {
   std::filesystem::path output;  ///< Folder of the results; made when it is not there.
   models::ModelConfig model;
   OptimizerOptions optimizer;
-  Schedule schedule = Schedule::FlatDecay;
+  CourseOptions course;
   std::int64_t epochs = 50;
   std::int64_t batch_size = 500;
   std::int64_t seed = 1;                ///< Initial weights, order of the jets and dropout.

@@ -25,6 +25,7 @@ Checkpoint to_checkpoint(const RunState& state) {
                       {"epoch_seconds", state.epoch_seconds},
                       {"epoch_data_seconds", state.epoch_data_seconds},
                       {"epoch_data_cpu_seconds", state.epoch_data_cpu_seconds},
+                      {"epoch_clipped_steps", state.epoch_clipped_steps},
                       {"optimizer_steps", state.optimizer.steps},
                       {"history", state.history},
                       {"validation", state.validation},
@@ -39,6 +40,10 @@ Checkpoint to_checkpoint(const RunState& state) {
                         {"particle_deviation", state.standardisation.particle_deviation},
                         {"jet_mean", state.standardisation.jet_mean},
                         {"jet_deviation", state.standardisation.jet_deviation}};
+  if (!state.average_parameters.empty()) {
+    checkpoint.tensors["average_parameters"] = state.average_parameters;
+    checkpoint.tensors["average_buffers"] = state.average_buffers;
+  }
   for (const auto& [name, values] : state.optimizer.tensors) {
     checkpoint.tensors[std::string(kOptimizerPrefix) + name] = values;
   }
@@ -61,6 +66,7 @@ static RunState read_state(const Checkpoint& checkpoint) {
   // Older checkpoints lack these two.
   state.epoch_data_seconds = json.value("epoch_data_seconds", 0.0);
   state.epoch_data_cpu_seconds = json.value("epoch_data_cpu_seconds", 0.0);
+  state.epoch_clipped_steps = json.value("epoch_clipped_steps", std::int64_t{0});
   json.at("optimizer_steps").get_to(state.optimizer.steps);
   json.at("history").get_to(state.history);
   json.at("validation").get_to(state.validation);
@@ -69,6 +75,10 @@ static RunState read_state(const Checkpoint& checkpoint) {
   if (json.contains("result")) state.result = json.at("result").get<TrainResult>();
   state.parameters = checkpoint.tensor("parameters");
   state.buffers = checkpoint.tensor("buffers");
+  if (checkpoint.tensors.contains("average_parameters")) {
+    state.average_parameters = checkpoint.tensor("average_parameters");
+    state.average_buffers = checkpoint.tensor("average_buffers");
+  }
   state.best_parameters = checkpoint.tensor("best_parameters");
   state.best_buffers = checkpoint.tensor("best_buffers");
   state.standardisation = {checkpoint.tensor("particle_mean"),

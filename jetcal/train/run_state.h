@@ -30,8 +30,10 @@ struct RunState {
   double epoch_error = 0;  ///< Sum of loss * jets over the batches done in this epoch.
   std::int64_t epoch_jets = 0;
   double epoch_seconds = 0, epoch_data_seconds = 0, epoch_data_cpu_seconds = 0;
+  std::int64_t epoch_clipped_steps = 0;
 
   std::vector<float> parameters, buffers;
+  std::vector<float> average_parameters, average_buffers;  ///< Empty without an average.
   OptimizerState optimizer;
 
   std::vector<EpochRecord> history;

@@ -53,7 +53,16 @@ nlohmann::json identity_of(const TrainOptions& options, const JetSources& source
 models::Model make_model(const TrainOptions& options, const RunState& state) {
   models::Model model = models::initialise(options.model, static_cast<std::uint64_t>(options.seed));
   model.standardisation = state.standardisation;
+  const StartOptions& start = options.course.start;
+  if (!start.model.empty()) take_weights(models::load_model(start.model), start.exclude, model);
   return model;
+}
+
+std::unique_ptr<Learner> make_learner(const TrainOptions& options, const RunState& state) {
+  OptimizerOptions optimizer = options.optimizer;
+  if (options.course.rules.any())
+    optimizer.ranges = parameter_ranges(options.course.rules, models::make_layout(options.model));
+  return std::make_unique<Learner>(make_model(options, state), optimizer, options.course.clip);
 }
 
 class Run {
@@ -102,7 +111,7 @@ class Run {
     if (fs::exists(checkpoint_path_)) {
       state_ = from_checkpoint(load_checkpoint(checkpoint_path_));
       require_same_run(state_.identity, identity, options_.output.string());
-      learner_ = std::make_unique<Learner>(make_model(options_, state_), options_.optimizer);
+      learner_ = make_learner(options_, state_);
       learner_->restore(state_.parameters, state_.buffers, state_.optimizer);
       return true;
     }
@@ -111,7 +120,7 @@ class Run {
     state_.identity = std::move(identity);
     state_.start_time = now();
     prepare();
-    learner_ = std::make_unique<Learner>(make_model(options_, state_), options_.optimizer);
+    learner_ = make_learner(options_, state_);
     save();
     return false;
   }
@@ -119,16 +128,20 @@ class Run {
   // One pass over the training split: standardisation, the best constant, counts.
   void prepare() {
     BatchLoader loader(*sources_.train, sources_.train->stored_order(), kPreparationBatch);
+    // Another model's weights mean what they say only with its shifts and scales.
+    const std::string& start = options_.course.start.model;
+    const bool fits = options_.model.standardise && start.empty();
     models::StandardisationFit fit;
     std::vector<float> targets, weights;
     while (const edm::FeatureBatch* const batch = loader.next()) {
       if (stopping()) fail(ErrorCode::Cancelled, "stopped before the first step");
-      if (options_.model.standardise) fit.add(batch->view());
+      if (fits) fit.add(batch->view());
       targets.insert(targets.end(), batch->target.begin(), batch->target.end());
       weights.insert(weights.end(), batch->weight.begin(), batch->weight.end());
       state_.train.dropped_particles += batch->dropped_particles;
     }
-    if (options_.model.standardise) state_.standardisation = fit.result();
+    if (fits) state_.standardisation = fit.result();
+    if (!start.empty()) state_.standardisation = models::load_model(start).standardisation;
     state_.constant = best_constant(targets, weights);
     const LossSum sum = sum_loss(targets, state_.constant, weights);
     state_.train.jets = sum.num_jets;
@@ -151,13 +164,34 @@ class Run {
          " steps; the same command goes on from there");
   }
 
-  double learning_rate() const {
+  // Batches of one pass over the jets.
+  std::int64_t batches_of_pass() const {
+    return (sources_.train->num_jets() + options_.batch_size - 1) / options_.batch_size;
+  }
+  std::int64_t steps_per_epoch() const {
+    const std::int64_t asked = options_.course.resolved_steps_per_epoch(options_.batch_size);
+    return asked > 0 ? asked : batches_of_pass();
+  }
+
+  // The last batch of a pass may be smaller.
+  std::int64_t jets_of_epoch() const {
+    const std::int64_t begin = state_.epoch * steps_per_epoch();
+    const std::int64_t end = begin + steps_per_epoch();
+    const std::int64_t passes = end / batches_of_pass() - begin / batches_of_pass();
+    return steps_per_epoch() * options_.batch_size -
+           passes * (batches_of_pass() * options_.batch_size - sources_.train->num_jets());
+  }
+
+  // Of the step that comes next, or of the last one when `steps_back` is 1.
+  double learning_rate(std::int64_t steps_back = 0) const {
     return options_.optimizer.learning_rate *
-           learning_rate_factor(options_.schedule, state_.epoch, options_.epochs);
+           learning_rate_factor(
+               options_.course.schedule,
+               {state_.epoch, options_.epochs, state_.step - steps_back, steps_per_epoch()});
   }
 
   void train_epochs(const RunFiles& files) {
-    while (state_.epoch < options_.epochs) {
+    while (state_.epoch < options_.epochs && !out_of_patience(options_.course, state_.history)) {
       train_batches();
       validate_epoch();
       save();
@@ -167,28 +201,40 @@ class Run {
     }
   }
 
+  // Steps follow one endless sequence of seeded passes over the jets, which epochs cut.
   void train_batches() {
+    while (state_.batch < steps_per_epoch()) {
+      const std::int64_t pass = state_.step / batches_of_pass();
+      const auto seed = static_cast<std::uint64_t>(options_.seed);
+      BatchLoader loader(*sources_.train, sources_.train->epoch_order(seed, pass),
+                         options_.batch_size, state_.step % batches_of_pass());
+      train_batches(loader);
+    }
+  }
+
+  void train_batches(BatchLoader& loader) {
     const auto seed = static_cast<std::uint64_t>(options_.seed);
-    BatchLoader loader(*sources_.train, sources_.train->epoch_order(seed, state_.epoch),
-                       options_.batch_size, state_.batch);
-    const double rate = learning_rate();
     const double earlier_data_seconds = state_.epoch_data_seconds;
     const double earlier_data_cpu_seconds = state_.epoch_data_cpu_seconds;
     auto start = steady_clock::now();
-    while (const edm::FeatureBatch* const batch = loader.next()) {
+    while (state_.batch < steps_per_epoch()) {
+      const edm::FeatureBatch* const batch = loader.next();
+      if (batch == nullptr) return;
+      const double rate = learning_rate();
       const StepOutcome outcome = learner_->step(
           *batch, mix64(mix64(seed, kDropoutStream), static_cast<std::uint64_t>(state_.step)),
           rate);
       if (!outcome.finite()) {
         fail(ErrorCode::InvalidArgument, "the ", outcome.loss_finite ? "gradient" : "loss",
              " is not finite in epoch ", state_.epoch + 1, ", batch ", state_.batch + 1, " of ",
-             loader.num_batches(), " at learning rate ", rate,
+             steps_per_epoch(), " at learning rate ", rate,
              ": lower the learning rate or standardise the features");
       }
-      count_batch(*batch, outcome.loss);
+      count_batch(*batch, outcome);
       state_.epoch_seconds += seconds_since(start);
       state_.epoch_data_seconds = earlier_data_seconds + loader.wait_seconds();
       state_.epoch_data_cpu_seconds = earlier_data_cpu_seconds + loader.cpu_seconds();
+      tell_of_batch(rate);
       if (stopping()) stop();
       if (++steps_since_save_ >= options_.checkpoint_steps ||
           seconds_since(last_save_) >= options_.checkpoint_seconds) {
@@ -198,35 +244,76 @@ class Run {
     }
   }
 
-  void count_batch(const edm::FeatureBatch& batch, double loss) {
-    state_.epoch_error += loss * static_cast<double>(batch.num_jets());
+  void count_batch(const edm::FeatureBatch& batch, const StepOutcome& outcome) {
+    state_.epoch_error += outcome.loss * static_cast<double>(batch.num_jets());
     state_.epoch_jets += batch.num_jets();
+    state_.epoch_clipped_steps += outcome.clipped ? 1 : 0;
     ++state_.batch;
     ++state_.step;
+    const AverageOptions& average = options_.course.average;
+    if (!average.on()) return;
+    const models::Model& model = learner_->model();
+    update_average(average, state_.step, model.parameters, state_.average_parameters);
+    update_average(average, state_.step, model.buffers, state_.average_buffers);
+  }
+
+  void tell_of_batch(double rate) const {
     if (!hooks_.on_batch) return;
-    hooks_.on_batch({state_.epoch + 1, options_.epochs, state_.epoch_jets,
-                     sources_.train->num_jets(), state_.step,
-                     state_.epoch_error / static_cast<double>(state_.epoch_jets)});
+    BatchProgress now;
+    now.epoch = state_.epoch + 1;
+    now.epochs = options_.epochs;
+    now.jets_done = state_.epoch_jets;
+    now.jets = jets_of_epoch();
+    now.step = state_.step;
+    now.loss = state_.epoch_error / static_cast<double>(state_.epoch_jets);
+    now.learning_rate = rate;
+    now.seconds = state_.epoch_seconds;
+    now.data_seconds = state_.epoch_data_seconds;
+    hooks_.on_batch(now);
+  }
+
+  // The network with the averages of its weights and running statistics.
+  models::Model average_model() const {
+    models::Model model = learner_->model();
+    model.parameters = state_.average_parameters;
+    model.buffers = state_.average_buffers;
+    return model;
+  }
+
+  Evaluation validate_model(const models::Model& model) {
+    std::optional<Evaluation> validation =
+        evaluate(model, *sources_.validation, state_.constant, hooks_.should_stop);
+    if (!validation) stop();
+    if (!std::isfinite(validation->network.mean())) {
+      fail(ErrorCode::InvalidArgument, "the validation loss is not finite after epoch ",
+           state_.epoch + 1, " at learning rate ", learning_rate(1),
+           ": lower the learning rate or standardise the features");
+    }
+    return *std::move(validation);
   }
 
   void validate_epoch() {
     const auto start = steady_clock::now();
-    const std::optional<Evaluation> validation =
-        evaluate(learner_->model(), *sources_.validation, state_.constant, hooks_.should_stop);
-    if (!validation) stop();
-    const double loss = validation->network.mean();
-    if (!std::isfinite(loss)) {
-      fail(ErrorCode::InvalidArgument, "the validation loss is not finite after epoch ",
-           state_.epoch + 1, " at learning rate ", learning_rate(),
-           ": lower the learning rate or standardise the features");
-    }
-    state_.validation = {validation->network.num_jets, validation->network.rejected_jets,
-                         validation->dropped_particles};
+    const AverageOptions& average = options_.course.average;
+    const Evaluation raw = validate_model(learner_->model());
     EpochRecord record;
+    record.validation_loss = raw.network.mean();
+    models::Model candidate = learner_->model();
+    if (average.on()) {
+      models::Model averaged = average_model();
+      record.raw_validation_loss = raw.network.mean();
+      record.ema_validation_loss = validate_model(averaged).network.mean();
+      if (average.keep_best) {
+        record.validation_loss = record.ema_validation_loss;
+        candidate = std::move(averaged);
+      }
+    }
+    state_.validation = {raw.network.num_jets, raw.network.rejected_jets, raw.dropped_particles};
     record.epoch = state_.epoch + 1;
+    record.jets = state_.epoch_jets;
     record.train_loss = state_.epoch_error / static_cast<double>(state_.epoch_jets);
-    record.validation_loss = loss;
-    record.learning_rate = learning_rate();
+    record.learning_rate = learning_rate(1);
+    record.clipped_steps = state_.epoch_clipped_steps;
     record.jets_per_second =
         static_cast<double>(state_.epoch_jets) / std::max(state_.epoch_seconds, 1e-9);
     record.seconds = state_.epoch_seconds + seconds_since(start);
@@ -234,12 +321,16 @@ class Run {
     record.data_cpu_seconds = state_.epoch_data_cpu_seconds;
     record.wall_time = now();
     state_.history.push_back(record);
-    if (state_.best_epoch == 0 || loss < state_.best_validation_loss) {
+    if (state_.best_epoch == 0 || record.validation_loss < state_.best_validation_loss) {
       state_.best_epoch = record.epoch;
-      state_.best_validation_loss = loss;
-      state_.best_parameters = learner_->model().parameters;
-      state_.best_buffers = learner_->model().buffers;
+      state_.best_validation_loss = record.validation_loss;
+      state_.best_parameters = std::move(candidate.parameters);
+      state_.best_buffers = std::move(candidate.buffers);
     }
+    begin_epoch();
+  }
+
+  void begin_epoch() {
     ++state_.epoch;
     state_.batch = 0;
     state_.epoch_error = 0;
@@ -247,6 +338,7 @@ class Run {
     state_.epoch_seconds = 0;
     state_.epoch_data_seconds = 0;
     state_.epoch_data_cpu_seconds = 0;
+    state_.epoch_clipped_steps = 0;
   }
 
   // The network with the lowest validation loss, with where it came from.
@@ -286,6 +378,7 @@ class Run {
     result.best_validation_loss = state_.best_validation_loss;
     result.test = {test->network.mean(), test->no_correction.mean(), test->constant.mean(), now()};
     result.fingerprint = models::fingerprint(model);
+    result.stopped_early = state_.epoch < options_.epochs;
     state_.result = std::move(result);
   }
 

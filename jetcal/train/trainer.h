@@ -17,6 +17,8 @@ struct BatchProgress {
   std::int64_t jets_done = 0, jets = 0;
   std::int64_t step = 0;  ///< Updates made so far, over all epochs.
   double loss = 0;        ///< Mean over this epoch so far.
+  double learning_rate = 0;
+  double seconds = 0, data_seconds = 0;  ///< Of this epoch: training, and waiting for jets therein.
 };
 
 /// Lets the caller watch, stop and time a run; every function may be empty. All are called on the

@@ -32,7 +32,7 @@ TEST(TrainOptions, DefaultsAreThePapers) {
   const TrainOptions options = read("");
   EXPECT_EQ(options.model, models::preset("paper-pfn"));
   EXPECT_EQ(options.optimizer.kind, OptimizerKind::Ranger);
-  EXPECT_EQ(options.schedule, Schedule::FlatDecay);
+  EXPECT_EQ(options.course.schedule.kind, Schedule::FlatDecay);
   EXPECT_EQ(options.epochs, 50);
   EXPECT_EQ(options.batch_size, 500);
 }
