@@ -2,6 +2,7 @@
 #include "jetcal/kernels/gemm.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
 #include "jetcal/base/error.h"
@@ -52,8 +53,9 @@ static void pack_panel(bool transpose, std::int64_t k, std::int64_t columns, std
   }
 }
 
-void pack_tile_b(const GemmKernels& kernels, bool transpose, std::int64_t k, std::int64_t n,
-                 const float* b, std::int64_t ldb, float* packed) noexcept {
+// Packs panel after panel, the last one with zeros up to a whole vector.
+static void pack_panels(const GemmKernels& kernels, bool transpose, std::int64_t k, std::int64_t n,
+                        const float* b, std::int64_t ldb, float* packed) noexcept {
   for (std::int64_t j = 0; j < n; j += kernels.panel_columns) {
     const std::int64_t columns = std::min(kernels.panel_columns, n - j);
     const std::int64_t width = padded_columns(kernels, columns);
@@ -62,12 +64,29 @@ void pack_tile_b(const GemmKernels& kernels, bool transpose, std::int64_t k, std
   }
 }
 
+void pack_tile_b(const GemmKernels& kernels, bool transpose, std::int64_t k, std::int64_t n,
+                 const float* b, std::int64_t ldb, float* packed) noexcept {
+  const std::int64_t narrow = narrow_columns(kernels.vector_columns, n);
+  const std::int64_t whole = n - narrow;
+  pack_panels(kernels, transpose, k, whole, b, ldb, packed);
+  if (narrow == 0) return;
+  // Several of k share a vector: their columns lie one after the other.
+  const auto width = static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(narrow)));
+  float* const last = packed + whole * k;
+  std::fill(last, last + k * kernels.vector_columns, 0.0F);
+  for (std::int64_t p = 0; p < k; ++p) {
+    for (std::int64_t j = 0; j < narrow; ++j) {
+      last[p * width + j] = transpose ? b[(whole + j) * ldb + p] : b[p * ldb + whole + j];
+    }
+  }
+}
+
 void pack_b(const GemmKernels& kernels, bool transpose, std::int64_t k, std::int64_t n,
             const float* b, std::int64_t ldb, float* packed) noexcept {
   const std::int64_t step = k_block_length(kernels.k_block, k);
   for (std::int64_t p = 0; p < k; p += step) {
     const std::int64_t rows = std::min(step, k - p);
-    pack_tile_b(kernels, transpose, rows, n, transpose ? b + p : b + p * ldb, ldb, packed);
+    pack_panels(kernels, transpose, rows, n, transpose ? b + p : b + p * ldb, ldb, packed);
     packed += rows * padded_columns(kernels, n);
   }
 }

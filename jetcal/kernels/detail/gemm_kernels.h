@@ -29,8 +29,10 @@ struct GemmBlock {
 ///
 /// Rows of a and c are lda and ldc apart. Whole vectors are written: c has room for n rounded up to
 /// vector_columns and gets numbers without meaning there (zeros without a bias). b is packed in one
-/// block of k (pack_tile_b). bias and gate may be null and are as long and as wide as rows of c;
-/// gate, rows ldc apart, lets pass only where it is above zero (relu's backward).
+/// block of k by pack_tile_b: panels as in GemmBlock, but narrow_columns() last columns follow as
+/// vectors of several k each, w columns (their number rounded up to a power of two) for every k.
+/// bias and gate may be null and are as long and as wide as rows of c; gate, rows ldc apart, lets
+/// pass only where it is above zero (relu's backward).
 struct TileProduct {
   std::int64_t rows, n, k;
   const float* a;
@@ -46,7 +48,7 @@ struct TileProduct {
 /// Asks for c += a^T b over a tile of rows in cache: a [rows, m], b [rows, n], c [m, n], row-major.
 ///
 /// Rows are lda, ldb and ldc apart. Whole vectors are read and written: rows of b and c have room
-/// for n rounded up to vector_columns, and c gets the sums of what b holds there. Distances that
+/// for n rounded up to vector_columns, and c gets numbers without meaning there. Distances that
 /// are a multiple of 64 floats share few sets of the nearest cache: odd multiples of 8 are better.
 struct TileGradient {
   std::int64_t rows, m, n;
@@ -57,6 +59,13 @@ struct TileGradient {
   float* c;
   std::int64_t ldc;
 };
+
+/// Returns how many last columns of a TileProduct do not deserve a vector of their own: at most
+/// half a vector, and none where a vector is one float.
+static constexpr std::int64_t narrow_columns(std::int64_t vector_columns, std::int64_t n) noexcept {
+  const std::int64_t last = n % vector_columns;
+  return 4 * last <= vector_columns ? last : 0;
+}
 
 struct GemmKernels {
   std::int64_t panel_columns, vector_columns;

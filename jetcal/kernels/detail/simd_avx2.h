@@ -33,6 +33,31 @@ inline Mask first_lanes(std::int64_t count) {
 inline Lanes load(const float* p, Mask mask) { return _mm256_maskload_ps(p, mask); }
 inline void store(float* p, Mask mask, Lanes x) { _mm256_maskstore_ps(p, mask, x); }
 
+/// Reads kLanes / kTimes floats (once or twice), each one kTimes lanes in a row.
+template <int kTimes>
+Lanes load_each(const float* p) {
+  if constexpr (kTimes == 1) return load(p);
+  const __m256 four = _mm256_broadcast_ps(reinterpret_cast<const __m128*>(p));
+  return _mm256_permutevar_ps(four, _mm256_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3));
+}
+/// The same from the selected floats only; zeros for the others.
+template <int kTimes>
+Lanes load_each(const float* p, Mask mask) {
+  if constexpr (kTimes == 1) return load(p, mask);
+  return _mm256_permutevar8x32_ps(load(p, mask), _mm256_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3));
+}
+/// Adds up the lanes i, i + kCount, i + 2 kCount ... in lane i < kCount (1 or 2); the others get
+/// zeros.
+template <int kCount>
+Lanes fold(Lanes x) {
+  __m128 sum = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+  sum = _mm_add_ps(sum, _mm_movehl_ps(sum, sum));
+  if constexpr (kCount == 1) {
+    sum = _mm_move_ss(_mm_setzero_ps(), _mm_add_ss(sum, _mm_movehdup_ps(sum)));
+  }
+  return _mm256_zextps128_ps256(_mm_movelh_ps(sum, _mm_setzero_ps()));
+}
+
 inline Lanes add(Lanes a, Lanes b) { return _mm256_add_ps(a, b); }
 inline Lanes subtract(Lanes a, Lanes b) { return _mm256_sub_ps(a, b); }
 inline Lanes multiply(Lanes a, Lanes b) { return _mm256_mul_ps(a, b); }

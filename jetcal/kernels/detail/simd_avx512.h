@@ -30,6 +30,28 @@ inline Mask first_lanes(std::int64_t count) { return static_cast<Mask>((1U << co
 inline Lanes load(const float* p, Mask mask) { return _mm512_maskz_loadu_ps(mask, p); }
 inline void store(float* p, Mask mask, Lanes x) { _mm512_mask_storeu_ps(p, mask, x); }
 
+/// Reads the selected of kLanes / kTimes floats (1, 2 or 4 times), zeros for the others, each one
+/// kTimes lanes in a row.
+template <int kTimes>
+Lanes load_each(const float* p, Mask mask) {
+  const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  return _mm512_permutexvar_ps(_mm512_srli_epi32(lane, kTimes / 2), load(p, mask));
+}
+template <int kTimes>
+Lanes load_each(const float* p) {
+  return load_each<kTimes>(p, first_lanes(kLanes / kTimes));
+}
+/// Adds up the lanes i, i + kCount, i + 2 kCount ... in lane i < kCount (1, 2 or 4); the others get
+/// zeros.
+template <int kCount>
+Lanes fold(Lanes x) {
+  const __m256 half = _mm256_add_ps(_mm512_castps512_ps256(x), _mm512_extractf32x8_ps(x, 1));
+  __m128 sum = _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));
+  if constexpr (kCount <= 2) sum = _mm_add_ps(sum, _mm_movehl_ps(sum, sum));
+  if constexpr (kCount == 1) sum = _mm_add_ss(sum, _mm_movehdup_ps(sum));
+  return _mm512_maskz_mov_ps(first_lanes(kCount), _mm512_zextps128_ps512(sum));
+}
+
 inline Lanes add(Lanes a, Lanes b) { return _mm512_add_ps(a, b); }
 inline Lanes subtract(Lanes a, Lanes b) { return _mm512_sub_ps(a, b); }
 inline Lanes multiply(Lanes a, Lanes b) { return _mm512_mul_ps(a, b); }
