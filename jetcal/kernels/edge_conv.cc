@@ -361,8 +361,10 @@ ChunkSums EdgeConv::Pass::last_sums(const float* grad_mean) const {
   return sums;
 }
 
-// From the gradient after a layer (shared means for the last one, edge_gradients for others) to
-// that of its weights and that after the layer below, masked, with the sums that its norm needs.
+// From the gradient after a layer (shared means for the last one, what the layer above left for
+// others) to that of its weights and that after the layer below, masked, with the sums that its
+// norm needs. The latter replaces the layer's values, tile by tile: they are read no more, and
+// their lines are in cache.
 void EdgeConv::Pass::backward_layer(std::size_t layer, std::span<const EdgeConvLayer> layers,
                                     const float* grad_mean, float* grad_nodes, float* z_nodes,
                                     const EdgeConvGradient& gradient, ChunkSums& sums) const {
@@ -372,7 +374,6 @@ void EdgeConv::Pass::backward_layer(std::size_t layer, std::span<const EdgeConvL
   const std::int64_t parts_size = num_chunks() * size;
   float* const parts = room_for(workspace.weight_parts, parts_size);
   std::fill(parts, parts + parts_size, 0.0F);
-  float* const edge_gradients = workspace.edge_gradients.data();
   const bool is_last = layer + 1 == layers.size();
   const auto begin_chunk = [&](std::int64_t begin, std::int64_t end) {
     if (layer > 1) return;
@@ -382,21 +383,21 @@ void EdgeConv::Pass::backward_layer(std::size_t layer, std::span<const EdgeConvL
   const auto run_tile = [&](std::int64_t chunk, const EdgeRange& range, const Tiles& tiles) {
     const std::int64_t rows = rows_of(range);
     const std::int64_t at = range.offsets[range.begin] * stride;
-    const float* z = values(layer, range).rows;
+    float* const z = self.values_[layer].data() + at;
     float* const grad_z = tiles[0];
     if (is_last) {
       kernels.edge.pool_backward(range, z, stride, norm(layer), norm_gradient(layer),
                                  grad_mean + range.begin * stride, grad_z);
     } else {
-      kernels.edge.norm_backward(z, edge_gradients + at, rows, stride, norm_gradient(layer),
-                                 grad_z);
+      kernels.edge.norm_backward(z, self.values_[layer + 1].data() + at, rows, stride,
+                                 norm_gradient(layer), grad_z);
     }
     const detail::EdgeValues below = values(layer - 1, range);
     float* const activation = tiles[1];
     kernels.edge.activate(range, below, stride, norm(layer - 1), activation);
     kernels.gemm.tile_gradient({rows, channels, channels, grad_z, stride, activation, stride,
                                 parts + chunk * size, stride});
-    float* const grad_below = layer > 1 ? edge_gradients + at : tiles[2];
+    float* const grad_below = layer > 1 ? z : tiles[2];
     multiply(grad_z, rows, packed.data(), grad_below);
     kernels.edge.mask(range, below, activation, stride, norm(layer - 1).mean, grad_below,
                       sums.first(chunk), sums.second(chunk));
@@ -455,7 +456,6 @@ void EdgeConv::backward(std::span<const float> nodes, const Edges& edges,
     });
     return;
   }
-  if (last > 1) room_for(workspace.edge_gradients, edges.num_edges() * stride_);
   float* const z_nodes = room_for(workspace.node_values, std::ssize(grad_nodes));
   for (std::size_t layer = last; layer > 0; --layer) {
     ChunkSums sums(pass.num_chunks(), stride_);

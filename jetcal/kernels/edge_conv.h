@@ -28,7 +28,6 @@ struct EdgeConvGradient {
 /// Holds work space that several objects may share, one after the other; it is kept between
 /// batches, because fresh pages cost as much as a pass over them.
 struct EdgeConvWorkspace {
-  AlignedRows<float> edge_gradients;          ///< [E, stride]
   AlignedRows<float> weight_parts;            ///< [chunks, C, stride]
   AlignedRows<float> grad_mean, node_values;  ///< [P, stride], [P, 2 stride]
   std::vector<AlignedRows<float>> tiles;      ///< Of every thread, at its first chunk.
@@ -62,7 +61,7 @@ class EdgeConv {
                const BatchNormOptions& options, std::span<float> y, EdgeConvWorkspace& workspace);
 
   /// Computes the gradients of the last forward, overwriting, from grad_y [P, C]. Takes the same
-  /// nodes, edges and layers.
+  /// nodes, edges and layers. Once per forward: gradients take the place of what it kept.
   void backward(std::span<const float> nodes, const Edges& edges,
                 std::span<const EdgeConvLayer> layers, std::span<const float> grad_y,
                 std::span<float> grad_nodes, std::span<const EdgeConvGradient> gradients,

@@ -200,6 +200,7 @@ void TrainingPass::Impl::backward(std::span<const float> parameters, std::span<c
   require_size(parameters.size(), plan.layout.num_parameters, "parameters");
   require_size(grad_y.size(), num_jets(), "grad_y");
   require_size(grad_parameters.size(), plan.layout.num_parameters, "grad_parameters");
+  has_forward = false;  // its values give way to gradients
   const std::int64_t width = plan.pooled + edm::kNumJetFeatures;
   const std::span<float> grad_joined = rows_in(grad_head, num_jets(), width);
   head.backward(parameters, grad_y, grad_joined, grad_parameters);
