@@ -86,10 +86,13 @@ void layer_norm_backward(std::span<const float> x, std::span<const float> grad_y
   }
 }
 
-void layer_normalise(const float* x, std::int64_t x_stride, std::int64_t rows,
-                     std::int64_t channels, float* y, std::int64_t y_stride) {
-  variant().forward({x, x_stride, rows, channels, nullptr, nullptr, y, y_stride, nullptr, nullptr,
-                     kLayerNormEpsilon});
+void layer_normalise(const LayerNormTile& tile, std::span<const float> gamma,
+                     std::span<const float> beta) {
+  JETCAL_DCHECK(gamma.size() == beta.size());
+  const bool plain = gamma.empty();
+  variant().forward({tile.x, tile.x_stride, tile.rows, tile.channels,
+                     plain ? nullptr : gamma.data(), plain ? nullptr : beta.data(), tile.y,
+                     tile.y_stride, nullptr, nullptr, kLayerNormEpsilon});
 }
 
 }  // namespace jetcal::kernels

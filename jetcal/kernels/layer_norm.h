@@ -32,10 +32,17 @@ void layer_norm_backward(std::span<const float> x, std::span<const float> grad_y
                          std::span<const float> residual, std::span<float> grad_x,
                          std::span<float> grad_gamma, std::span<float> grad_beta);
 
-/// Computes (x - mean) / sqrt(variance + epsilon) for `rows` rows of C channels, x_stride and
-/// y_stride floats apart, on the calling thread; the bits are those of layer_norm_forward with
-/// gamma 1 and beta 0.
-void layer_normalise(const float* x, std::int64_t x_stride, std::int64_t rows,
-                     std::int64_t channels, float* y, std::int64_t y_stride);
+/// Names rows for layer_normalise: x_stride and y_stride floats apart, `channels` of them used.
+struct LayerNormTile {
+  const float* x = nullptr;
+  std::int64_t x_stride = 0, rows = 0, channels = 0;
+  float* y = nullptr;
+  std::int64_t y_stride = 0;
+};
+
+/// Computes layer_norm_forward's y, with its bits, on the calling thread; empty gamma and beta
+/// stand for 1 and 0. Allocates nothing.
+void layer_normalise(const LayerNormTile& tile, std::span<const float> gamma = {},
+                     std::span<const float> beta = {});
 
 }  // namespace jetcal::kernels

@@ -5,34 +5,25 @@
 #include <cmath>
 
 #include "jetcal/base/error.h"
+#include "jetcal/models/detail/fold_transformer.h"
 #include "jetcal/models/detail/network_plan.h"
+#include "jetcal/models/detail/wide_dense.h"
 
 namespace jetcal::models {
 namespace {
 
-// y = scale * x + shift, channel by channel.
-struct Affine {
-  std::vector<double> scale, shift;
-};
-
-// y = W x + b while it is being folded.
-struct WideDense {
-  std::int64_t in = 0, out = 0;
-  std::vector<double> weight, bias;
-};
+using detail::Affine;
+using detail::fold_after;
+using detail::fold_before;
+using detail::narrow;
+using detail::WideDense;
 
 class Folder {
  public:
   explicit Folder(const Model& model) : model_(model) {}
 
   WideDense linear(const detail::LinearSlot& slot) const {
-    WideDense dense{slot.in, slot.out, {}, std::vector<double>(slot.out, 0.0)};
-    const auto weight = model_.parameters.begin() + slot.weight;
-    dense.weight.assign(weight, weight + slot.in * slot.out);
-    if (slot.bias >= 0) {
-      std::copy_n(model_.parameters.begin() + slot.bias, slot.out, dense.bias.begin());
-    }
-    return dense;
+    return detail::wide_linear(model_.parameters, slot);
   }
 
   Affine norm(const detail::NormSlot& slot) const {
@@ -58,31 +49,6 @@ Affine standardise(const std::vector<float>& mean, const std::vector<float>& dev
     affine.shift[c] = -affine.scale[c] * mean[c];
   }
   return affine;
-}
-
-// Makes W (scale x + shift) + b of W x + b, for the inputs from `first` on.
-void fold_before(const Affine& affine, std::int64_t first, WideDense& dense) {
-  for (std::int64_t row = 0; row < dense.out; ++row) {
-    double* const weight = dense.weight.data() + row * dense.in + first;
-    for (std::size_t c = 0; c < affine.scale.size(); ++c) {
-      dense.bias[row] += weight[c] * affine.shift[c];
-      weight[c] *= affine.scale[c];
-    }
-  }
-}
-
-// Makes scale (W x + b) + shift of W x + b.
-void fold_after(const Affine& affine, WideDense& dense) {
-  for (std::int64_t row = 0; row < dense.out; ++row) {
-    double* const weight = dense.weight.data() + row * dense.in;
-    for (std::int64_t c = 0; c < dense.in; ++c) weight[c] *= affine.scale[row];
-    dense.bias[row] = affine.scale[row] * dense.bias[row] + affine.shift[row];
-  }
-}
-
-Dense narrow(const WideDense& wide) {
-  return {wide.in, wide.out, std::vector<float>(wide.weight.begin(), wide.weight.end()),
-          std::vector<float>(wide.bias.begin(), wide.bias.end())};
 }
 
 Dense fold_layer(const Folder& folder, const detail::EdgeLayerSlot& slot) {
@@ -141,11 +107,18 @@ FoldedModel fold(const Model& model) {
   for (const detail::LinearSlot& slot : plan.particle_layers) {
     particle_layers.push_back(folder.linear(slot));
   }
+  if (plan.transformer) {
+    const Affine input =
+        shifts.empty() ? Affine{} : standardise(shifts.particle_mean, shifts.particle_deviation);
+    folded.transformer = detail::fold_transformer(*plan.transformer, model.parameters, input);
+  }
   std::vector<WideDense> head;
   for (const detail::LinearSlot& slot : plan.head) head.push_back(folder.linear(slot));
   if (!shifts.empty()) {
-    fold_before(standardise(shifts.particle_mean, shifts.particle_deviation), 0,
-                particle_layers.front());
+    if (!particle_layers.empty()) {
+      fold_before(standardise(shifts.particle_mean, shifts.particle_deviation), 0,
+                  particle_layers.front());
+    }
     fold_before(standardise(shifts.jet_mean, shifts.jet_deviation), plan.pooled, head.front());
   }
   for (const WideDense& dense : particle_layers) folded.particle_layers.push_back(narrow(dense));

@@ -28,6 +28,21 @@ struct FoldedEdgeBlock {
   std::optional<Dense> shortcut;
 };
 
+/// One block of attention on rows x: x + out(attention(qkv(normal(x)), pair_weight)), then x +
+/// contract(relu(expand(normal(x)))), where normal() is layer normalisation with scale 1 and shift
+/// 0.
+struct FoldedAttentionBlock {
+  Dense qkv, out, expand, contract;
+  std::vector<float> pair_weight;  ///< [heads, 4] as in kernels/attention.h
+};
+
+/// Layers in order: embedding (relu after all but the last), blocks, scale normal(x) + shift.
+struct FoldedTransformer {
+  std::vector<Dense> embedding;
+  std::vector<FoldedAttentionBlock> blocks;
+  std::vector<float> scale, shift;
+};
+
 /// Layers in order: relu(particle_layers), edge blocks, pooling (PFN: sum, ParticleNet: mean over
 /// particles), concatenation with the jet features, relu(head) but for the last head layer, which
 /// gives y.
@@ -35,6 +50,7 @@ struct FoldedModel {
   ModelConfig config;
   std::vector<Dense> particle_layers;
   std::vector<FoldedEdgeBlock> blocks;
+  std::optional<FoldedTransformer> transformer;  ///< In place of particle_layers and blocks.
   std::vector<Dense> head;
 };
 

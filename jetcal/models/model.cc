@@ -120,6 +120,21 @@ Model initialise(const ModelConfig& config, std::uint64_t seed) {
     for (const detail::EdgeLayerSlot& layer : block.layers) fill_layer(layer);
     if (block.shortcut) fill_layer(*block.shortcut);
   }
+  if (plan.transformer) {
+    const auto fill_layer_norm = [&](const detail::LayerNormSlot& norm) {
+      std::fill_n(model.parameters.begin() + norm.scale, norm.channels, 1.0F);
+    };
+    for (const detail::LinearSlot& layer : plan.transformer->embedding) fill_linear(layer);
+    for (const detail::AttentionBlockSlot& block : plan.transformer->blocks) {
+      fill_layer_norm(block.norm);
+      fill_layer_norm(block.feed_norm);
+      for (const auto* layer :
+           {&block.qkv, &block.pair, &block.out, &block.expand, &block.contract}) {
+        fill_linear(*layer);
+      }
+    }
+    fill_layer_norm(plan.transformer->norm);
+  }
   for (const detail::LinearSlot& layer : plan.head) fill_linear(layer);
   return model;
 }

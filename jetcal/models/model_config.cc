@@ -49,25 +49,48 @@ ModelConfig small_particlenet() {
   return config;
 }
 
+ModelConfig transformer() {
+  ModelConfig config;
+  config.network = Network::ParticleTransformer;
+  config.standardise = true;
+  config.head_layers = 2;
+  config.head_units = 100;
+  return config;
+}
+
+ModelConfig small_transformer() {
+  ModelConfig config = transformer();
+  config.attention_blocks = 2;
+  config.attention_units = 32;
+  config.feed_forward_units = 64;
+  config.head_units = 48;
+  return config;
+}
+
 struct Preset {
   const char* name;
   ModelConfig (*make)();
 };
-constexpr std::array<Preset, 4> kPresets{{{"paper-pfn", paper_pfn},
+constexpr std::array<Preset, 6> kPresets{{{"paper-pfn", paper_pfn},
                                           {"paper-particlenet", paper_particlenet},
                                           {"small-pfn", small_pfn},
-                                          {"small-particlenet", small_particlenet}}};
+                                          {"small-particlenet", small_particlenet},
+                                          {"transformer", transformer},
+                                          {"small-transformer", small_transformer}}};
 
 }  // namespace
 
 std::string_view network_name(Network network) noexcept {
+  if (network == Network::ParticleTransformer) return "particletransformer";
   return network == Network::Pfn ? "pfn" : "particlenet";
 }
 
 Network parse_network(std::string_view name) {
   if (name == "pfn") return Network::Pfn;
   if (name == "particlenet") return Network::ParticleNet;
-  fail(ErrorCode::InvalidArgument, "network: expected pfn or particlenet, got '", name, "'");
+  if (name == "particletransformer") return Network::ParticleTransformer;
+  fail(ErrorCode::InvalidArgument,
+       "network: expected pfn, particlenet or particletransformer, got '", name, "'");
 }
 
 std::vector<std::string> preset_names() {
@@ -94,6 +117,11 @@ void validate(const ModelConfig& config) {
       fail(ErrorCode::InvalidArgument, "model configuration: ", field.name, " must be in [1, ",
            field.maximum, "], got ", value);
     }
+  }
+  if (config.network == Network::ParticleTransformer &&
+      config.attention_units % config.attention_heads != 0) {
+    fail(ErrorCode::InvalidArgument, "model configuration: attention_units must be a multiple of ",
+         "attention_heads, got ", config.attention_units, " for ", config.attention_heads);
   }
   if (!(config.dropout >= 0 && config.dropout < 1)) {
     fail(ErrorCode::InvalidArgument, "model configuration: dropout must be in [0, 1), got ",

@@ -2,6 +2,7 @@
 // What a network looks like: its kind, its sizes, and what follows from them.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -19,9 +20,13 @@ namespace jetcal::models {
 enum class Network {
   Pfn,          ///< Deep Sets: a network on every particle, sum, head (Komiske, Metodiev, Thaler).
   ParticleNet,  ///< EdgeConv blocks on k nearest neighbours, mean, head (Qu, Gouskos).
+  /// Blocks of self-attention with a bias for every pair of particles, mean, head (after Qu, Li,
+  /// Qian; small, and without class tokens).
+  ParticleTransformer,
 };
 
-std::string_view network_name(Network network) noexcept;  ///< "pfn" or "particlenet"
+std::string_view network_name(
+    Network network) noexcept;                 ///< "pfn", "particlenet" or "particletransformer"
 Network parse_network(std::string_view name);  ///< Throws InvalidArgument for another name.
 
 /// Sizes of a network; letters in the comments are those of the paper's search spaces.
@@ -30,15 +35,20 @@ struct ModelConfig {
   edm::InputMode input_mode = edm::InputMode::Paper;
   bool standardise =
       false;  ///< Features are shifted and scaled by the training set's mean and deviation.
-  int particle_layers = 5;  ///< PFN only: N.
-  int particle_units = 50;  ///< PFN only: n.
-  int edge_blocks = 3;      ///< ParticleNet only: E.
-  int neighbors = 16;       ///< ParticleNet only: k.
-  int edge_layers = 3;      ///< ParticleNet only: N.
-  int edge_units = 50;      ///< ParticleNet only: n.
-  int head_layers = 3;      ///< M.
-  int head_units = 400;     ///< m.
-  double dropout = 0;       ///< After every hidden layer of the head; 0 <= dropout < 1.
+  int particle_layers = 5;       ///< PFN only: N.
+  int particle_units = 50;       ///< PFN only: n.
+  int edge_blocks = 3;           ///< ParticleNet only: E.
+  int neighbors = 16;            ///< ParticleNet only: k.
+  int edge_layers = 3;           ///< ParticleNet only: N.
+  int edge_units = 50;           ///< ParticleNet only: n.
+  int embedding_layers = 2;      ///< ParticleTransformer only: linear layers before the blocks.
+  int attention_blocks = 3;      ///< ParticleTransformer only.
+  int attention_heads = 4;       ///< ParticleTransformer only: divides attention_units.
+  int attention_units = 64;      ///< ParticleTransformer only: the width of a particle's row.
+  int feed_forward_units = 128;  ///< ParticleTransformer only: hidden units after attention.
+  int head_layers = 3;           ///< M.
+  int head_units = 400;          ///< m.
+  double dropout = 0;            ///< After every hidden layer of the head; 0 <= dropout < 1.
 
   bool operator==(const ModelConfig&) const = default;
 };
@@ -46,8 +56,16 @@ struct ModelConfig {
 /// Width of ParticleNet's feature convolution, fixed in the paper.
 inline constexpr int kFeatureConvUnits = 32;
 
+/// Columns of the particle features that make a particle's momentum for the pair quantities of
+/// kernels/pair_quantities.h: ln pT and the distance from the jet in eta and in phi.
+inline constexpr std::array<std::int64_t, 3> kMomentumFeatures{0, 2, 3};
+static_assert(edm::kParticleFeatureNames[0] == "log_PF_pT" &&
+              edm::kParticleFeatureNames[2] == "PF_dEta" &&
+              edm::kParticleFeatureNames[3] == "PF_dPhi");
+
 /// Returns a named configuration: paper-pfn, paper-particlenet (the paper's best trials),
-/// small-pfn, small-particlenet. Throws InvalidArgument, listing the names, for another one.
+/// transformer (of the size of paper-particlenet), small-pfn, small-particlenet, small-transformer.
+/// Throws InvalidArgument, listing the names, for another one.
 ModelConfig preset(std::string_view name);
 std::vector<std::string> preset_names();
 
@@ -66,7 +84,8 @@ std::int64_t num_parameters(const ModelConfig& config);
 
 /// Counts multiply-accumulates of linear layers for one jet as the paper does: every particle has k
 /// neighbors, the first edge layer works on 2C inputs an edge, kNN not counted (paper, P =
-/// 100: 1.374 M and 45.39 M).
+/// 100: 1.374 M and 45.39 M). Attention counts its linear layers, the pairs' biases and the two
+/// products of every pair, itself included.
 std::int64_t macs_padded(const ModelConfig& config, std::int64_t num_particles = 100);
 
 /// Counts what the ragged, factored forward pass computes for a jet of num_particles: min(k, n - 1)

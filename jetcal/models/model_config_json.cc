@@ -47,8 +47,14 @@ nlohmann::json to_json(const ModelConfig& config) {
   json["network"] = network_name(config.network);
   json["input_mode"] = edm::input_mode_name(config.input_mode);
   json["standardise"] = config.standardise;
-  for (const detail::IntegerField& field : detail::kIntegerFields)
-    json[field.name] = config.*(field.member);
+  const ModelConfig defaults;
+  for (const detail::IntegerField& field : detail::kIntegerFields) {
+    // The fingerprints of models from before there was a transformer are hashes of what they hold.
+    const bool idle = config.network != Network::ParticleTransformer &&
+                      detail::is_transformer_field(field.name) &&
+                      config.*(field.member) == defaults.*(field.member);
+    if (!idle) json[field.name] = config.*(field.member);
+  }
   json["dropout"] = config.dropout;
   return json;
 }

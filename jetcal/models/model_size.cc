@@ -27,7 +27,19 @@ std::int64_t macs(const detail::EdgeBlockSlot& block, std::int64_t num_particles
   return sum;
 }
 
+// Counts embedding and blocks, attention over all pairs included.
+std::int64_t macs(const detail::TransformerSlots& slots, std::int64_t num_particles) {
+  std::int64_t of_particle = macs(slots.embedding);
+  std::int64_t of_pair = 0;
+  for (const detail::AttentionBlockSlot& block : slots.blocks) {
+    of_particle += macs(block.qkv) + macs(block.out) + macs(block.expand) + macs(block.contract);
+    of_pair += 2 * slots.heads * slots.units + macs(block.pair);
+  }
+  return num_particles * (of_particle + num_particles * of_pair);
+}
+
 std::int64_t macs_outside_blocks(const detail::NetworkPlan& plan, std::int64_t num_particles) {
+  if (plan.transformer) return macs(*plan.transformer, num_particles) + macs(plan.head);
   return num_particles * (macs(plan.particle_layers) + macs(plan.feature)) + macs(plan.head);
 }
 

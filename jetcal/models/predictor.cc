@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <limits>
 #include <mutex>
 #include <utility>
 #include <vector>
@@ -41,7 +42,7 @@ void require_shapes(const edm::FeatureView& features, std::span<const float> y) 
 class JetCost {
  public:
   explicit JetCost(const ModelConfig& config)
-      : neighbors_(config.network == Network::Pfn ? 0 : config.neighbors),
+      : neighbors_(neighbors_of(config)),
         jet_(macs_ragged(config, 0)),
         particle_(macs_ragged(config, 1) - jet_),
         edge_((macs_ragged(config, 2) - jet_ - 2 * particle_) / 2) {}
@@ -52,6 +53,13 @@ class JetCost {
   }
 
  private:
+  // With how many others a particle is paired at most.
+  static std::int64_t neighbors_of(const ModelConfig& config) {
+    if (config.network == Network::ParticleTransformer) return kAll;
+    return config.network == Network::Pfn ? 0 : config.neighbors;
+  }
+  static constexpr std::int64_t kAll = std::numeric_limits<std::int32_t>::max();
+
   std::int64_t neighbors_, jet_, particle_, edge_;
 };
 

@@ -20,7 +20,7 @@ struct PredictorOptions {
 /// Predicts y = log(pt_gen / pt_reco) for jets of any number of particles.
 class Predictor {
  public:
-  /// Throws Unimplemented when this CPU lacks the precision.
+  /// Throws Unimplemented when this CPU lacks the precision, or the network does.
   explicit Predictor(const Model& model, const PredictorOptions& options = {});
   ~Predictor();
   Predictor(Predictor&&) noexcept;

@@ -14,6 +14,7 @@
 #include "jetcal/models/detail/edge_block_pass.h"
 #include "jetcal/models/detail/norm_pass.h"
 #include "jetcal/models/detail/slot_spans.h"
+#include "jetcal/models/detail/transformer_pass.h"
 
 namespace jetcal::models {
 namespace {
@@ -69,6 +70,7 @@ struct TrainingPass::Impl {
   std::optional<detail::NormPass> input_norm, feature_norm;  // ParticleNet
   std::vector<detail::EdgeBlockPass> blocks;                 // ParticleNet
   kernels::EdgeConvWorkspace edge_workspace;
+  std::optional<detail::TransformerPass> transformer;  // ParticleTransformer
 
   // Of the last forward.
   bool has_forward = false;
@@ -91,6 +93,10 @@ TrainingPass::Impl::Impl(const ModelConfig& model_config, Standardisation shifts
       head(plan.head, {.dropout = model_config.dropout, .linear_last = true}) {
   if (config.network == Network::Pfn) {
     particle_stack.emplace(plan.particle_layers, detail::DenseStackOptions{});
+    return;
+  }
+  if (plan.transformer) {
+    transformer.emplace(*plan.transformer);
     return;
   }
   input_norm.emplace(plan.input_norm, Activation::None);
@@ -154,7 +160,13 @@ void TrainingPass::Impl::forward(std::span<const float> parameters, std::span<fl
     particle_stack->forward_sums(
         parameters, rows_in(particles, num_particles(), edm::kNumParticleFeatures), offsets, sums);
   } else {
-    forward_particlenet(parameters, buffers, features, share.sums);
+    if (transformer) {
+      particle_output = transformer->forward(
+          parameters, rows_in(particles, num_particles(), edm::kNumParticleFeatures),
+          features.particles, offsets);
+    } else {
+      forward_particlenet(parameters, buffers, features, share.sums);
+    }
     kernels::segment_mean(particle_output, offsets, plan.pooled, sums);
   }
   join_jet_features(features);
@@ -217,6 +229,10 @@ void TrainingPass::Impl::backward(std::span<const float> parameters, std::span<c
   }
   const std::span<float> grad = rows_in(grad_particles, num_particles(), plan.pooled);
   kernels::segment_mean_backward(grad_sums, offsets, plan.pooled, grad);
+  if (transformer) {
+    transformer->backward(parameters, grad, grad_parameters, finished);
+    return;
+  }
   backward_particlenet(parameters, grad_parameters, finished);
 }
 

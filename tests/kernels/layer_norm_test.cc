@@ -178,7 +178,7 @@ TEST_P(LayerNormTest, NormalisesPaddedRowsAsThePlainOnes) {
   for (std::int64_t r = 0; r < 5; ++r) {
     std::copy_n(input.x.begin() + r * 21, 21, padded.begin() + r * 32);
   }
-  layer_normalise(padded.data(), 32, 5, 21, y.data(), 40);
+  layer_normalise({padded.data(), 32, 5, 21, y.data(), 40});
   for (std::int64_t r = 0; r < 5; ++r) {
     EXPECT_TRUE(
         same_bits(std::span(y).subspan(r * 40, 21), std::span(forward.y).subspan(r * 21, 21)));

@@ -69,6 +69,28 @@ TEST(FoldedModel, FactoredFirstLayerEqualsTheEdgeLayer) {
   }
 }
 
+TEST(FoldedModel, LayerBehindALayerNormTakesOverItsScaleAndShift) {
+  const Model model = random_model(tiny(Network::ParticleTransformer), 6);
+  const FoldedModel folded = fold(model);
+  ASSERT_TRUE(folded.transformer.has_value());
+  ASSERT_EQ(folded.transformer->blocks.size(), 2U);
+  EXPECT_EQ(folded.transformer->embedding.size(), 2U);
+  EXPECT_EQ(folded.transformer->scale.size(), 10U);
+  const Dense& qkv = folded.transformer->blocks[1].qkv;
+  Rng rng(7);
+  const std::vector<double> normal = random_row(10, rng);
+  const std::span<const float> weight = model.parameter("attention1.qkv.weight");  // [30, 10]
+  const std::vector<double> y = run_dense(qkv, normal);
+  for (int row = 0; row < 30; ++row) {
+    double expected = model.parameter("attention1.qkv.bias")[row];
+    for (int c = 0; c < 10; ++c) {
+      expected += weight[row * 10 + c] * (model.parameter("attention1.norm.weight")[c] * normal[c] +
+                                          model.parameter("attention1.norm.bias")[c]);
+    }
+    EXPECT_NEAR(y[row], expected, 1e-5);
+  }
+}
+
 TEST(FoldedModel, HeadStandardisesOnlyTheJetFeatures) {
   ModelConfig config = tiny(Network::Pfn);
   config.standardise = true;

@@ -54,9 +54,33 @@ TEST(ModelConfig, RaggedMacsCountExistingNeighborsAndAFactoredFirstLayer) {
   EXPECT_EQ(macs_ragged(preset("paper-pfn"), 100), macs_padded(preset("paper-pfn"), 100));
 }
 
+TEST(ModelConfig, TransformersHaveTheParametersAndMacsOfTheirLayers) {
+  // Per block: two norms, q, k and v, pair weights, the layer behind, feed-forward.
+  const std::int64_t block =
+      2 * 2 * 64 + 64 * 192 + 192 + 4 * 4 + 64 * 64 + 64 + 64 * 128 + 128 + 128 * 64 + 64;
+  const std::int64_t head = 72 * 100 + 100 + 100 * 100 + 100 + 100 + 1;
+  const ModelConfig config = preset("transformer");
+  EXPECT_EQ(num_parameters(config), 6 * 64 + 64 + 64 * 64 + 64 + 3 * block + 2 * 64 + head);
+  EXPECT_EQ(num_parameters(config), 122701);
+  const auto macs = [](std::int64_t n) {
+    const std::int64_t of_particle = 6 * 64 + 64 * 64 + 3 * (64 * 192 + 64 * 64 + 2 * 64 * 128);
+    const std::int64_t of_pair = 3 * (2 * 64 + 4 * 4);
+    return n * of_particle + n * n * of_pair + 72 * 100 + 100 * 100 + 100;
+  };
+  EXPECT_EQ(macs_padded(config), macs(100));
+  for (const std::int64_t n : {0, 1, 2, 40}) EXPECT_EQ(macs_ragged(config, n), macs(n)) << n;
+}
+
+// Files of older models carry fingerprints that are hashes of this text.
+TEST(ModelConfig, OnlyTransformersWriteTheirFields) {
+  EXPECT_FALSE(to_json(preset("paper-pfn")).contains("attention_units"));
+  EXPECT_EQ(to_json(preset("small-transformer")).at("attention_units"), 32);
+}
+
 TEST(ModelConfig, EveryPresetIsValidAndSurvivesJson) {
-  EXPECT_THAT(preset_names(), ::testing::IsSupersetOf({"paper-pfn", "paper-particlenet",
-                                                       "small-pfn", "small-particlenet"}));
+  EXPECT_THAT(preset_names(),
+              ::testing::IsSupersetOf({"paper-pfn", "paper-particlenet", "small-pfn",
+                                       "small-particlenet", "transformer", "small-transformer"}));
   for (const std::string& name : preset_names()) {
     const ModelConfig config = preset(name);
     validate(config);
@@ -89,6 +113,8 @@ TEST(ModelConfig, MistakesAreNamed) {
   EXPECT_THAT(parse("[]"), HasSubstr("array"));
   EXPECT_THAT(error_of([] { preset("large"); }),
               ::testing::AllOf(HasSubstr("paper-pfn"), HasSubstr("small-particlenet")));
+  EXPECT_THAT(parse(R"({"network": "particletransformer", "attention_heads": 5})"),
+              HasSubstr("attention_units must be a multiple of attention_heads, got 64 for 5"));
   ModelConfig config;
   config.edge_layers = -1;
   EXPECT_THAT(error_of([&config] { validate(config); }), HasSubstr("edge_layers"));

@@ -156,7 +156,7 @@ TEST(Model, FingerprintSeesEveryNumber) {
 }
 
 TEST_F(ModelFile, ComesBackBitForBit) {
-  for (const Network network : {Network::Pfn, Network::ParticleNet}) {
+  for (const Network network : {Network::Pfn, Network::ParticleNet, Network::ParticleTransformer}) {
     for (const bool standardise : {false, true}) {
       ModelConfig config = tiny(network);
       config.standardise = standardise;

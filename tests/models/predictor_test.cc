@@ -36,7 +36,7 @@ struct Case {
 
 std::vector<Case> cases() {
   std::vector<Case> all;
-  for (const Network network : {Network::Pfn, Network::ParticleNet}) {
+  for (const Network network : {Network::Pfn, Network::ParticleNet, Network::ParticleTransformer}) {
     all.push_back({"tiny_" + std::string(network_name(network)), tiny(network)});
     all.push_back({"standardised_" + std::string(network_name(network)), tiny(network)});
     all.back().config.standardise = true;
@@ -47,7 +47,14 @@ std::vector<Case> cases() {
   all.push_back({"same_width", same_width});
   all.push_back({"paper_pfn", preset("paper-pfn")});
   all.push_back({"paper_particlenet", preset("paper-particlenet")});
+  all.push_back({"transformer", preset("transformer")});
   return all;
+}
+
+// The transformer predicts in float32 only.
+std::vector<kernels::Precision> precisions_of(const ModelConfig& config) {
+  if (config.network == Network::ParticleTransformer) return {kernels::Precision::Float32};
+  return kernels::supported_precisions();
 }
 
 class PredictorCase : public ::testing::TestWithParam<Case> {
@@ -72,7 +79,7 @@ TEST_P(PredictorCase, AgreesWithTheDefinition) {
 TEST_P(PredictorCase, GivesAJetTheSameBitsInAnyBatch) {
   const Model model = random_model(GetParam().config, 22);
   const edm::FeatureBatch jets = random_jets(many_sizes(), 5);
-  for (const kernels::Precision precision : kernels::supported_precisions()) {
+  for (const kernels::Precision precision : precisions_of(GetParam().config)) {
     const std::string name(precision_name(precision));
     const Predictor predictor(model, {precision});
     const std::vector<float> together = predict(predictor, jets);
@@ -102,7 +109,7 @@ TEST_P(PredictorCase, FewerBitsChangeLittle) {
   const std::vector<float> exact = predict(Predictor(model), jets);
   double size = 0;
   for (const float y : exact) size += std::abs(y) / static_cast<double>(exact.size());
-  for (const kernels::Precision precision : kernels::supported_precisions()) {
+  for (const kernels::Precision precision : precisions_of(GetParam().config)) {
     const Predictor predictor(model, {precision});
     EXPECT_EQ(predictor.options().precision, precision);
     const std::vector<float> y = predict(predictor, jets);
@@ -178,6 +185,15 @@ TEST(Predictor, RefusesAPrecisionThatTheCpuLacks) {
   } else {
     EXPECT_THROW(Predictor(model, options), Error);
   }
+}
+
+TEST(Predictor, RefusesReducedPrecisionForATransformer) {
+  const Model model = random_model(tiny(Network::ParticleTransformer), 1);
+  const PredictorOptions options{kernels::Precision::Int16};
+  if (!kernels::supports(options.precision)) GTEST_SKIP() << "this CPU has no int16 kernels";
+  EXPECT_THAT([&] { Predictor(model, options); },
+              ::testing::ThrowsMessage<Error>(::testing::HasSubstr(
+                  "a particletransformer predicts in float32 only, not in int16")));
 }
 
 TEST(Predictor, TakesAnEmptyBatch) {

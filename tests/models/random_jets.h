@@ -97,6 +97,10 @@ inline ModelConfig tiny(Network network) {
   config.neighbors = 4;
   config.edge_layers = 3;
   config.edge_units = 7;
+  config.attention_blocks = 2;
+  config.attention_heads = 2;
+  config.attention_units = 10;
+  config.feed_forward_units = 13;
   config.head_layers = 2;
   config.head_units = 11;
   return config;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Both networks in double, written straight from their definition: no factoring, no folding, no
+// The networks in double, written straight from their definition: no factoring, no folding, no
 // tiles. Weights are found by name. What the fast passes compute is held against it.
 #pragma once
 
@@ -12,6 +12,7 @@
 
 #include "jetcal/base/error.h"
 #include "jetcal/models/model.h"
+#include "tests/kernels/attention_definition.h"
 
 namespace jetcal::models {
 
@@ -48,7 +49,10 @@ class ReferenceNetwork {
     const Matrix jets =
         input(features.jets, edm::kNumJetFeatures, shifts.jet_mean, shifts.jet_deviation);
     const bool pfn = model_.config.network == Network::Pfn;
-    const Matrix particles = pfn ? particle_network(x) : edge_network(x, features);
+    const Matrix particles = pfn ? particle_network(x)
+                             : model_.config.network == Network::ParticleTransformer
+                                 ? attention_network(x, features)
+                                 : edge_network(x, features);
     Matrix joined(jets.rows, particles.columns + jets.columns);
     for (std::int64_t jet = 0; jet < jets.rows; ++jet) {
       const std::int64_t begin = features.offsets[jet];
@@ -218,6 +222,60 @@ class ReferenceNetwork {
       coordinates = x;
     }
     return x;
+  }
+
+  Matrix layer_norm(const Matrix& x, const std::string& name) const {
+    const double* const scale = find(name + ".weight");
+    const double* const shift = find(name + ".bias");
+    const auto columns = static_cast<double>(x.columns);
+    Matrix y(x.rows, x.columns);
+    for (std::int64_t r = 0; r < x.rows; ++r) {
+      double mean = 0;
+      double variance = 0;
+      for (std::int64_t c = 0; c < x.columns; ++c) mean += x.at(r, c) / columns;
+      for (std::int64_t c = 0; c < x.columns; ++c) {
+        variance += (x.at(r, c) - mean) * (x.at(r, c) - mean) / columns;
+      }
+      for (std::int64_t c = 0; c < x.columns; ++c) {
+        y.at(r, c) = (x.at(r, c) - mean) / std::sqrt(variance + 1e-5) * scale[c] + shift[c];
+      }
+    }
+    return y;
+  }
+
+  static Matrix sum(Matrix x, const Matrix& y) {
+    for (std::size_t i = 0; i < x.values.size(); ++i) x.values[i] += y.values[i];
+    return x;
+  }
+
+  Matrix attention_network(Matrix x, const edm::FeatureView& features) const {
+    const ModelConfig& config = model_.config;
+    const std::int64_t units = config.attention_units;
+    for (int layer = 0; layer < config.embedding_layers; ++layer) {
+      x = linear(x, "embedding" + std::to_string(layer), units, true);
+      if (layer + 1 < config.embedding_layers) x = relu(x);
+    }
+    kernels::AttentionCase attention;
+    attention.shape = {config.attention_heads, units / config.attention_heads};
+    attention.offsets.assign(features.offsets.begin(), features.offsets.end());
+    for (std::int64_t p = 0; p < x.rows; ++p) {
+      for (const std::int64_t c : {0, 2, 3}) {  // ln pT, d_eta, d_phi
+        attention.momenta.push_back(features.particles[p * edm::kNumParticleFeatures + c]);
+      }
+    }
+    for (int block = 0; block < config.attention_blocks; ++block) {
+      const std::string name = "attention" + std::to_string(block);
+      attention.qkv = linear(layer_norm(x, name + ".norm"), name + ".qkv", 3 * units, true).values;
+      const double* const pair = find(name + ".pair.weight");
+      attention.pair_weight.assign(pair, pair + config.attention_heads * kernels::kPairQuantities);
+      Matrix attended(x.rows, units);
+      attended.values = kernels::attention_of(attention);
+      x = sum(x, linear(attended, name + ".out", units, true));
+      const Matrix hidden = relu(linear(layer_norm(x, name + ".feed_norm"), name + ".expand",
+                                        config.feed_forward_units, true));
+      x = sum(x, linear(hidden, name + ".contract", units, true));
+    }
+    return layer_norm(x, "norm");
   }
 
   Matrix head(Matrix x) const {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Hostile but finite jets through both networks, forward and backward, on every variant.
+// Hostile but finite jets through the networks, forward and backward, on every variant.
 //
 // JETCAL_ROBUSTNESS_JETS=1000000 runs a million (some minutes); the default is for every build.
 #include <gtest/gtest.h>
@@ -189,7 +189,7 @@ TEST_P(Robustness, FeaturesUpToTheLargestGiveFiniteOutputsAndGradients) {
 std::vector<Case> cases() {
   std::vector<Case> all;
   for (const Isa isa : {Isa::Ref, Isa::Avx2, Isa::Avx512}) {
-    for (const Network network : {Network::Pfn, Network::ParticleNet})
+    for (const Network network : {Network::Pfn, Network::ParticleNet, Network::ParticleTransformer})
       all.push_back({isa, network});
   }
   return all;

@@ -142,7 +142,9 @@ TEST_P(SharedBatch, GivesWhatOneWorkerGives) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Networks, SharedBatch, testing::Values(Network::Pfn, Network::ParticleNet),
+INSTANTIATE_TEST_SUITE_P(Networks, SharedBatch,
+                         testing::Values(Network::Pfn, Network::ParticleNet,
+                                         Network::ParticleTransformer),
                          [](const auto& info) { return std::string(network_name(info.param)); });
 
 }  // namespace

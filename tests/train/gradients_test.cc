@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Both networks once more in libtorch's own operations, in double and not factored: gradients and
+// The networks once more in libtorch's own operations, in double and not factored: gradients and
 // parameters of ten training steps are held against libtorch's autograd and Adam.
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
@@ -44,7 +44,10 @@ class TorchNetwork {
     const at::Tensor jets = standardised(batch.jets, edm::kNumJetFeatures,
                                          standardisation_.jet_mean, standardisation_.jet_deviation);
     const bool pfn = config_.network == models::Network::Pfn;
-    const at::Tensor particles = pfn ? particle_network(x) : edge_network(x, batch);
+    const at::Tensor particles = pfn ? particle_network(x)
+                                 : config_.network == models::Network::ParticleTransformer
+                                     ? attention_network(x, batch)
+                                     : edge_network(x, batch);
     std::vector<std::int64_t> owner;
     for (std::int64_t jet = 0; jet < batch.num_jets(); ++jet) {
       owner.insert(owner.end(),
@@ -152,6 +155,61 @@ class TorchNetwork {
     if (x.size(1) == config_.edge_units) return (x + mean).relu();
     const std::string own = name + ".shortcut";
     return (norm(linear(x, own, false), own + ".norm") + mean).relu();
+  }
+
+  at::Tensor layer_norm(const at::Tensor& x, const std::string& name) const {
+    return at::layer_norm(x, {x.size(1)}, parameter(name + ".weight"), parameter(name + ".bias"));
+  }
+
+  at::Tensor attention_network(at::Tensor x, const edm::FeatureBatch& batch) const {
+    for (int layer = 0; layer < config_.embedding_layers; ++layer) {
+      x = linear(x, "embedding" + std::to_string(layer), true);
+      if (layer + 1 < config_.embedding_layers) x = x.relu();
+    }
+    const at::Tensor features =
+        as_double(batch.particles, {batch.num_particles(), edm::kNumParticleFeatures});
+    for (int block = 0; block < config_.attention_blocks; ++block) {
+      const std::string name = "attention" + std::to_string(block);
+      const at::Tensor qkv = linear(layer_norm(x, name + ".norm"), name + ".qkv", true);
+      std::vector<at::Tensor> attended;
+      for (std::int64_t jet = 0; jet < batch.num_jets(); ++jet) {
+        const std::int64_t first = batch.offsets[jet];
+        const std::int64_t size = batch.offsets[jet + 1] - first;
+        if (size == 0) continue;
+        attended.push_back(attend(qkv.narrow(0, first, size), features.narrow(0, first, size),
+                                  parameter(name + ".pair.weight")));
+      }
+      x = x + linear(at::cat(attended), name + ".out", true);
+      const at::Tensor hidden = linear(layer_norm(x, name + ".feed_norm"), name + ".expand", true);
+      x = x + linear(hidden.relu(), name + ".contract", true);
+    }
+    return layer_norm(x, "norm");
+  }
+
+  // Attention within a jet, the bias of the pairs as the mask that PyTorch adds.
+  at::Tensor attend(const at::Tensor& qkv, const at::Tensor& features,
+                    const at::Tensor& pair_weight) const {
+    const auto heads = [&](std::int64_t part) {
+      const std::int64_t width = config_.attention_units;
+      return qkv.narrow(1, part * width, width)
+          .view({qkv.size(0), config_.attention_heads, -1})
+          .transpose(0, 1);
+    };
+    const auto pairs = [&features](std::int64_t c) {
+      return std::pair{features.select(1, c).unsqueeze(1), features.select(1, c).unsqueeze(0)};
+    };
+    const auto [pt_i, pt_j] = pairs(0);
+    const auto [eta_i, eta_j] = pairs(2);
+    const auto [phi_i, phi_j] = pairs(3);
+    const at::Tensor squared = (eta_i - eta_j).square() + (phi_i - phi_j).square() + 1e-6F;
+    const at::Tensor smaller = at::minimum(pt_i, pt_j);
+    const at::Tensor quantities =
+        at::stack({squared.log() / 2, smaller + squared.log() / 2,
+                   smaller - at::logaddexp(pt_i, pt_j), pt_i + pt_j + squared.log()});
+    const at::Tensor bias = at::einsum("hq,qij->hij", {pair_weight, quantities});
+    return at::scaled_dot_product_attention(heads(0), heads(1), heads(2), bias)
+        .transpose(0, 1)
+        .reshape({qkv.size(0), config_.attention_units});
   }
 
   models::ModelConfig config_;
@@ -276,12 +334,14 @@ TEST_P(GradientsOf, LeadWhereLibtorchsAdamLeadsInTenSteps) {
 
 std::vector<Case> cases() {
   std::vector<Case> all;
-  for (const models::Network network : {models::Network::Pfn, models::Network::ParticleNet}) {
+  for (const models::Network network :
+       {models::Network::Pfn, models::Network::ParticleNet, models::Network::ParticleTransformer}) {
     const std::string name(models::network_name(network));
+    const bool transformer = network == models::Network::ParticleTransformer;
     all.push_back({name, models::tiny(network)});
     all.push_back({name + "_standardised", models::tiny(network)});
     all.back().config.standardise = true;
-    all.push_back({name + "_paper", models::preset("paper-" + name)});
+    all.push_back({name + "_paper", models::preset(transformer ? "transformer" : "paper-" + name)});
     all.back().config.dropout = 0;
   }
   return all;

@@ -117,7 +117,8 @@ TEST_P(LearnerOf, GoesOnBitForBitFromARestore) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Networks, LearnerOf,
-                         testing::Values(models::Network::Pfn, models::Network::ParticleNet),
+                         testing::Values(models::Network::Pfn, models::Network::ParticleNet,
+                                         models::Network::ParticleTransformer),
                          [](const auto& info) {
                            return std::string(models::network_name(info.param));
                          });

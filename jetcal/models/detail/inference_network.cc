@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 
+#include "jetcal/base/error.h"
 #include "jetcal/kernels/knn.h"
 #include "jetcal/kernels/segment.h"
 
@@ -57,6 +58,14 @@ InferenceNetwork::InferenceNetwork(const FoldedModel& model, kernels::Precision 
       precision_(precision),
       head_(pack(model.head)) {
   kernels::require_support(precision);
+  if (model.transformer) {
+    if (precision != kernels::Precision::Float32) {
+      fail(ErrorCode::Unimplemented, "a ", network_name(network_),
+           " predicts in float32 only, not in ", kernels::precision_name(precision));
+    }
+    transformer_.emplace(*model.transformer, model.config);
+    return;
+  }
   const std::span<const Dense> layers = model.particle_layers;
   const std::size_t num_float = num_float_layers(model, precision);
   particle_layers_ = pack(layers.first(num_float));
@@ -145,15 +154,33 @@ void InferenceNetwork::run_block(const kernels::PackedEdgeConv& block,
   std::swap(work.x, work.y);
 }
 
+// Notes where the tile's jets start in it.
+void InferenceNetwork::start_tile(const edm::FeatureView& features, std::int64_t begin,
+                                  std::int64_t end, InferenceWorkspace& work) const {
+  work.offsets.clear();
+  for (std::int64_t jet = begin; jet <= end; ++jet) {
+    work.offsets.push_back(features.offsets[jet] - features.offsets[begin]);
+  }
+}
+
+// Averages the rows of each of the tile's jets, `stride` apart.
+void InferenceNetwork::average_tile(const InferenceWorkspace& work, const float* rows,
+                                    std::int64_t stride, float* pooled) const {
+  for (std::int64_t jet = 0; jet + 1 < std::ssize(work.offsets); ++jet) {
+    const std::int64_t from = work.offsets[jet];
+    const std::int64_t size = work.offsets[jet + 1] - from;
+    kernels::segment_mean({rows + from * stride, static_cast<std::size_t>(size * stride)},
+                          std::array<std::int64_t, 2>{0, size}, stride,
+                          std::span(pooled + jet * head_stride_, stride));
+  }
+}
+
 void InferenceNetwork::convolve_particles(const edm::FeatureView& features, std::int64_t begin,
                                           std::int64_t end, InferenceWorkspace& work,
                                           float* pooled) const {
+  start_tile(features, begin, end, work);
   const std::int64_t first = features.offsets[begin];
-  const std::int64_t rows = features.offsets[end] - first;
-  work.offsets.clear();
-  for (std::int64_t jet = begin; jet <= end; ++jet) {
-    work.offsets.push_back(features.offsets[jet] - first);
-  }
+  const std::int64_t rows = work.offsets.back();
   std::int64_t stride = 0;
   feature_rows(features.particles.subspan(first * edm::kNumParticleFeatures), rows,
                std::ssize(particle_layers_), stride, work);
@@ -167,13 +194,19 @@ void InferenceNetwork::convolve_particles(const edm::FeatureView& features, std:
     stride = block.length();
     coordinates = std::span(work.x).first(static_cast<std::size_t>(rows * stride));
   }
-  for (std::int64_t jet = 0; jet < end - begin; ++jet) {
-    const std::int64_t from = work.offsets[jet];
-    const std::int64_t size = work.offsets[jet + 1] - from;
-    kernels::segment_mean(coordinates.subspan(from * stride, size * stride),
-                          std::array<std::int64_t, 2>{0, size}, stride,
-                          std::span(pooled + jet * head_stride_, stride));
-  }
+  average_tile(work, coordinates.data(), stride, pooled);
+}
+
+// Runs the tile through the transformer.
+void InferenceNetwork::attend_particles(const edm::FeatureView& features, std::int64_t begin,
+                                        std::int64_t end, InferenceWorkspace& work,
+                                        float* pooled) const {
+  start_tile(features, begin, end, work);
+  const std::span<const float> particles =
+      features.particles.subspan(features.offsets[begin] * edm::kNumParticleFeatures,
+                                 work.offsets.back() * edm::kNumParticleFeatures);
+  const float* const rows = transformer_->forward(particles, work.offsets, work.transformer);
+  average_tile(work, rows, transformer_->stride(), pooled);
 }
 
 void InferenceNetwork::pool_jets(const edm::FeatureView& features, std::int64_t begin,
@@ -190,7 +223,12 @@ void InferenceNetwork::pool_jets(const edm::FeatureView& features, std::int64_t 
       while (last < end && features.offsets[last + 1] - features.offsets[tile] <= kTileParticles) {
         ++last;
       }
-      convolve_particles(features, tile, last, work, pooled + (tile - begin) * head_stride_);
+      float* const rows = pooled + (tile - begin) * head_stride_;
+      if (transformer_) {
+        attend_particles(features, tile, last, work, rows);
+      } else {
+        convolve_particles(features, tile, last, work, rows);
+      }
       tile = last;
     }
   }

@@ -3,12 +3,14 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "jetcal/kernels/edge_infer.h"
 #include "jetcal/kernels/quantised_layer.h"
 #include "jetcal/kernels/row_layer.h"
+#include "jetcal/models/detail/transformer_inference.h"
 #include "jetcal/models/folded_model.h"
 
 namespace jetcal::models::detail {
@@ -20,6 +22,7 @@ struct InferenceWorkspace {
   std::vector<std::int64_t> offsets, jets;
   std::vector<std::int32_t> segments, neighbors;
   kernels::EdgeInferWorkspace edges;
+  TransformerWorkspace transformer;
   std::int64_t num_pooled = 0;
 };
 
@@ -40,6 +43,12 @@ class InferenceNetwork {
                      InferenceWorkspace& work, float* pooled) const;
   void convolve_particles(const edm::FeatureView& features, std::int64_t begin, std::int64_t end,
                           InferenceWorkspace& work, float* pooled) const;
+  void attend_particles(const edm::FeatureView& features, std::int64_t begin, std::int64_t end,
+                        InferenceWorkspace& work, float* pooled) const;
+  void start_tile(const edm::FeatureView& features, std::int64_t begin, std::int64_t end,
+                  InferenceWorkspace& work) const;
+  void average_tile(const InferenceWorkspace& work, const float* rows, std::int64_t stride,
+                    float* pooled) const;
   const float* feature_rows(std::span<const float> particles, std::int64_t rows,
                             std::int64_t layers, std::int64_t& stride,
                             InferenceWorkspace& work) const;
@@ -57,6 +66,7 @@ class InferenceNetwork {
   std::vector<kernels::RowLayer> particle_layers_;
   std::vector<kernels::QuantisedLayer> quantised_layers_;  // follow particle_layers_
   std::vector<kernels::PackedEdgeConv> blocks_;
+  std::optional<TransformerInference> transformer_;
   std::vector<kernels::RowLayer> head_;
 };
 

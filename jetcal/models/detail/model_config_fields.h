@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <string_view>
 
 #include "jetcal/models/model_config.h"
 
@@ -18,15 +19,26 @@ struct IntegerField {
   int ModelConfig::*member;
   int maximum;
 };
-inline constexpr std::array<IntegerField, 8> kIntegerFields{{
+inline constexpr std::array<IntegerField, 13> kIntegerFields{{
     {"particle_layers", &ModelConfig::particle_layers, kMaxLayers},
     {"particle_units", &ModelConfig::particle_units, kMaxUnits},
     {"edge_blocks", &ModelConfig::edge_blocks, kMaxLayers},
     {"neighbors", &ModelConfig::neighbors, kMaxNeighbors},
     {"edge_layers", &ModelConfig::edge_layers, kMaxLayers},
     {"edge_units", &ModelConfig::edge_units, kMaxUnits},
+    {"embedding_layers", &ModelConfig::embedding_layers, kMaxLayers},
+    {"attention_blocks", &ModelConfig::attention_blocks, kMaxLayers},
+    {"attention_heads", &ModelConfig::attention_heads, kMaxUnits},
+    {"attention_units", &ModelConfig::attention_units, kMaxUnits},
+    {"feed_forward_units", &ModelConfig::feed_forward_units, kMaxUnits},
     {"head_layers", &ModelConfig::head_layers, kMaxLayers},
     {"head_units", &ModelConfig::head_units, kMaxUnits},
 }};
+
+/// Tells whether a field belongs to the transformer alone.
+inline bool is_transformer_field(std::string_view name) {
+  return name == "embedding_layers" || name.starts_with("attention_") ||
+         name == "feed_forward_units";
+}
 
 }  // namespace jetcal::models::detail

@@ -4,6 +4,8 @@
 #include <string>
 #include <utility>
 
+#include "jetcal/kernels/pair_constants.h"
+
 namespace jetcal::models::detail {
 namespace {
 
@@ -23,6 +25,13 @@ class Builder {
     slot.shift = parameter(name + ".bias", {channels});
     slot.mean = buffer(name + ".running_mean", {channels});
     slot.variance = buffer(name + ".running_var", {channels});
+    return slot;
+  }
+
+  LayerNormSlot layer_norm(const std::string& name, std::int64_t channels) {
+    LayerNormSlot slot{channels, -1, -1};
+    slot.scale = parameter(name + ".weight", {channels});
+    slot.shift = parameter(name + ".bias", {channels});
     return slot;
   }
 
@@ -67,6 +76,37 @@ EdgeBlockSlot make_block(const ModelConfig& config, int index, std::int64_t in, 
   return block;
 }
 
+AttentionBlockSlot make_attention(const ModelConfig& config, int index, Builder& builder) {
+  const std::string name = "attention" + std::to_string(index);
+  const std::int64_t width = config.attention_units;
+  AttentionBlockSlot block;
+  block.norm = builder.layer_norm(name + ".norm", width);
+  block.qkv = builder.linear(name + ".qkv", width, 3 * width, true);
+  block.pair =
+      builder.linear(name + ".pair", kernels::kPairQuantities, config.attention_heads, false);
+  block.out = builder.linear(name + ".out", width, width, true);
+  block.feed_norm = builder.layer_norm(name + ".feed_norm", width);
+  block.expand = builder.linear(name + ".expand", width, config.feed_forward_units, true);
+  block.contract = builder.linear(name + ".contract", config.feed_forward_units, width, true);
+  return block;
+}
+
+TransformerSlots make_transformer(const ModelConfig& config, std::int64_t in, Builder& builder) {
+  TransformerSlots slots;
+  slots.heads = config.attention_heads;
+  slots.units = config.attention_units / config.attention_heads;
+  for (int layer = 0; layer < config.embedding_layers; ++layer) {
+    slots.embedding.push_back(
+        builder.linear("embedding" + std::to_string(layer), in, config.attention_units, true));
+    in = config.attention_units;
+  }
+  for (int block = 0; block < config.attention_blocks; ++block) {
+    slots.blocks.push_back(make_attention(config, block, builder));
+  }
+  slots.norm = builder.layer_norm("norm", config.attention_units);
+  return slots;
+}
+
 }  // namespace
 
 NetworkPlan make_plan(const ModelConfig& config) {
@@ -79,6 +119,9 @@ NetworkPlan make_plan(const ModelConfig& config) {
           builder.linear("particle" + std::to_string(layer), width, config.particle_units, true));
       width = config.particle_units;
     }
+  } else if (config.network == Network::ParticleTransformer) {
+    plan.transformer = make_transformer(config, width, builder);
+    width = config.attention_units;
   } else {
     plan.input_norm = builder.norm("input_norm", width);
     plan.feature = builder.linear("feature", width, kFeatureConvUnits, false);

@@ -37,13 +37,34 @@ struct EdgeBlockSlot {
   std::optional<EdgeLayerSlot> shortcut;  ///< Where the widths differ.
 };
 
+/// Places the scale and shift of a layer normalisation.
+struct LayerNormSlot {
+  std::int64_t channels = 0;
+  std::int64_t scale = -1, shift = -1;
+};
+
+/// Places one block: x + out(attention(qkv(norm(x)))), then x + contract(relu(expand(norm(x)))).
+struct AttentionBlockSlot {
+  LayerNormSlot norm, feed_norm;
+  LinearSlot qkv, out, expand, contract;
+  LinearSlot pair;  ///< [heads, pair quantities]
+};
+
+struct TransformerSlots {
+  std::int64_t heads = 0, units = 0;  ///< Units are those of one head.
+  std::vector<LinearSlot> embedding;  ///< ReLU after all but the last.
+  std::vector<AttentionBlockSlot> blocks;
+  LayerNormSlot norm;  ///< After the last block.
+};
+
 struct NetworkPlan {
   std::vector<LinearSlot> particle_layers;  ///< PFN
   NormSlot input_norm, feature_norm;        ///< ParticleNet
   LinearSlot feature;                       ///< ParticleNet
   std::vector<EdgeBlockSlot> blocks;        ///< ParticleNet
-  std::vector<LinearSlot> head;             ///< The last one gives y.
-  std::int64_t pooled = 0;                  ///< Width of the pooled particles.
+  std::optional<TransformerSlots> transformer;
+  std::vector<LinearSlot> head;  ///< The last one gives y.
+  std::int64_t pooled = 0;       ///< Width of the pooled particles.
   Layout layout;
 };
 
