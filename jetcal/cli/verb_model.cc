@@ -84,11 +84,11 @@ void print_row(const std::string& label, const std::string& value) {
 
 void print_config(const models::ModelConfig& config) {
   const nlohmann::json fields = models::to_json(config);
-  const bool pfn = config.network == models::Network::Pfn;
   for (const auto& [name, value] : fields.items()) {
     const bool of_pfn = name.starts_with("particle_");
     const bool of_particlenet = name.starts_with("edge_") || name == "neighbors";
-    if (pfn ? of_particlenet : of_pfn) continue;
+    if (of_pfn && config.network != models::Network::Pfn) continue;
+    if (of_particlenet && config.network != models::Network::ParticleNet) continue;
     print_row("  " + name, value.is_string() ? value.get<std::string>() : value.dump());
   }
 }
@@ -199,7 +199,8 @@ std::function<int()> set_up(CLI::App& app, CommonOptions& common) {
   CLI::App* const summary =
       app.add_subcommand("summary", "count parameters and multiply-accumulates")->fallthrough();
   summary->add_option("--preset", options->summary.preset,
-                      "paper-pfn, paper-particlenet, small-pfn or small-particlenet");
+                      "paper-pfn, paper-particlenet, transformer, small-pfn, small-particlenet or "
+                      "small-transformer");
   summary->add_option("--model", options->summary.model, "a model file (*.jetcal)");
   summary->add_option("--mode", options->summary.mode, "paper or constituents");
   summary

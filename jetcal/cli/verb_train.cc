@@ -30,7 +30,8 @@ void add_flags(CLI::App& app, TrainFlags& flags) {
   app.add_option("--data", flags.data, "folder of shards that jetcal ingest wrote");
   app.add_option("--output", flags.output, "folder for model, metrics and checkpoint");
   app.add_option("--preset", flags.preset,
-                 "paper-pfn, paper-particlenet, small-pfn or small-particlenet");
+                 "paper-pfn, paper-particlenet, transformer, small-pfn, small-particlenet or "
+                 "small-transformer");
   app.add_option("--mode", flags.mode, "input mode: paper or constituents");
   app.add_flag("--standardise,!--no-standardise", flags.standardise,
                "shift and scale features by the training set's mean and deviation");

@@ -16,7 +16,9 @@ models::ModelConfig named_model(const Config& config) {
     return models::preset(config.get<std::string>("model.preset", "paper-pfn"));
   }
   const auto network = models::parse_network(config.require<std::string>("model.network"));
-  const std::string published = "paper-" + std::string(models::network_name(network));
+  const std::string published = network == models::Network::ParticleTransformer
+                                    ? "transformer"
+                                    : "paper-" + std::string(models::network_name(network));
   const models::ModelConfig model =
       models::preset(config.get<std::string>("model.preset", published));
   if (has_preset && model.network != network) {
@@ -35,6 +37,12 @@ models::ModelConfig read_model(const Config& config) {
   if (model.network == models::Network::Pfn) {
     model.particle_layers = config.get("model.particle_layers", model.particle_layers);
     model.particle_units = config.get("model.particle_units", model.particle_units);
+  } else if (model.network == models::Network::ParticleTransformer) {
+    model.embedding_layers = config.get("model.embedding_layers", model.embedding_layers);
+    model.attention_blocks = config.get("model.attention_blocks", model.attention_blocks);
+    model.attention_heads = config.get("model.attention_heads", model.attention_heads);
+    model.attention_units = config.get("model.attention_units", model.attention_units);
+    model.feed_forward_units = config.get("model.feed_forward_units", model.feed_forward_units);
   } else {
     model.edge_blocks = config.get("model.edge_blocks", model.edge_blocks);
     model.neighbors = config.get("model.neighbors", model.neighbors);

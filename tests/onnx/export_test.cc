@@ -48,6 +48,10 @@ ModelConfig small(Network network, bool standardise = false) {
   config.neighbors = 4;
   config.edge_layers = 2;
   config.edge_units = 10;
+  config.attention_blocks = 2;
+  config.attention_heads = 3;
+  config.attention_units = 12;
+  config.feed_forward_units = 10;
   config.head_layers = 2;
   config.head_units = 16;
   return config;
@@ -298,7 +302,10 @@ INSTANTIATE_TEST_SUITE_P(Networks, ExportedNetwork,
                          testing::Values(Case{"Pfn", Network::Pfn, false},
                                          Case{"ParticleNet", Network::ParticleNet, false},
                                          Case{"StandardPfn", Network::Pfn, true},
-                                         Case{"StandardParticleNet", Network::ParticleNet, true}),
+                                         Case{"StandardParticleNet", Network::ParticleNet, true},
+                                         Case{"Transformer", Network::ParticleTransformer, false},
+                                         Case{"StandardTransformer", Network::ParticleTransformer,
+                                              true}),
                          [](const auto& info) { return info.param.name; });
 
 #endif

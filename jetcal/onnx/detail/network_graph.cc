@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "jetcal/edm/features.h"
+#include "jetcal/onnx/detail/transformer_graph.h"
 
 namespace jetcal::onnx::detail {
 namespace {
@@ -182,7 +183,7 @@ Value add_edge_blocks(GraphBuilder& graph, Batch& batch, Value rows, std::int64_
   return rows;
 }
 
-// Sums (PFN) or averages (ParticleNet) the real particles of each jet: [N, C].
+// Sums (PFN) or averages (the others) the real particles of each jet: [N, C].
 Value add_pooling(GraphBuilder& graph, const Batch& batch, const Value& rows, std::int64_t channels,
                   bool mean) {
   Value weights = graph.cast(batch.valid, TensorProto::FLOAT);  // [N, 1, P]
@@ -222,7 +223,12 @@ void add_network(GraphBuilder& graph, const FoldedModel& network) {
       channels = last.layers.empty() ? last.center.out : last.layers.back().out;
     }
   }
-  const Value pooled = add_pooling(graph, batch, rows, channels, particle_net);
+  if (network.transformer) {
+    rows = add_transformer(graph, {rows, batch.valid, batch.shape}, network);
+    channels = network.config.attention_units;
+  }
+  const bool mean = network.config.network != models::Network::Pfn;
+  const Value pooled = add_pooling(graph, batch, rows, channels, mean);
   Value head = graph.op("Concat", {pooled, jet_features}, {{"axis", std::int64_t{1}}});
   for (std::size_t i = 0; i < network.head.size(); ++i) {
     const bool last = i + 1 == network.head.size();
