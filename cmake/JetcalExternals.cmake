@@ -71,6 +71,15 @@ if(jetcal_arrow_library AND jetcal_parquet_library)
                   LIBRARIES ${jetcal_parquet_library} ${jetcal_arrow_library})
 endif()
 
+# ---- muParser -------------------------------------------------------------------------------------------------------------
+find_library(jetcal_muparser muparser)
+find_path(jetcal_muparser_headers muParser.h)
+if(jetcal_muparser AND jetcal_muparser_headers)
+  file(STRINGS ${jetcal_muparser_headers}/muParserDef.h jetcal_muparser_version REGEX "string_type ParserVersion ")
+  string(REGEX MATCH "[0-9]+\\.[0-9.]+" jetcal_muparser_version "${jetcal_muparser_version}")
+  jetcal_external(muparser VERSION ${jetcal_muparser_version} INCLUDES ${jetcal_muparser_headers} LIBRARIES ${jetcal_muparser})
+endif()
+
 # ---- libtorch ---------------------------------------------------------------------------------------------------------------
 if(EXISTS ${JETCAL_WHEELS}/torch/lib/libtorch_cpu.so)
   file(STRINGS ${JETCAL_WHEELS}/torch/version.py jetcal_torch_version REGEX "^__version__")

@@ -53,11 +53,27 @@ bool Config::has(const std::string& name) const {
   return node.IsDefined() && !node.IsNull();
 }
 
-void Config::set(const std::string& name, const std::string& value) {
+std::vector<std::string> Config::sections() const {
+  std::vector<std::string> names;
+  for (const auto& entry : root_) {
+    if (entry.second.IsMap()) names.push_back(entry.first.Scalar());
+  }
+  return names;
+}
+
+void Config::set_node(const std::string& name, const YAML::Node& value) {
   YAML::Node node = root_;
   const std::vector<std::string> parts = split_name(name);
   for (std::size_t i = 0; i + 1 < parts.size(); ++i) node.reset(node[parts[i]]);
-  node[parts.back()] = YAML::Load(value);
+  node[parts.back()] = value;
+}
+
+void Config::set(const std::string& name, const std::string& value) {
+  set_node(name, YAML::Load(value));
+}
+
+void Config::set_text(const std::string& name, const std::string& text) {
+  set_node(name, YAML::Node(text));
 }
 
 void Config::wrong_type(const std::string& name, const YAML::Node& node) const {

@@ -41,8 +41,12 @@ class Config {
     return convert<T>(name, node);
   }
   bool has(const std::string& name) const;
+  /// Names the fields that are mappings at the top of the file.
+  std::vector<std::string> sections() const;
   /// Overrides one value, as a flag of the command line does.
   void set(const std::string& name, const std::string& value);
+  /// The same for a value that is text whatever it looks like.
+  void set_text(const std::string& name, const std::string& text);
   /// Throws InvalidArgument for the first field that nobody asked for, with the nearest known name.
   void reject_unknown() const;
   const std::string& source() const noexcept { return source_; }
@@ -51,6 +55,7 @@ class Config {
 
  private:
   YAML::Node find(const std::string& name) const;
+  void set_node(const std::string& name, const YAML::Node& value);
   [[noreturn]] void wrong_type(const std::string& name, const YAML::Node& node) const;
   template <typename T>
   T convert(const std::string& name, const YAML::Node& node) const {

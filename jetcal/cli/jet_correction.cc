@@ -27,6 +27,8 @@ void NetworkCorrection::add(const edm::JetView& jets) {
 void NetworkCorrection::add_row(const edm::JetView& jets, std::int64_t row) {
   const float pt = jets.pt_reco[row];
   result_.pt_corr.push_back(std::numeric_limits<float>::quiet_NaN());
+  result_.y.push_back(std::numeric_limits<float>::quiet_NaN());
+  result_.status.push_back(CorrectionStatus::PtNotPositive);
   if (!(pt > 0) || !std::isfinite(pt)) {
     ++result_.pt_not_positive;
     return;
@@ -35,6 +37,7 @@ void NetworkCorrection::add_row(const edm::JetView& jets, std::int64_t row) {
                             jets.qg_pt_d[row], jets.qg_axis2[row]}) {
     if (std::isfinite(value)) continue;
     ++result_.features_not_finite;
+    result_.status.back() = CorrectionStatus::FeaturesNotFinite;
     return;
   }
   edm::append_features(jets, row, mode_, batch_);
@@ -50,9 +53,12 @@ void NetworkCorrection::run() {
     const float corrected = std::exp(y[i]) * pt_reco_[i];
     if (!std::isfinite(corrected)) {
       ++result_.prediction_not_finite;
+      result_.status[rows_[i]] = CorrectionStatus::PredictionNotFinite;
       continue;
     }
     result_.pt_corr[rows_[i]] = corrected;
+    result_.y[rows_[i]] = y[i];
+    result_.status[rows_[i]] = CorrectionStatus::Corrected;
     ++result_.corrected;
   }
   result_.dropped_particles += batch_.dropped_particles;

@@ -15,9 +15,19 @@ namespace jetcal::cli {
 /// Writes y [J] for the jets of `features`.
 using PredictFunction = std::function<void(const edm::FeatureView& features, std::span<float> y)>;
 
+/// Says what became of a jet.
+enum class CorrectionStatus : std::uint8_t {
+  Corrected = 0,
+  PtNotPositive = 1,
+  FeaturesNotFinite = 2,
+  PredictionNotFinite = 3,
+};
+
 /// Corrected pT of every jet in file order, and the account of the jets.
 struct CorrectedJets {
   std::vector<float> pt_corr;  ///< GeV: exp(y) pt_reco; NaN for a jet that cannot be corrected.
+  std::vector<float> y;        ///< The network's output; NaN where pt_corr is.
+  std::vector<CorrectionStatus> status;
   std::int64_t corrected = 0;
   std::int64_t pt_not_positive = 0;        ///< pt_reco is zero, negative or not finite.
   std::int64_t features_not_finite = 0;    ///< Another jet variable is not finite.

@@ -2,6 +2,7 @@
 // jetcal ingest: ROOT files to shards.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <limits>
 
@@ -26,21 +27,53 @@ struct IngestFlags {
   std::vector<double> fractions;
   std::uint64_t seed = 0;
   std::vector<std::string> train, validation, test;
+  std::string selection, weight;
+  std::vector<std::string> observers;
+  double fraction = 1;
 };
 
+// A file with a section `data` serves ingest and train: ingest takes that section and leaves the
+// others to train.
+std::string find_prefix(const Config& config) {
+  const std::vector<std::string> sections = config.sections();
+  if (std::find(sections.begin(), sections.end(), "data") == sections.end()) return "";
+  for (const std::string& section : sections) {
+    if (section != "data") static_cast<void>(config.has(section));
+  }
+  for (const char* const of_train : {"output", "threads"}) static_cast<void>(config.has(of_train));
+  data::mark_training_fields(config, "data.");
+  return "data.";
+}
+
+// Flags of rules replace fields, so that one place checks both.
+Config with_rule_flags(const CLI::App& app, const IngestFlags& flags, Config config,
+                       const std::string& prefix) {
+  if (app.count("--selection") > 0) config.set_text(prefix + "selection", flags.selection);
+  if (app.count("--weight") > 0) config.set_text(prefix + "weight", flags.weight);
+  if (app.count("--fraction") > 0)
+    config.set(prefix + "fraction", fmt::format("{}", flags.fraction));
+  if (app.count("--observers") > 0)
+    config.set(prefix + "observers", fmt::format("[{}]", fmt::join(flags.observers, ", ")));
+  return config;
+}
+
 data::IngestOptions make_options(const CLI::App& app, const IngestFlags& flags,
-                                 const Config& config) {
+                                 const Config& given) {
+  const std::string prefix = find_prefix(given);
+  const Config config = with_rule_flags(app, flags, given, prefix);
   data::IngestOptions options;
+  options.rules = data::read_data_rules(config, prefix);
   const auto set = [&](const char* name, auto& option, const auto& flag) {
     std::string field(name);
     for (char& letter : field) letter = letter == '-' ? '_' : letter;
-    option = config.get(field, option);
+    option = config.get(prefix + field, option);
     if (app.count(fmt::format("--{}", name)) > 0) option = flag;
   };
-  options.inputs = config.get("inputs", options.inputs);
+  options.inputs = config.get(prefix + "inputs", options.inputs);
   if (!flags.inputs.empty()) options.inputs = flags.inputs;
-  std::string output;
-  set("output", output, flags.output);
+  std::string output =
+      config.get<std::string>(prefix + (prefix.empty() ? "output" : "directory"), "");
+  if (!flags.output.empty()) output = flags.output;
   options.output = output;
   set("tree", options.tree, flags.tree);
   set("gen-pt-min", options.selection.gen_pt_min, flags.gen_pt_min);
@@ -79,7 +112,17 @@ Json counts_json(const data::IngestCounts& counts) {
            {{"reco_pt_min", counts.rejected_reco_pt},
             {"reco_eta_max", counts.rejected_reco_eta},
             {"gen_pt_min", counts.rejected_gen_pt},
-            {"gen_eta_max", counts.rejected_gen_eta}}},
+            {"gen_eta_max", counts.rejected_gen_eta},
+            {"selection", counts.rejected_selection},
+            {"split_selection", counts.rejected_split_selection}}},
+          {"selection_not_finite", counts.selection_not_finite},
+          {"weight_not_finite", counts.weight_not_finite},
+          {"not_in_fraction", counts.not_in_fraction},
+          {"observers_not_finite", counts.observers_not_finite},
+          {"weights",
+           {{"train", counts.weight_by_split[0]},
+            {"validation", counts.weight_by_split[1]},
+            {"test", counts.weight_by_split[2]}}},
           {"unmatched", counts.unmatched},
           {"not_finite", counts.not_finite},
           {"selected_unmatched", counts.selected_unmatched},
@@ -114,12 +157,15 @@ Json report_json(const data::IngestOptions& options, const data::IngestReport& r
   json["splits"] = std::move(json["rows"]["splits"]);
   json["rows"].erase("particles");
   json["rows"].erase("splits");
+  for (const auto& [group, counts] : report.groups)
+    json["groups"][group.empty() ? "-" : group] = counts_json(counts);
   json["files_resumed"] = report.files_resumed;
   json["files"] = Json::array();
   for (const data::IngestedFile& file : report.files) {
     Json shards = Json::array();
     for (const auto& shard : file.shards) shards.push_back(shard.name);
     json["files"].push_back({{"path", file.path.string()},
+                             {"group", file.group},
                              {"schema", data::schema_name(file.source.schema)},
                              {"layout", file.source.layout},
                              {"missing", file.source.missing},
@@ -133,6 +179,19 @@ Json report_json(const data::IngestOptions& options, const data::IngestReport& r
                              {"shards", shards}});
   }
   return json;
+}
+
+void print_groups(const data::IngestReport& report) {
+  if (report.groups.empty()) return;
+  fmt::print("{:<16}{:>12}{:>12}{:>12}{:>12}{:>12}{:>14}\n", "group", "read", "selected", "train",
+             "validation", "test", "weight");
+  for (const auto& [group, counts] : report.groups) {
+    const auto& splits = counts.selected_by_split;
+    const auto& weights = counts.weight_by_split;
+    fmt::print("{:<16}{:>12}{:>12}{:>12}{:>12}{:>12}{:>14.6g}\n", group.empty() ? "-" : group,
+               counts.read, counts.selected, splits[0], splits[1], splits[2],
+               weights[0] + weights[1] + weights[2]);
+  }
 }
 
 void print_report(const data::IngestOptions& options, const data::IngestReport& report) {
@@ -162,12 +221,21 @@ void print_report(const data::IngestOptions& options, const data::IngestReport& 
   line("rejected by reco-eta-max", counts.rejected_reco_eta);
   line("rejected by gen-pt-min", counts.rejected_gen_pt);
   line("rejected by gen-eta-max", counts.rejected_gen_eta);
+  if (!report.rules.empty()) {
+    line("selection not finite", counts.selection_not_finite);
+    line("rejected by selection", counts.rejected_selection);
+    line("rejected by that of a split", counts.rejected_split_selection);
+    line("weight not finite", counts.weight_not_finite);
+    line("not in the fraction", counts.not_in_fraction);
+  }
   line("selected", counts.selected);
   if (counts.selected_unmatched > 0) line("  of these unmatched", counts.selected_unmatched);
   for (const data::Split split : data::kSplits) {
     line(fmt::format("  {}", data::split_name(split)).c_str(),
          counts.selected_by_split[static_cast<std::size_t>(split)]);
   }
+  print_groups(report);
+  if (counts.observers_not_finite > 0) line("observers not finite", counts.observers_not_finite);
   fmt::print("particles\n");
   line("read", counts.particles_read);
   line("selected", counts.particles_selected);
@@ -223,6 +291,11 @@ Verb make_ingest_verb() {
             app.add_option("--train", flags->train, "file: patterns of the training files");
             app.add_option("--validation", flags->validation, "file: patterns of its files");
             app.add_option("--test", flags->test, "file: patterns of its files");
+            app.add_option("--selection", flags->selection,
+                           "keep jets of which this expression is true");
+            app.add_option("--weight", flags->weight, "expression: weight of each jet in training");
+            app.add_option("--observers", flags->observers, "branches to carry along");
+            app.add_option("--fraction", flags->fraction, "part of the jets to keep [1]");
             return [&app, &common, flags] { return run_ingest(app, *flags, common); };
           }};
 }

@@ -136,10 +136,17 @@ ordered_json tensor_list(const std::vector<models::TensorSlice>& slices,
 
 ordered_json describe(const models::Standardisation& shifts) {
   if (shifts.empty()) return nullptr;
-  return {{"particle_mean", shifts.particle_mean},
-          {"particle_deviation", shifts.particle_deviation},
-          {"jet_mean", shifts.jet_mean},
-          {"jet_deviation", shifts.jet_deviation}};
+  ordered_json document{{"particle_mean", shifts.particle_mean},
+                        {"particle_deviation", shifts.particle_deviation},
+                        {"jet_mean", shifts.jet_mean},
+                        {"jet_deviation", shifts.jet_deviation}};
+  if (shifts.has_bounds()) {
+    document["particle_low"] = shifts.particle_low;
+    document["particle_high"] = shifts.particle_high;
+    document["jet_low"] = shifts.jet_low;
+    document["jet_high"] = shifts.jet_high;
+  }
+  return document;
 }
 
 std::string short_number(const ordered_json& value) {

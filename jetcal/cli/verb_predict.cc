@@ -9,8 +9,10 @@
 
 #include "jetcal/cli/crash_report.h"
 #include "jetcal/cli/jet_correction.h"
+#include "jetcal/cli/prediction_table.h"
 #include "jetcal/cli/verb.h"
 #include "jetcal/data/root_jet_reader.h"
+#include "jetcal/data/write_table.h"
 #include "jetcal/data/write_with_branch.h"
 #include "jetcal/models/predictor.h"
 #ifdef JETCAL_HAS_URL
@@ -31,6 +33,12 @@ struct PredictOptions {
   std::string input, output, branch = "jetPtCorr", tree;
   std::string precision = "float32";
   std::int64_t batch_size = 500;
+  std::string split = "test";
+  std::vector<std::string> observers;
+  data::DataRules rules;  // of --config; --observers replace its observers
+
+  // A table is asked for by observers, or by jets that are no longer in their files.
+  bool is_table() const { return !rules.observers.empty() || is_shard_folder(input); }
 };
 
 /// Where the network runs, ready to predict.
@@ -52,9 +60,36 @@ void add_flags(CLI::App& app, PredictOptions& options) {
   app.add_option("--output", options.output, "file to write, of the same kind");
   app.add_option("--branch", options.branch, "name of the new branch (jetPtCorr)");
   app.add_option("--tree", options.tree, "tree to read (the one with jets)");
+  app.add_option("--observers", options.observers,
+                 "write a table with these branches, columns or name=expression beside the "
+                 "predictions; --output ends in .root or .parquet");
+  app.add_option("--split", options.split, "of a folder of shards: train, validation, test, all");
   app.add_option("--batch-size", options.batch_size, "jets a batch or request (500)");
   app.add_option("--precision", options.precision,
                  "of a network in process: float32, int16, int8 or bf16 (float32)");
+}
+
+// A name alone is a branch or column; name=expression is computed.
+data::DataRules read_observers(const Config& given, const std::vector<std::string>& flags) {
+  Config config = given;
+  if (!flags.empty()) {
+    YAML::Node list(YAML::NodeType::Sequence);
+    for (const std::string& flag : flags) {
+      const std::size_t equal = flag.find('=');
+      YAML::Node entry(flag);
+      if (equal != std::string::npos) {
+        entry = YAML::Node(YAML::NodeType::Map);
+        entry[flag.substr(0, equal)] = flag.substr(equal + 1);
+      }
+      list.push_back(entry);
+    }
+    YAML::Emitter text;
+    text << list;
+    config.set("observers", text.c_str());
+  }
+  static_cast<void>(given.has("observers"));
+  static_cast<void>(given.has("new_variables"));
+  return data::read_observer_rules(config, "");
 }
 
 PredictOptions with_config(const CLI::App& app, const CommonOptions& common,
@@ -71,6 +106,8 @@ PredictOptions with_config(const CLI::App& app, const CommonOptions& common,
   fill_from_config(app, config, "tree", options.tree);
   fill_from_config(app, config, "batch-size", options.batch_size);
   fill_from_config(app, config, "precision", options.precision);
+  fill_from_config(app, config, "split", options.split);
+  options.rules = read_observers(config, options.observers);
   config.reject_unknown();
   return options;
 }
@@ -147,6 +184,12 @@ Source open_source(const PredictOptions& options) {
   return source;
 }
 
+Json not_corrected(const CorrectedJets& jets) {
+  return {{"pt_not_positive", jets.pt_not_positive},
+          {"features_not_finite", jets.features_not_finite},
+          {"prediction_not_finite", jets.prediction_not_finite}};
+}
+
 Json report_json(const PredictOptions& options, const Source& source,
                  const data::RootJetReader& reader, const CorrectedJets& jets, double seconds) {
   return {{"input", options.input},
@@ -158,31 +201,64 @@ Json report_json(const PredictOptions& options, const Source& source,
           {"model", source.description},
           {"jets", jets.pt_corr.size()},
           {"corrected", jets.corrected},
-          {"not_corrected",
-           {{"pt_not_positive", jets.pt_not_positive},
-            {"features_not_finite", jets.features_not_finite},
-            {"prediction_not_finite", jets.prediction_not_finite}}},
+          {"not_corrected", not_corrected(jets)},
           {"dropped_particles", jets.dropped_particles},
           {"skipped_links", reader.skipped_links()},
           {"batches", jets.batches},
           {"seconds", seconds}};
 }
 
-void print_table(const PredictOptions& options, const CorrectedJets& jets, double seconds) {
-  const auto total = static_cast<std::int64_t>(jets.pt_corr.size());
-  fmt::print("{:<28}{:>12}\n", "jets", total);
+void print_account(const CorrectedJets& jets) {
+  fmt::print("{:<28}{:>12}\n", "jets", jets.pt_corr.size());
   fmt::print("{:<28}{:>12}\n", "corrected", jets.corrected);
   fmt::print("{:<28}{:>12}\n", "NaN: pT not positive", jets.pt_not_positive);
   fmt::print("{:<28}{:>12}\n", "NaN: variable not finite", jets.features_not_finite);
   fmt::print("{:<28}{:>12}\n", "NaN: no prediction", jets.prediction_not_finite);
   fmt::print("{:<28}{:>12}\n", "particles left out", jets.dropped_particles);
-  fmt::print("{:<28}{:>12.0f}\n", "jets/s", static_cast<double>(total) / std::max(seconds, 1e-9));
+}
+
+void print_table(const PredictOptions& options, const CorrectedJets& jets, double seconds) {
+  print_account(jets);
+  fmt::print("{:<28}{:>12.0f}\n", "jets/s",
+             static_cast<double>(jets.pt_corr.size()) / std::max(seconds, 1e-9));
   fmt::print("branch {} is in {}\n", options.branch, options.output);
+}
+
+int predict_to_table(const PredictOptions& options, bool json) {
+  if (!data::is_table_name(options.output)) {
+    fail(ErrorCode::InvalidArgument, "a table of predictions ends in .root or .parquet, not ",
+         options.output);
+  }
+  const Source source = open_source(options);
+  const TableOptions asked{options.input, options.tree, options.split, options.rules,
+                           options.branch};
+  const PredictionTable table =
+      predict_table(asked, source.mode, options.batch_size, source.predict);
+  data::write_table(options.output, table.columns);
+  std::vector<std::string> names;
+  for (const data::NumberColumn& column : table.columns) names.push_back(column.name);
+  if (json) {
+    print_json({{"input", table.files},
+                {"output", options.output},
+                {"columns", names},
+                {"model", source.description},
+                {"jets", table.jets.pt_corr.size()},
+                {"corrected", table.jets.corrected},
+                {"not_corrected", not_corrected(table.jets)},
+                {"dropped_particles", table.jets.dropped_particles},
+                {"skipped_links", table.skipped_links},
+                {"batches", table.jets.batches}});
+  } else {
+    print_account(table.jets);
+    fmt::print("columns {} are in {}\n", fmt::join(names, ", "), options.output);
+  }
+  return 0;
 }
 
 int predict(const PredictOptions& options, bool json) {
   validate(options);
   report_crashes("predict");
+  if (options.is_table()) return predict_to_table(options, json);
   data::RootJetReader reader(options.input, options.tree);
   if (reader.source().storage == data::Storage::RNTuple)
     fail(ErrorCode::Unimplemented, options.input,

@@ -13,6 +13,8 @@
 #include "jetcal/base/stop.h"
 #include "jetcal/base/threads.h"
 #include "jetcal/cli/verb.h"
+#include "jetcal/data/row_selection.h"
+#include "jetcal/train/selected_source.h"
 #include "jetcal/train/trainer.h"
 
 namespace jetcal::cli {
@@ -22,12 +24,16 @@ struct TrainFlags {
   std::string data, output, preset, mode, optimizer, schedule;
   std::optional<bool> standardise;
   std::optional<std::int64_t> epochs, batch_size, seed, checkpoint_steps;
-  std::optional<double> lr, weight_decay;
+  std::optional<double> lr, weight_decay, fraction;
+  std::string selection, weight;
   bool restart = false;
 };
 
 void add_flags(CLI::App& app, TrainFlags& flags) {
   app.add_option("--data", flags.data, "folder of shards that jetcal ingest wrote");
+  app.add_option("--selection", flags.selection, "train on jets of which this expression is true");
+  app.add_option("--weight", flags.weight, "expression: weight of each jet in the loss");
+  app.add_option("--fraction", flags.fraction, "part of the jets to use, default 1");
   app.add_option("--output", flags.output, "folder for model, metrics and checkpoint");
   app.add_option("--preset", flags.preset,
                  "paper-pfn, paper-particlenet, transformer, small-pfn, small-particlenet or "
@@ -61,6 +67,9 @@ void override_field(Config& config, const char* name, const std::string& flag) {
 train::TrainOptions read_options(const TrainFlags& flags, const CommonOptions& common) {
   Config config = load_config(common);
   override_field(config, "data.directory", flags.data);
+  if (!flags.selection.empty()) config.set_text("data.selection", flags.selection);
+  if (!flags.weight.empty()) config.set_text("data.weight", flags.weight);
+  override_field(config, "data.fraction", flags.fraction);
   override_field(config, "output", flags.output);
   override_field(config, "model.preset", flags.preset);
   override_field(config, "model.mode", flags.mode);
@@ -140,9 +149,36 @@ void print_table(const train::TrainResult& result, const std::string& output) {
   std::printf("model: %s/model.jetcal\n", output.c_str());
 }
 
+// What became of every jet of the shards, where anything did.
+void print_selection(const data::RowSelection& selection) {
+  if (selection.leaves_all()) return;
+  std::printf("%-12s %12s %12s %12s %12s %12s %12s %14s\n", "jets", "read", "kept", "selection",
+              "not finite", "fraction", "outside", "weight");
+  const auto row = [](const std::string& name, const data::RowAccount& jets) {
+    std::printf("%-12s %12lld %12lld %12lld %12lld %12lld %12lld %14.6g\n", name.c_str(),
+                static_cast<long long>(jets.read), static_cast<long long>(jets.kept),
+                static_cast<long long>(jets.rejected_selection + jets.rejected_split_selection),
+                static_cast<long long>(jets.selection_not_finite + jets.weight_not_finite),
+                static_cast<long long>(jets.not_in_fraction),
+                static_cast<long long>(jets.outside_reweighting), jets.weight);
+  };
+  for (const data::Split split : data::kSplits) {
+    const data::SelectedRows& rows = selection.splits[static_cast<std::size_t>(split)];
+    row(std::string(data::split_name(split)), rows.account);
+    for (const auto& [group, account] : rows.groups)
+      row("  " + (group.empty() ? std::string("-") : group), account);
+  }
+  std::printf("\n");
+}
+
 int train_and_print(const TrainFlags& flags, const CommonOptions& common) {
   const train::TrainOptions options = read_options(flags, common);
-  const train::JetSources sources = train::open_shards(options.data, options.model.input_mode);
+  data::RowSelection selection =
+      data::select_rows(options.data, options.rules, options.reweighting);
+  const nlohmann::ordered_json account = data::to_json(selection);
+  if (!common.json) print_selection(selection);
+  const train::JetSources sources = train::select_jets(
+      train::open_shards(options.data, options.model.input_mode), std::move(selection));
   EpochProgress progress;
   train::TrainHooks hooks;
   hooks.should_stop = [] { return stop_requested(); };
@@ -159,6 +195,7 @@ int train_and_print(const TrainFlags& flags, const CommonOptions& common) {
   }
   nlohmann::ordered_json document = train::report(result);
   document["model"] = (options.output / "model.jetcal").string();
+  document["data"] = account;
   document["configuration"] = train::identity(options);
   print_json(document);
   return 0;

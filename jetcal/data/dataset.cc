@@ -53,9 +53,12 @@ Dataset Dataset::open(const std::filesystem::path& dir, Split split) {
       const std::int64_t before = dataset.num_jets();
       for (const edm::JetView& view : mapped->back().views) {
         dataset.views_.push_back(view);
+        dataset.groups_.push_back(file->group);
         dataset.first_rows_.push_back(dataset.num_jets() + view.num_jets);
         dataset.num_particles_ += view.offsets.back() - view.offsets.front();
       }
+      for (ShardExtras& extras : mapped->back().extras)
+        dataset.add_extras(std::move(extras), dir / shard.name);
       if (dataset.num_jets() - before != shard.num_jets) {
         fail(ErrorCode::DataLoss, "the shard ", (dir / shard.name).string(), " has ",
              dataset.num_jets() - before, " jets, its manifest says ", shard.num_jets);
@@ -64,6 +67,20 @@ Dataset Dataset::open(const std::filesystem::path& dir, Split split) {
   }
   dataset.mapped_ = std::move(mapped);
   return dataset;
+}
+
+void Dataset::add_extras(ShardExtras extras, const std::filesystem::path& shard) {
+  std::vector<std::string> names;
+  for (const NumberView& observer : extras.observers) names.push_back(observer.name);
+  if (extras_.empty()) {
+    observers_ = names;
+    has_weights_ = !extras.weight.empty();
+  }
+  if (names != observers_ || !extras.weight.empty() != has_weights_) {
+    fail(ErrorCode::DataLoss, "the shard ", shard.string(),
+         " has other observers or weights than those before it");
+  }
+  extras_.push_back(std::move(extras));
 }
 
 void Dataset::append_features(std::span<const std::int64_t> rows, edm::InputMode mode,

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "jetcal/data/number_column.h"
 #include "jetcal/edm/features.h"
 #include "jetcal/edm/jet_columns.h"
 
@@ -26,6 +27,14 @@ inline constexpr std::array<Split, 3> kSplits{Split::Train, Split::Validation, S
 std::string_view split_name(Split split) noexcept;
 /// Throws InvalidArgument for another name.
 Split parse_split(std::string_view name);
+
+/// Views what a shard may hold besides the columns of its jets.
+struct ShardExtras {
+  std::span<const float> weight;               ///< Weights of training; empty: every jet weighs 1.
+  std::span<const std::int64_t> source_entry;  ///< Row of the input's tree.
+  std::span<const std::int32_t> source_jet;    ///< Index of the jet in its event.
+  std::vector<NumberView> observers;
+};
 
 /// Opens the jets that ingest() wrote. Reading is thread-safe; copies share the mapped files.
 class Dataset {
@@ -51,6 +60,15 @@ class Dataset {
   /// Returns the global row of the first jet of shard i.
   std::int64_t first_row(std::int64_t i) const { return first_rows_[static_cast<std::size_t>(i)]; }
 
+  /// Returns what shard i holds besides the columns of its jets; valid as long as shard(i).
+  const ShardExtras& extras(std::int64_t i) const { return extras_[static_cast<std::size_t>(i)]; }
+  /// Returns the group of the input file of shard i; empty: none.
+  const std::string& group(std::int64_t i) const { return groups_[static_cast<std::size_t>(i)]; }
+  /// Tells whether the shards hold weights.
+  bool has_weights() const noexcept { return has_weights_; }
+  /// Names the observers of the shards; every shard has the same.
+  const std::vector<std::string>& observers() const noexcept { return observers_; }
+
   /// Appends the features of the given global rows, in the given order. Where it throws, some may
   /// have been appended.
   /// Requires: 0 <= row < num_jets(); throws InvalidArgument otherwise, and FailedPrecondition when
@@ -69,7 +87,12 @@ class Dataset {
   static void prefetch_particles(const Place& place, edm::InputMode mode);
 
   Dataset() = default;
+  void add_extras(ShardExtras extras, const std::filesystem::path& shard);
   std::vector<edm::JetView> views_;
+  std::vector<ShardExtras> extras_;  // beside views_
+  std::vector<std::string> groups_;  // beside views_
+  std::vector<std::string> observers_;
+  bool has_weights_ = false;
   std::vector<std::int64_t> first_rows_{0};  // one more than views_
   std::int64_t num_particles_ = 0;
   std::string without_particles_;  // the first input file without particles, if any

@@ -20,6 +20,7 @@
 #include "jetcal/data/detail/manifest.h"
 #include "jetcal/data/detail/output_folder.h"
 #include "jetcal/data/detail/shard_file.h"
+#include "jetcal/data/jet_evaluator.h"
 
 namespace jetcal::data {
 
@@ -52,9 +53,9 @@ std::int64_t count_unusable(const edm::JetView& jets, std::size_t row) {
   return count;
 }
 
-// Counts the row in its one place and tells whether it is selected.
-bool select(const Selection& cuts, const edm::JetView& jets, std::size_t row,
-            IngestCounts& counts) {
+// Counts the row where the cuts reject it and tells whether they keep it.
+bool pass_cuts(const Selection& cuts, const edm::JetView& jets, std::size_t row,
+               IngestCounts& counts) {
   ++counts.read;
   counts.particles_read += jets.offsets[row + 1] - jets.offsets[row];
   const auto reject = [](std::int64_t& count) {
@@ -69,8 +70,32 @@ bool select(const Selection& cuts, const edm::JetView& jets, std::size_t row,
   if (matched && !(jets.pt_gen[row] > cuts.gen_pt_min)) return reject(counts.rejected_gen_pt);
   if (matched && !(std::abs(jets.eta_gen[row]) < cuts.gen_eta_max))
     return reject(counts.rejected_gen_eta);
+  return true;
+}
+
+// Counts a row that the cuts keep in its one place and tells whether it is selected.
+bool count_fate(JetFate fate, const edm::JetView& jets, std::size_t row, IngestCounts& counts) {
+  switch (fate) {
+    case JetFate::SelectionNotFinite:
+      ++counts.selection_not_finite;
+      return false;
+    case JetFate::Selection:
+      ++counts.rejected_selection;
+      return false;
+    case JetFate::SplitSelection:
+      ++counts.rejected_split_selection;
+      return false;
+    case JetFate::WeightNotFinite:
+      ++counts.weight_not_finite;
+      return false;
+    case JetFate::Fraction:
+      ++counts.not_in_fraction;
+      return false;
+    case JetFate::Kept:
+      break;
+  }
   ++counts.selected;
-  counts.selected_unmatched += matched ? 0 : 1;
+  counts.selected_unmatched += jets.pt_gen[row] > 0 ? 0 : 1;
   counts.particles_selected += jets.offsets[row + 1] - jets.offsets[row];
   counts.particles_unusable += count_unusable(jets, row);
   return true;
@@ -121,17 +146,30 @@ void check_options(const IngestOptions& options) {
   if (options.output.empty()) fail(ErrorCode::InvalidArgument, "no output folder is given");
 }
 
-std::vector<fs::path> find_inputs(const IngestOptions& options) {
-  std::vector<fs::path> inputs;
+void check_groups(const IngestOptions& options, const std::vector<detail::InputFile>& inputs) {
+  for (const GroupRule& group : options.rules.groups) {
+    const bool used = std::any_of(inputs.begin(), inputs.end(),
+                                  [&](const auto& input) { return input.group == group.name; });
+    if (!used) {
+      fail(ErrorCode::InvalidArgument, "no input is of the group '", group.name, "': write ",
+           group.name, ":PATTERN");
+    }
+  }
+}
+
+std::vector<detail::InputFile> find_inputs(const IngestOptions& options) {
+  std::vector<detail::InputFile> inputs;
   std::set<fs::path> seen;
-  for (const std::string& pattern : options.inputs) {
-    for (const fs::path& path : glob_files(pattern)) {
+  for (const std::string& given : options.inputs) {
+    const detail::InputFile input = detail::parse_input(given);
+    for (const fs::path& path : glob_files(input.path.string())) {
       if (!seen.insert(fs::weakly_canonical(path)).second)
         fail(ErrorCode::InvalidArgument, "the input ", path.string(), " is given twice");
-      inputs.push_back(path);
+      inputs.push_back({input.group, path});
     }
   }
   if (inputs.empty()) fail(ErrorCode::InvalidArgument, "no input files are given");
+  check_groups(options, inputs);
   return inputs;
 }
 
@@ -149,16 +187,28 @@ std::string shard_name(Split split, std::size_t index) {
   return fmt::format("{}-{:05}.arrow", split_name(split), index);
 }
 
+// Jet columns are in the shards anyway.
+DataRules rules_of_shards(DataRules rules) {
+  std::erase_if(rules.observers, [](const NamedExpression& observer) {
+    return observer.name == observer.text && is_jet_column(observer.name);
+  });
+  return rules;
+}
+
 // Writes the up to three shards of one input file.
 class FileIngest {
  public:
-  FileIngest(const IngestOptions& options, const fs::path& input, std::size_t index)
-      : options_(options), index_(index) {
-    const FileStamp now = stamp(input);
+  FileIngest(const IngestOptions& options, const detail::InputFile& input, std::size_t index)
+      : options_(options),
+        group_(options.rules.group(input.group)),
+        weighted_(has_weights(options.rules)),
+        index_(index) {
+    const FileStamp now = stamp(input.path);
     result_.size = now.size;
     result_.modified_ns = now.modified_ns;
-    result_.path = fs::absolute(input).lexically_normal();
-    if (options.split.by == SplitBy::File) file_split_ = split_by_file(options.split, input);
+    result_.path = fs::absolute(input.path).lexically_normal();
+    result_.group = input.group;
+    if (options.split.by == SplitBy::File) file_split_ = split_by_file(options.split, input.path);
     for (const Split split : kSplits) {
       fs::remove(options.output / shard_name(split, index));
       fs::remove(options.output / (shard_name(split, index) + ".part"));
@@ -169,13 +219,16 @@ class FileIngest {
   IngestedFile run(const std::function<void(std::int64_t)>& progress) {
     RootJetReader reader(result_.path, options_.tree);
     result_.source = reader.source();
+    open_rules(reader);
     const std::int64_t chunk = reader.source().rows_are_events() ? kChunkEvents : kChunkJetRows;
     for (;;) {
       edm::JetColumns jets;
       JetOrigins origins;
       const std::int64_t entries = reader.read(chunk, jets, &origins);
       if (entries == 0) break;
-      add(jets.view(), origins);
+      const edm::JetView view = jets.view();
+      if (evaluator_) evaluator_->evaluate(view, views_of(reader.branches()));
+      add(view, origins);
       progress(entries);
     }
     result_.counts.skipped_links = reader.skipped_links();
@@ -191,20 +244,46 @@ class FileIngest {
   }
 
  private:
+  void open_rules(RootJetReader& reader) {
+    if (options_.rules.empty()) return;
+    evaluator_.emplace(
+        rules_of_shards(options_.rules),
+        [&reader](const std::string& name) { return reader.has_branch(name); },
+        result_.path.string());
+    reader.bind_branches(evaluator_->branches());
+  }
+
   void add(const edm::JetView& jets, const JetOrigins& origins) {
     for (std::size_t row = 0; row < static_cast<std::size_t>(jets.num_jets); ++row) {
-      if (!select(options_.selection, jets, row, result_.counts)) continue;
+      if (!pass_cuts(options_.selection, jets, row, result_.counts)) continue;
       const Split split =
           file_split_ ? *file_split_ : split_by_hash(options_.split, jets.event[row]);
+      JetVerdict verdict;
+      if (evaluator_) verdict = evaluator_->judge(static_cast<std::int64_t>(row), split, group_);
+      if (!count_fate(verdict.fate, jets, row, result_.counts)) continue;
       const auto at = static_cast<std::size_t>(split);
       ++result_.counts.selected_by_split[at];
-      if (!writers_[at]) {
-        writers_[at] = std::make_unique<detail::ShardWriter>(
-            options_.output / shard_name(split, index_), options_.shard_batch_jets);
-      }
-      writers_[at]->append(jets, static_cast<std::int64_t>(row), origins.entry[row],
-                           origins.jet[row]);
+      result_.counts.weight_by_split[at] += verdict.weight;
+      write(jets, row, origins, split, verdict.weight);
     }
+  }
+
+  void write(const edm::JetView& jets, std::size_t row, const JetOrigins& origins, Split split,
+             float weight) {
+    static const std::vector<NumberColumn> kNone;
+    const std::vector<NumberColumn>& observers = evaluator_ ? evaluator_->observers() : kNone;
+    std::unique_ptr<detail::ShardWriter>& writer = writers_[static_cast<std::size_t>(split)];
+    if (!writer) {
+      writer =
+          std::make_unique<detail::ShardWriter>(options_.output / shard_name(split, index_),
+                                                options_.shard_batch_jets, weighted_, observers);
+    }
+    for (const NumberColumn& observer : observers) {
+      if (observer.type == NumberType::Real && !std::isfinite(observer.real[row]))
+        ++result_.counts.observers_not_finite;
+    }
+    writer->append(jets, static_cast<std::int64_t>(row), origins.entry[row], origins.jet[row],
+                   weight, observers);
   }
 
   void finish() {
@@ -217,14 +296,18 @@ class FileIngest {
   }
 
   const IngestOptions& options_;
+  const GroupRule group_;
+  const bool weighted_;
   std::size_t index_;
   std::optional<Split> file_split_;
+  std::optional<JetEvaluator> evaluator_;  // where there are rules
   IngestedFile result_;
   std::array<std::unique_ptr<detail::ShardWriter>, 3> writers_;
 };
 
 // Loads what an earlier run left, or starts anew.
-detail::Manifest open_manifest(const IngestOptions& options, const std::vector<fs::path>& inputs) {
+detail::Manifest open_manifest(const IngestOptions& options,
+                               const std::vector<detail::InputFile>& inputs) {
   const std::string description = detail::describe_options(options, inputs);
   std::optional<detail::Manifest> manifest = detail::load_manifest(options.output);
   if (manifest && manifest->options != description) {
@@ -239,7 +322,7 @@ detail::Manifest open_manifest(const IngestOptions& options, const std::vector<f
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     std::optional<IngestedFile>& file = manifest->files[i];
     if (!file) continue;
-    const FileStamp now = stamp(inputs[i]);
+    const FileStamp now = stamp(inputs[i].path);
     const bool shards_there =
         std::all_of(file->shards.begin(), file->shards.end(),
                     [&](const auto& shard) { return fs::exists(options.output / shard.name); });
@@ -258,7 +341,7 @@ std::string kind_of_jets(const RootSource& source) {
 }
 
 // Jets of different schemas, or of NanoAOD before and after PUPPI, differ in meaning.
-void check_alike(const IngestOptions& options, const std::vector<fs::path>& inputs,
+void check_alike(const IngestOptions& options, const std::vector<detail::InputFile>& inputs,
                  const detail::Manifest& manifest) {
   std::optional<RootSource> first;
   for (std::size_t i = 0; i < inputs.size(); ++i) {
@@ -267,7 +350,7 @@ void check_alike(const IngestOptions& options, const std::vector<fs::path>& inpu
     try {
       // An older manifest may not name the layout.
       if (!source || source->layout.empty())
-        source = RootJetReader(inputs[i], options.tree).source();
+        source = RootJetReader(inputs[i].path, options.tree).source();
     } catch (const Error&) {
       continue;  // a file that cannot be opened fails, with the same error, when its turn comes
     }
@@ -294,7 +377,7 @@ class Work {
     }
   }
 
-  void run_file(const fs::path& input, std::size_t index) {
+  void run_file(const detail::InputFile& input, std::size_t index) {
     if (failed_) return;  // another thread's error is on its way up
     try {
       std::int64_t in_work = 0;
@@ -341,42 +424,12 @@ class Work {
 
 }  // namespace
 
-IngestCounts& IngestCounts::operator+=(const IngestCounts& other) noexcept {
-  read += other.read;
-  selected += other.selected;
-  not_finite += other.not_finite;
-  unmatched += other.unmatched;
-  rejected_reco_pt += other.rejected_reco_pt;
-  rejected_reco_eta += other.rejected_reco_eta;
-  rejected_gen_pt += other.rejected_gen_pt;
-  rejected_gen_eta += other.rejected_gen_eta;
-  selected_unmatched += other.selected_unmatched;
-  for (std::size_t i = 0; i < selected_by_split.size(); ++i)
-    selected_by_split[i] += other.selected_by_split[i];
-  particles_read += other.particles_read;
-  particles_selected += other.particles_selected;
-  particles_unusable += other.particles_unusable;
-  skipped_links += other.skipped_links;
-  unstored_gen_jets += other.unstored_gen_jets;
-  return *this;
-}
-
-void IngestCounts::check() const {
-  const std::int64_t placed = selected + not_finite + unmatched + rejected_reco_pt +
-                              rejected_reco_eta + rejected_gen_pt + rejected_gen_eta;
-  const std::int64_t split =
-      std::accumulate(selected_by_split.begin(), selected_by_split.end(), std::int64_t{0});
-  if (placed != read || split != selected) {
-    fail(ErrorCode::Internal, "the rows do not add up: ", read, " read, ", placed, " placed, ",
-         selected, " selected, ", split, " split");
-  }
-}
-
 IngestReport ingest(const IngestOptions& options, const IngestProgress& progress) {
   check_options(options);
-  const std::vector<fs::path> inputs = find_inputs(options);
+  const std::vector<detail::InputFile> inputs = find_inputs(options);
   if (options.split.by == SplitBy::File) {
-    for (const fs::path& input : inputs) static_cast<void>(split_by_file(options.split, input));
+    for (const detail::InputFile& input : inputs)
+      static_cast<void>(split_by_file(options.split, input.path));
   }
   const detail::OutputFolder folder(options.output);
   detail::Manifest manifest = open_manifest(options, inputs);

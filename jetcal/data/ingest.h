@@ -7,9 +7,11 @@
 #include <filesystem>
 #include <functional>
 #include <limits>
+#include <map>
 #include <string>
 #include <vector>
 
+#include "jetcal/data/data_rules.h"
 #include "jetcal/data/dataset.h"
 #include "jetcal/data/root_jet_reader.h"
 
@@ -43,16 +45,20 @@ struct SplitOptions {
 
 /// Configures ingest().
 struct IngestOptions {
-  std::vector<std::string> inputs;  ///< Files or patterns with * and ? in the last component.
-  std::filesystem::path output;     ///< Folder of the shards.
+  /// Files or patterns with * and ? in the last component; `name:` in front of one puts its files
+  /// into a group, as in `qcd:files/*.root`.
+  std::vector<std::string> inputs;
+  std::filesystem::path output;  ///< Folder of the shards.
   Selection selection;
+  DataRules rules;  ///< Applied after the selection.
   SplitOptions split;
   std::string tree;                       ///< Empty: found by its branches.
   std::int64_t shard_batch_jets = 16384;  ///< Jets of one record batch.
 };
 
 /// Accounts for rows (jets). A row is counted in exactly one place, the first that applies:
-/// read == selected + not_finite + unmatched + the four rejected counts, always.
+/// read == selected + not_finite + unmatched + the four rejected counts + the five of the rules,
+/// always.
 struct IngestCounts {
   std::int64_t read = 0;
   std::int64_t selected = 0;
@@ -61,9 +67,15 @@ struct IngestCounts {
   std::int64_t unmatched = 0;  ///< No generator jet (and keep_unmatched is off).
   std::int64_t rejected_reco_pt = 0, rejected_reco_eta = 0;
   std::int64_t rejected_gen_pt = 0, rejected_gen_eta = 0;
+  /// By the rules, as JetFate says.
+  std::int64_t selection_not_finite = 0, rejected_selection = 0, rejected_split_selection = 0;
+  std::int64_t weight_not_finite = 0, not_in_fraction = 0;
   std::int64_t selected_unmatched = 0;  ///< Part of `selected`; 0 unless keep_unmatched is on.
   std::array<std::int64_t, 3>
       selected_by_split{};  ///< In the order of kSplits; sums to `selected`.
+  /// Sums of the weights of the selected jets; their number where the rules give no weights.
+  std::array<double, 3> weight_by_split{};
+  std::int64_t observers_not_finite = 0;  ///< Values of selected jets; they are kept as they are.
   std::int64_t particles_read = 0, particles_selected = 0;
   /// Part of particles_selected: pT not positive or a value not finite. They keep their place in
   /// the shard (the first 100 of paper mode count them) and are dropped when features are made.
@@ -80,6 +92,7 @@ struct IngestCounts {
 /// Describes one input file in the manifest.
 struct IngestedFile {
   std::filesystem::path path;
+  std::string group;  ///< Empty: none.
   std::int64_t size = 0, modified_ns = 0;
   RootSource source;
   IngestCounts counts;
@@ -95,6 +108,8 @@ struct IngestedFile {
 struct IngestReport {
   IngestCounts counts;  ///< Of all files.
   std::vector<IngestedFile> files;
+  DataRules rules;                             ///< That were applied.
+  std::map<std::string, IngestCounts> groups;  ///< By name; empty when no input has a group.
   std::int64_t files_resumed = 0;  ///< Found finished by an earlier run and not read again.
 };
 

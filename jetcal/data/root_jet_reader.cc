@@ -142,8 +142,22 @@ std::int64_t RootJetReader::read(std::int64_t max_entries, edm::JetColumns& jets
   const detail::FileInWork in_work(source_.path);
   const std::int64_t begin = next_entry_;
   const std::int64_t end = std::min(source_.num_entries, begin + max_entries);
-  for (; next_entry_ < end; ++next_entry_) rows_->read(next_entry_, jets, origins);
+  for (NumberColumn& branch : branches_) branch.clear();
+  for (; next_entry_ < end; ++next_entry_) {
+    const std::int64_t before = jets.num_jets();
+    rows_->read(next_entry_, jets, origins);
+    if (!branches_.empty())
+      rows_->append_branches(next_entry_, jets.num_jets() - before, branches_);
+  }
   return next_entry_ - begin;
+}
+
+bool RootJetReader::has_branch(const std::string& name) const { return rows_->has_branch(name); }
+
+void RootJetReader::bind_branches(const std::vector<std::string>& names) {
+  JETCAL_DCHECK(next_entry_ == 0);
+  const detail::FileInWork in_work(source_.path);
+  for (const std::string& name : names) branches_.push_back(rows_->bind_branch(name, source_));
 }
 
 std::int64_t RootJetReader::skipped_links() const noexcept { return rows_->skipped_links; }

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "jetcal/data/number_column.h"
 #include "jetcal/edm/jet_columns.h"
 
 class TFile;
@@ -101,6 +102,17 @@ class RootJetReader {
   /// branch and entry when a basket or page cannot be read.
   std::int64_t read(std::int64_t max_entries, edm::JetColumns& jets, JetOrigins* origins = nullptr);
 
+  /// Tells whether the tree has a branch (field, column) of that name.
+  bool has_branch(const std::string& name) const;
+  /// Lets read() read these branches too. A branch holds one number an entry, which every jet of an
+  /// event then gets, or in NanoAOD a list with one for each jet. Before the first read(); throws
+  /// InvalidArgument naming a branch that is missing or holds something else. read() throws
+  /// DataLoss for a list of another length than the jets.
+  void bind_branches(const std::vector<std::string>& names);
+  /// Returns the bound branches of the jets that the last read() appended, in the order of
+  /// bind_branches().
+  const std::vector<NumberColumn>& branches() const noexcept { return branches_; }
+
   /// Makes jets from the rows of the tree; private to the room (detail/).
   class Rows;
 
@@ -109,6 +121,7 @@ class RootJetReader {
 
   RootSource source_;
   std::int64_t next_entry_ = 0;
+  std::vector<NumberColumn> branches_;
   std::unique_ptr<TFile> file_;  // outlives the tree that rows_ reads; null for Parquet
   std::unique_ptr<Rows> rows_;
 };

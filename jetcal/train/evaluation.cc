@@ -25,6 +25,7 @@ std::optional<Evaluation> evaluate(const models::Model& model, const JetSource& 
     result.no_correction += sum_loss(batch->target, 0.0, batch->weight);
     result.constant += sum_loss(batch->target, constant, batch->weight);
     result.dropped_particles += batch->dropped_particles;
+    result.clipped.add(model.standardisation, batch->view());
   }
   return result;
 }

@@ -17,6 +17,7 @@ struct Evaluation {
   LossSum no_correction;  ///< Prediction 0 for every jet.
   LossSum constant;       ///< One constant for every jet.
   std::int64_t dropped_particles = 0;
+  models::ClipCounts clipped;
 };
 
 /// Evaluates with models::Predictor, the forward pass that is exported and served. Returns nothing

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -38,8 +39,11 @@ struct SplitCounts {
   std::int64_t jets = 0;
   std::int64_t rejected_jets = 0;      ///< |y| >= 1: in the denominator of the loss alone.
   std::int64_t dropped_particles = 0;  ///< Not usable, see edm::append_features.
+  /// Values outside of the bounds of their feature, by its name; empty without bounds.
+  std::map<std::string, std::int64_t> clipped = {};
 };
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(SplitCounts, jets, rejected_jets, dropped_particles)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(SplitCounts, jets, rejected_jets, dropped_particles,
+                                                clipped)
 
 /// Compares the network with two predictions that need none, on the test split.
 struct TestResult {

@@ -55,6 +55,31 @@ models::ModelConfig read_model(const Config& config) {
   return model;
 }
 
+void read_data(const Config& config, TrainOptions& options) {
+  data::mark_ingest_fields(config, "data.");
+  options.rules = data::read_data_rules(config, "data.");
+  options.reweighting = data::read_reweighting(config, "data.");
+  options.standardisation = read_standardisation(config, "data.");
+  const std::string& method = options.standardisation.method;
+  if (method.empty()) return;
+  const bool standardise = method != "none";
+  if (config.has("model.standardise") && options.model.standardise != standardise) {
+    fail(ErrorCode::InvalidArgument, config.source(), ": data.standardisation.method is ", method,
+         ", model.standardise says ", options.model.standardise ? "true" : "false");
+  }
+  options.model.standardise = standardise;
+}
+
+// The rules decide about the result, but what they leave as it is must not part old runs from new.
+nlohmann::json data_identity(const TrainOptions& options) {
+  nlohmann::json json = data::to_json(options.rules);
+  json.erase("observers");
+  if (!options.reweighting.empty()) json["reweighting"] = data::to_json(options.reweighting);
+  if (options.standardisation != StandardisationRules())
+    json["standardisation"] = to_json(options.standardisation);
+  return json;
+}
+
 void require_at_least(const char* field, std::int64_t value, std::int64_t least) {
   if (value < least)
     fail(ErrorCode::InvalidArgument, field, " must be at least ", least, ", got ", value);
@@ -67,6 +92,7 @@ TrainOptions read_train_options(const Config& config) {
   options.data = config.get<std::string>("data.directory", "");
   options.output = config.get<std::string>("output", "");
   options.model = read_model(config);
+  read_data(config, options);
   OptimizerOptions& optimizer = options.optimizer;
   optimizer.kind = parse_optimizer(
       config.get("training.optimizer", std::string(optimizer_name(optimizer.kind))));
@@ -119,7 +145,10 @@ nlohmann::json identity(const TrainOptions& options) {
                              {"batch_size", options.batch_size},
                              {"seed", options.seed}};
   add_identity(options.course, training);
-  return {{"model", models::to_json(options.model)}, {"training", training}};
+  nlohmann::json whole{{"model", models::to_json(options.model)}, {"training", training}};
+  nlohmann::json of_data = data_identity(options);
+  if (!of_data.empty()) whole["data"] = std::move(of_data);
+  return whole;
 }
 
 }  // namespace jetcal::train

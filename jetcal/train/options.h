@@ -8,16 +8,22 @@
 #include <nlohmann/json_fwd.hpp>
 
 #include "jetcal/base/config.h"
+#include "jetcal/data/data_rules.h"
+#include "jetcal/data/reweighting.h"
 #include "jetcal/models/model_config.h"
 #include "jetcal/train/course.h"
 #include "jetcal/train/optimizer.h"
+#include "jetcal/train/standardisation.h"
 
 namespace jetcal::train {
 
 /// Configures train().
 struct TrainOptions {
-  std::filesystem::path data;    ///< Folder of shards.
-  std::filesystem::path output;  ///< Folder of the results; made when it is not there.
+  std::filesystem::path data;       ///< Folder of shards.
+  std::filesystem::path output;     ///< Folder of the results; made when it is not there.
+  data::DataRules rules;            ///< Which jets take part, and what they weigh.
+  data::ReweightRules reweighting;  ///< Of the training spectrum.
+  StandardisationRules standardisation;
   models::ModelConfig model;
   OptimizerOptions optimizer;
   CourseOptions course;

@@ -39,7 +39,11 @@ Checkpoint to_checkpoint(const RunState& state) {
                         {"particle_mean", state.standardisation.particle_mean},
                         {"particle_deviation", state.standardisation.particle_deviation},
                         {"jet_mean", state.standardisation.jet_mean},
-                        {"jet_deviation", state.standardisation.jet_deviation}};
+                        {"jet_deviation", state.standardisation.jet_deviation},
+                        {"particle_low", state.standardisation.particle_low},
+                        {"particle_high", state.standardisation.particle_high},
+                        {"jet_low", state.standardisation.jet_low},
+                        {"jet_high", state.standardisation.jet_high}};
   if (!state.average_parameters.empty()) {
     checkpoint.tensors["average_parameters"] = state.average_parameters;
     checkpoint.tensors["average_buffers"] = state.average_buffers;
@@ -81,9 +85,17 @@ static RunState read_state(const Checkpoint& checkpoint) {
   }
   state.best_parameters = checkpoint.tensor("best_parameters");
   state.best_buffers = checkpoint.tensor("best_buffers");
-  state.standardisation = {checkpoint.tensor("particle_mean"),
-                           checkpoint.tensor("particle_deviation"), checkpoint.tensor("jet_mean"),
-                           checkpoint.tensor("jet_deviation")};
+  models::Standardisation& shifts = state.standardisation;
+  shifts.particle_mean = checkpoint.tensor("particle_mean");
+  shifts.particle_deviation = checkpoint.tensor("particle_deviation");
+  shifts.jet_mean = checkpoint.tensor("jet_mean");
+  shifts.jet_deviation = checkpoint.tensor("jet_deviation");
+  if (checkpoint.tensors.contains("particle_low")) {  // older checkpoints know no bounds
+    shifts.particle_low = checkpoint.tensor("particle_low");
+    shifts.particle_high = checkpoint.tensor("particle_high");
+    shifts.jet_low = checkpoint.tensor("jet_low");
+    shifts.jet_high = checkpoint.tensor("jet_high");
+  }
   for (const auto& [name, values] : checkpoint.tensors) {
     if (name.starts_with(kOptimizerPrefix))
       state.optimizer.tensors[name.substr(kOptimizerPrefix.size())] = values;

@@ -140,12 +140,25 @@ class Run {
       weights.insert(weights.end(), batch->weight.begin(), batch->weight.end());
       state_.train.dropped_particles += batch->dropped_particles;
     }
-    if (fits) state_.standardisation = fit.result();
+    if (fits) state_.standardisation = make_standardisation(options_.standardisation, fit.result());
     if (!start.empty()) state_.standardisation = models::load_model(start).standardisation;
+    count_clipped();
     state_.constant = best_constant(targets, weights);
     const LossSum sum = sum_loss(targets, state_.constant, weights);
     state_.train.jets = sum.num_jets;
     state_.train.rejected_jets = sum.rejected_jets;
+  }
+
+  // The bounds are known after the first pass only.
+  void count_clipped() {
+    if (!state_.standardisation.has_bounds()) return;
+    BatchLoader loader(*sources_.train, sources_.train->stored_order(), kPreparationBatch);
+    models::ClipCounts counts;
+    while (const edm::FeatureBatch* const batch = loader.next()) {
+      if (stopping()) fail(ErrorCode::Cancelled, "stopped before the first step");
+      counts.add(state_.standardisation, batch->view());
+    }
+    state_.train.clipped = named_counts(counts);
   }
 
   void save() {
@@ -308,7 +321,8 @@ class Run {
         candidate = std::move(averaged);
       }
     }
-    state_.validation = {raw.network.num_jets, raw.network.rejected_jets, raw.dropped_particles};
+    state_.validation = {raw.network.num_jets, raw.network.rejected_jets, raw.dropped_particles,
+                         named_counts(raw.clipped)};
     record.epoch = state_.epoch + 1;
     record.jets = state_.epoch_jets;
     record.train_loss = state_.epoch_error / static_cast<double>(state_.epoch_jets);
@@ -371,7 +385,7 @@ class Run {
     result.train = state_.train;
     result.validation = state_.validation;
     result.test_jets = {test->network.num_jets, test->network.rejected_jets,
-                        test->dropped_particles};
+                        test->dropped_particles, named_counts(test->clipped)};
     result.constant = state_.constant;
     result.epochs = state_.history;
     result.best_epoch = state_.best_epoch;

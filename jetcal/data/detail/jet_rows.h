@@ -21,11 +21,28 @@ class RootJetReader::Rows {
   /// As RootSource::missing.
   virtual std::vector<std::string> missing() const { return {}; }
 
+  /// As RootJetReader::has_branch().
+  virtual bool has_branch(const std::string& name) const;
+  /// Adds a branch of numbers to those that are read and returns its empty column. `path` is for
+  /// messages.
+  virtual NumberColumn bind_branch(const std::string& name, const RootSource& source);
+  /// Appends the numbers of the entry read last, which had `num_jets` jets, to the bound branches.
+  virtual void append_branches(std::int64_t entry, std::int64_t num_jets,
+                               std::vector<NumberColumn>& branches);
+
   /// As those of RootJetReader.
   std::int64_t skipped_links = 0, unstored_gen_jets = 0;
 
  protected:
   std::unique_ptr<detail::Table> table_;
+
+ private:
+  struct BoundBranch {
+    detail::Table::Handle handle = 0;
+    bool per_jet = false;  // a list with one number for each jet of the event
+  };
+  std::vector<BoundBranch> branches_;
+  std::string path_;  // for messages
 };
 
 namespace detail {

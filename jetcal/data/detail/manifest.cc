@@ -2,6 +2,8 @@
 #include "jetcal/data/detail/manifest.h"
 
 #include <algorithm>
+#include <cctype>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "jetcal/base/error.h"
@@ -14,20 +16,28 @@ using Json = nlohmann::ordered_json;
 
 constexpr const char* kFileName = "manifest.json";
 constexpr int kVersion = 1;
+constexpr const char* kRules = "data";  // of the options: selection, weights and the like
 
 // One list of the counts for writing and reading.
-#define JETCAL_COUNTS(X) \
-  X(read)                \
-  X(selected)            \
-  X(not_finite)          \
-  X(unmatched)           \
-  X(rejected_reco_pt)    \
-  X(rejected_reco_eta)   \
-  X(rejected_gen_pt)     \
-  X(rejected_gen_eta)    \
-  X(selected_unmatched)  \
-  X(selected_by_split)   \
-  X(particles_read)      \
+#define JETCAL_COUNTS(X)      \
+  X(read)                     \
+  X(selected)                 \
+  X(not_finite)               \
+  X(unmatched)                \
+  X(rejected_reco_pt)         \
+  X(rejected_reco_eta)        \
+  X(rejected_gen_pt)          \
+  X(rejected_gen_eta)         \
+  X(selection_not_finite)     \
+  X(rejected_selection)       \
+  X(rejected_split_selection) \
+  X(weight_not_finite)        \
+  X(not_in_fraction)          \
+  X(weight_by_split)          \
+  X(observers_not_finite)     \
+  X(selected_unmatched)       \
+  X(selected_by_split)        \
+  X(particles_read)           \
   X(particles_selected) X(particles_unusable) X(skipped_links) X(unstored_gen_jets)
 
 Json write_counts(const IngestCounts& counts) {
@@ -77,6 +87,7 @@ Json write_ingested(const IngestedFile& file) {
             {"num_entries", file.source.num_entries},
             {"counts", write_counts(file.counts)},
             {"shards", Json::array()}};
+  if (!file.group.empty()) json["group"] = file.group;
   for (const IngestedFile::Shard& shard : file.shards) {
     json["shards"].push_back({{"name", shard.name},
                               {"split", split_name(shard.split)},
@@ -89,6 +100,7 @@ Json write_ingested(const IngestedFile& file) {
 IngestedFile parse_ingested(const Json& json) {
   IngestedFile file;
   file.path = json.at("path").get<std::string>();
+  file.group = json.value("group", "");
   json.at("size").get_to(file.size);
   json.at("modified_ns").get_to(file.modified_ns);
   file.source.path = file.path;
@@ -109,14 +121,32 @@ IngestedFile parse_ingested(const Json& json) {
   return file;
 }
 
+std::map<std::string, IngestCounts> sum_groups(const Manifest& manifest) {
+  std::map<std::string, IngestCounts> groups;
+  for (const auto& file : manifest.files) {
+    if (file) groups[file->group] += file->counts;
+  }
+  if (groups.size() == 1 && groups.contains("")) groups.clear();
+  return groups;
+}
+
 }  // namespace
+
+InputFile parse_input(const std::string& given) {
+  const std::size_t colon = given.find(':');
+  const bool has_name =
+      colon != std::string::npos && colon > 0 && given.compare(colon, 3, "://") != 0 &&
+      std::all_of(given.begin(), given.begin() + static_cast<std::ptrdiff_t>(colon),
+                  [](unsigned char c) { return std::isalnum(c) || c == '_'; });
+  if (!has_name || std::filesystem::exists(given)) return {"", given};
+  return {given.substr(0, colon), given.substr(colon + 1)};
+}
 
 bool Manifest::complete() const noexcept {
   return std::all_of(files.begin(), files.end(), [](const auto& file) { return file.has_value(); });
 }
 
-std::string describe_options(const IngestOptions& options,
-                             const std::vector<std::filesystem::path>& inputs) {
+std::string describe_options(const IngestOptions& options, const std::vector<InputFile>& inputs) {
   const Selection& cuts = options.selection;
   const SplitOptions& split = options.split;
   const bool by_hash = split.by == SplitBy::Hash;
@@ -137,8 +167,11 @@ std::string describe_options(const IngestOptions& options,
     json["patterns"] = split.patterns;
   }
   json["inputs"] = Json::array();
-  for (const std::filesystem::path& input : inputs)
-    json["inputs"].push_back(std::filesystem::absolute(input).lexically_normal().string());
+  for (const InputFile& input : inputs) {
+    const std::string path = std::filesystem::absolute(input.path).lexically_normal().string();
+    json["inputs"].push_back(input.group.empty() ? path : input.group + ":" + path);
+  }
+  if (!options.rules.empty()) json[kRules] = to_json(options.rules);
   return json.dump();
 }
 
@@ -170,6 +203,8 @@ void save_manifest(const std::filesystem::path& dir, const Manifest& manifest) {
             {"files", Json::array()}};
   for (const auto& file : manifest.files)
     json["files"].push_back(file ? write_ingested(*file) : Json(nullptr));
+  for (const auto& [group, counts] : sum_groups(manifest))
+    json["groups"][group] = write_counts(counts);
   write_file(dir / kFileName, json.dump(1) + "\n");
 }
 
@@ -185,6 +220,9 @@ IngestReport make_report(const Manifest& manifest) {
     report.counts += file->counts;
     report.files.push_back(*file);
   }
+  report.groups = sum_groups(manifest);
+  const Json options = Json::parse(manifest.options);
+  if (options.contains(kRules)) report.rules = data_rules_from_json(options.at(kRules));
   return report;
 }
 

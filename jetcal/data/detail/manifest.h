@@ -12,6 +12,15 @@
 
 namespace jetcal::data::detail {
 
+/// One input file with the group it was given.
+struct InputFile {
+  std::string group;  ///< Empty: none.
+  std::filesystem::path path;
+};
+
+/// Parts `name:pattern`. A text that is a file as it stands has no group, and so has s3://...
+InputFile parse_input(const std::string& given);
+
 /// Holds what manifest.json says. Writing it after each file lets a killed ingest resume.
 struct Manifest {
   std::string options;  ///< What the result depends on, as canonical JSON.
@@ -22,8 +31,7 @@ struct Manifest {
 };
 
 /// Describes everything in the options and inputs that changes the result.
-std::string describe_options(const IngestOptions& options,
-                             const std::vector<std::filesystem::path>& inputs);
+std::string describe_options(const IngestOptions& options, const std::vector<InputFile>& inputs);
 
 /// Returns nothing when the folder has no manifest. Throws DataLoss when it cannot be understood.
 std::optional<Manifest> load_manifest(const std::filesystem::path& dir);

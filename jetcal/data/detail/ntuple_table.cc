@@ -22,20 +22,31 @@ std::string first_line(const std::string& text) {
   return text.substr(0, std::min(text.find('\n'), text.find(" (unchecked RResult")));
 }
 
+// Where the numbers of a column go.
+struct Numbers {
+  bool keep_digits;
+  std::vector<float>& real;
+  std::vector<std::int64_t>& integer;
+  std::vector<double>& wide;
+};
+
 // Reads one field into the column it belongs to.
 class Field {
  public:
   virtual ~Field() = default;
-  virtual void load(std::uint64_t entry, std::vector<float>& real,
-                    std::vector<std::int64_t>& integer) = 0;
+  virtual void load(std::uint64_t entry, Numbers& to) = 0;
 };
 
 template <typename Value>
-void store(const Value& value, std::vector<float>& real, std::vector<std::int64_t>& integer) {
+void store(const Value& value, Numbers& to) {
   if constexpr (std::is_floating_point_v<Value>) {
-    real.push_back(static_cast<float>(value));
+    if (to.keep_digits) {
+      to.wide.push_back(value);
+    } else {
+      to.real.push_back(static_cast<float>(value));
+    }
   } else {
-    integer.push_back(static_cast<std::int64_t>(value));
+    to.integer.push_back(static_cast<std::int64_t>(value));
   }
 }
 
@@ -43,9 +54,8 @@ template <typename Value>
 class ScalarField final : public Field {
  public:
   explicit ScalarField(ROOT::RNTupleView<Value> view) : view_(std::move(view)) {}
-  void load(std::uint64_t entry, std::vector<float>& real,
-            std::vector<std::int64_t>& integer) override {
-    store(static_cast<Value>(view_(entry)), real, integer);
+  void load(std::uint64_t entry, Numbers& to) override {
+    store(static_cast<Value>(view_(entry)), to);
   }
 
  private:
@@ -57,9 +67,8 @@ template <typename Value>
 class ListField final : public Field {
  public:
   explicit ListField(ROOT::RNTupleView<std::vector<Value>> view) : view_(std::move(view)) {}
-  void load(std::uint64_t entry, std::vector<float>& real,
-            std::vector<std::int64_t>& integer) override {
-    for (const Value value : view_(entry)) store(value, real, integer);
+  void load(std::uint64_t entry, Numbers& to) override {
+    for (const Value value : view_(entry)) store(value, to);
   }
 
  private:
@@ -70,9 +79,8 @@ class CountField final : public Field {
  public:
   explicit CountField(ROOT::RNTupleView<ROOT::RNTupleCardinality<std::uint64_t>> view)
       : view_(std::move(view)) {}
-  void load(std::uint64_t entry, std::vector<float>& /*real*/,
-            std::vector<std::int64_t>& integer) override {
-    integer.push_back(static_cast<std::int64_t>(static_cast<std::uint64_t>(view_(entry))));
+  void load(std::uint64_t entry, Numbers& to) override {
+    to.integer.push_back(static_cast<std::int64_t>(static_cast<std::uint64_t>(view_(entry))));
   }
 
  private:
@@ -115,7 +123,7 @@ class NtupleTable final : public Table {
     const std::string type = reader_->GetDescriptor().GetFieldDescriptor(*id).GetTypeName();
     const std::string_view element = element_type(type);
     const Shape shape = element.size() == type.size() ? Shape::Scalar : Shape::List;
-    return ColumnType{kind_of(element, shape), shape, type};
+    return ColumnType{kind_of(element, shape), shape, element == "std::uint64_t", type};
   }
 
   Handle bind(const std::string& name, Kind kind, Shape shape) override {
@@ -124,7 +132,7 @@ class NtupleTable final : public Table {
     std::unique_ptr<Field> field;
     if (found->shape == shape) field = make_field(name, element_type(found->name), kind, shape);
     if (!field) fail_type(path_, name, kind, shape, found->name);
-    columns_.push_back({name, kind, shape, {}, {}});
+    columns_.push_back({name, kind, shape, {}, {}, {}});
     fields_.push_back(std::move(field));
     return columns_.size() - 1;
   }
@@ -135,8 +143,10 @@ class NtupleTable final : public Table {
       Column& column = columns_[i];
       column.real.clear();
       column.integer.clear();
+      column.wide.clear();
+      Numbers numbers{column.kind == Kind::Wide, column.real, column.integer, column.wide};
       try {
-        fields_[i]->load(static_cast<std::uint64_t>(entry), column.real, column.integer);
+        fields_[i]->load(static_cast<std::uint64_t>(entry), numbers);
       } catch (const ROOT::RException& error) {
         fail(ErrorCode::DataLoss, "cannot read entry ", entry, " of branch ", column.name, " in ",
              path_, ": ", first_line(error.what()));
@@ -161,7 +171,7 @@ class NtupleTable final : public Table {
   // Returns null for a type of another kind.
   std::unique_ptr<Field> make_field(const std::string& name, std::string_view element, Kind kind,
                                     Shape shape) {
-    if (kind == Kind::Real) {
+    if (kind != Kind::Integer) {
       if (element == "float") return make<float>(name, shape);
       if (element == "double") return make<double>(name, shape);
       return nullptr;

@@ -229,13 +229,51 @@ class BatchStream {
 class ParquetRows final : public RootJetReader::Rows {
  public:
   explicit ParquetRows(const std::string& path)
-      : Rows(nullptr), path_(path), stream_(path, needed_columns()) {}
+      : Rows(nullptr),
+        path_(path),
+        columns_(needed_columns()),
+        stream_(std::make_unique<BatchStream>(path, columns_)) {}
 
-  std::int64_t num_rows() const { return stream_.num_rows(); }
+  std::int64_t num_rows() const { return stream_->num_rows(); }
+
+  bool has_branch(const std::string& name) const override {
+    return column_type(open_file(path_).get(), name) != nullptr;
+  }
+
+  NumberColumn bind_branch(const std::string& name, const RootSource& /*source*/) override {
+    const auto file = open_file(path_);
+    const std::shared_ptr<arrow::DataType> type = column_type(file.get(), name);
+    if (!type) fail(ErrorCode::InvalidArgument, "missing column ", name, " in ", path_);
+    if (!is_real(*type) && !arrow::is_integer(type->id()) && type->id() != arrow::Type::BOOL) {
+      fail(ErrorCode::InvalidArgument, "the column ", name, " in ", path_, " holds ",
+           type->ToString(), ", not one number per jet");
+    }
+    NumberColumn column{name, NumberType::Real, {}, {}};
+    if (!is_real(*type)) {
+      column.type = type->id() == arrow::Type::UINT64 ? NumberType::Unsigned : NumberType::Integer;
+    }
+    if (std::find(columns_.begin(), columns_.end(), name) == columns_.end()) {
+      columns_.push_back(name);
+      stream_ = std::make_unique<BatchStream>(path_, columns_);
+    }
+    return column;
+  }
+
+  void append_branches(std::int64_t /*entry*/, std::int64_t /*num_jets*/,
+                       std::vector<NumberColumn>& branches) override {
+    BatchColumns columns(path_, *batch_);
+    for (NumberColumn& branch : branches) {
+      if (branch.type == NumberType::Real) {
+        columns.append(branch.name, row_ - 1, row_, branch.real);
+      } else {
+        columns.append(branch.name, row_ - 1, row_, branch.integer);
+      }
+    }
+  }
 
   void read(std::int64_t entry, edm::JetColumns& jets, JetOrigins* origins) override {
     while (!batch_ || row_ == batch_->num_rows()) {
-      batch_ = stream_.next();
+      batch_ = stream_->next();
       row_ = 0;
       if (!batch_) fail_damaged(path_, "it ends before row " + std::to_string(entry));
     }
@@ -265,8 +303,18 @@ class ParquetRows final : public RootJetReader::Rows {
          got, " in the column ", column);
   }
 
+  // Returns null when there is no such column.
+  std::shared_ptr<arrow::DataType> column_type(parquet::arrow::FileReader* file,
+                                               const std::string& name) const {
+    std::shared_ptr<arrow::Schema> schema;
+    must(file->GetSchema(&schema), path_);
+    const auto field = schema->GetFieldByName(name);
+    return field ? field->type() : nullptr;
+  }
+
   std::string path_;
-  BatchStream stream_;
+  std::vector<std::string> columns_;
+  std::unique_ptr<BatchStream> stream_;
   std::shared_ptr<arrow::RecordBatch> batch_;  // Arrow's interface is in shared pointers
   std::int64_t row_ = 0;
 };

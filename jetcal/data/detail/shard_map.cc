@@ -31,7 +31,44 @@ class BatchViewer {
     return view;
   }
 
+  ShardExtras extras() {
+    ShardExtras extras;
+    extras.source_entry = scalars<std::int64_t>("source_entry");
+    extras.source_jet = scalars<std::int32_t>("source_jet");
+    if (batch_.GetColumnByName("training_weight"))
+      extras.weight = scalars<float>("training_weight");
+    for (const std::shared_ptr<arrow::Field>& field : batch_.schema()->fields()) {
+      if (is_own(field->name())) continue;
+      extras.observers.push_back(observer(field->name().c_str(), field->type()->id()));
+    }
+    return extras;
+  }
+
  private:
+  static bool is_own(const std::string& name) {
+#define JETCAL_IS(type, column) \
+  if (name == #column) return true;
+    JETCAL_JET_COLUMNS(JETCAL_IS)
+    JETCAL_PARTICLE_COLUMNS(JETCAL_IS)
+#undef JETCAL_IS
+    return name == "source_entry" || name == "source_jet" || name == "training_weight";
+  }
+
+  NumberView observer(const char* name, arrow::Type::type type) const {
+    if (type == arrow::Type::DOUBLE) return {name, NumberType::Real, scalars<double>(name), {}};
+    if (type == arrow::Type::INT64)
+      return {name, NumberType::Integer, {}, scalars<std::int64_t>(name)};
+    if (type != arrow::Type::UINT64) {
+      fail(ErrorCode::DataLoss, "the column ", name, " of the shard ", path_,
+           " is no observer: those hold float64, int64 or uint64");
+    }
+    const std::span<const std::uint64_t> bits = scalars<std::uint64_t>(name);
+    return {name,
+            NumberType::Unsigned,
+            {},
+            {reinterpret_cast<const std::int64_t*>(bits.data()), bits.size()}};
+  }
+
   std::shared_ptr<arrow::Array> column(const char* name, const arrow::DataType& type) const {
     std::shared_ptr<arrow::Array> array = batch_.GetColumnByName(name);
     if (!array) fail(ErrorCode::DataLoss, "the shard ", path_, " lacks the column ", name);
@@ -109,7 +146,9 @@ MappedShard map_shard(const std::filesystem::path& path) {
     check(batch.status());
     check((*batch)->Validate());
     memory->batches.push_back(*batch);
-    shard.views.push_back(BatchViewer(name, **batch).view());
+    BatchViewer viewer(name, **batch);
+    shard.views.push_back(viewer.view());
+    shard.extras.push_back(viewer.extras());
   }
   shard.memory = std::move(memory);
   return shard;

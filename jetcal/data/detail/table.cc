@@ -13,7 +13,7 @@ void fail_type(const std::string& path, const std::string& branch, Kind kind, Sh
                std::string_view found) {
   fail(ErrorCode::InvalidArgument, "wrong type of branch ", branch, " in ", path, ": it holds ",
        found, ", needed is ", shape == Shape::Scalar ? "one " : "a list of ",
-       kind == Kind::Real ? "float or double" : "integer",
+       kind == Kind::Integer ? "integer" : "float or double",
        shape == Shape::Scalar ? " per entry" : " values");
 }
 

@@ -15,8 +15,9 @@ class TKey;
 
 namespace jetcal::data::detail {
 
-/// Says what a column must hold. Real takes float and double; Integer takes every integer type.
-enum class Kind { Real, Integer };
+/// Says what a column must hold. Real and Wide take float and double; Wide keeps the digits of
+/// doubles. Integer takes every integer type.
+enum class Kind { Real, Integer, Wide };
 /// Says whether an entry holds one number or a list of them.
 enum class Shape { Scalar, List };
 
@@ -24,7 +25,8 @@ enum class Shape { Scalar, List };
 struct ColumnType {
   std::optional<Kind> kind;  ///< Absent when it holds no numbers that bind() takes.
   Shape shape = Shape::Scalar;
-  std::string name;  ///< For messages, e.g. "a list of Float_t".
+  bool is_unsigned = false;  ///< Of 64 bits: the only type whose numbers Integer cannot hold.
+  std::string name;          ///< For messages, e.g. "a list of Float_t".
 };
 
 /// Reads bound columns entry by entry. Errors name the file and the branch.
@@ -47,6 +49,7 @@ class Table {
   /// Return the values of the entry loaded last.
   std::span<const float> reals(Handle handle) const { return columns_[handle].real; }
   std::span<const std::int64_t> integers(Handle handle) const { return columns_[handle].integer; }
+  std::span<const double> wide_reals(Handle handle) const { return columns_[handle].wide; }
   float real(Handle handle) const { return columns_[handle].real.front(); }
   std::int64_t integer(Handle handle) const { return columns_[handle].integer.front(); }
 
@@ -57,6 +60,7 @@ class Table {
     Shape shape = Shape::Scalar;
     std::vector<float> real;
     std::vector<std::int64_t> integer;  // unsigned 64-bit numbers keep their bits
+    std::vector<double> wide;
   };
   std::vector<Column> columns_;
 };

@@ -48,6 +48,11 @@ void convert_reals(LeafType type, const void* from, std::size_t count, std::vect
                  [](double value) { return static_cast<float>(value); });
 }
 
+void convert_wide(LeafType type, const void* from, std::size_t count, std::vector<double>& to) {
+  if (type == LeafType::F32) return convert<float>(from, count, to);
+  convert<double>(from, count, to);
+}
+
 void convert_integers(LeafType type, const void* from, std::size_t count,
                       std::vector<std::int64_t>& to) {
   switch (type) {
@@ -93,13 +98,14 @@ class TreeTable final : public Table {
     if (branch == nullptr) return std::nullopt;
     const TObjArray* leaves = branch->GetListOfLeaves();
     if (leaves->GetEntries() != 1 || std::string_view(branch->ClassName()) != "TBranch")
-      return ColumnType{std::nullopt, Shape::Scalar, branch->ClassName()};
+      return ColumnType{std::nullopt, Shape::Scalar, false, branch->ClassName()};
     const auto* leaf = static_cast<const TLeaf*>(leaves->First());
     const LeafType number = leaf_type(*leaf);
     ColumnType type;
     type.shape =
         leaf->GetLeafCount() == nullptr && leaf->GetLenStatic() == 1 ? Shape::Scalar : Shape::List;
     if (number != LeafType::Other) type.kind = is_real(number) ? Kind::Real : Kind::Integer;
+    type.is_unsigned = number == LeafType::U64;
     type.name =
         std::string(type.shape == Shape::List ? "a list of " : "one ") + leaf->GetTypeName();
     return type;
@@ -108,7 +114,8 @@ class TreeTable final : public Table {
   Handle bind(const std::string& name, Kind kind, Shape shape) override {
     const std::optional<ColumnType> found = type(name);
     if (!found) fail_missing(path_, name);
-    if (found->kind != kind || found->shape != shape)
+    const Kind needed = kind == Kind::Wide ? Kind::Real : kind;
+    if (found->kind != needed || found->shape != shape)
       fail_type(path_, name, kind, shape, found->name);
     TBranch* branch = find_branch(name);
     auto* leaf = static_cast<TLeaf*>(branch->GetListOfLeaves()->First());
@@ -116,7 +123,7 @@ class TreeTable final : public Table {
       fail(ErrorCode::DataLoss, "the branch ", name, " in ", path_, " has ", branch->GetEntries(),
            " of ", tree_->GetEntries(), " entries");
     }
-    columns_.push_back({name, kind, shape, {}, {}});
+    columns_.push_back({name, kind, shape, {}, {}, {}});
     leaves_.push_back({branch, leaf, leaf->GetLeafCount(), leaf_type(*leaf)});
     return columns_.size() - 1;
   }
@@ -154,7 +161,9 @@ class TreeTable final : public Table {
     }
     const auto count = static_cast<std::size_t>(length);
     const void* values = from.leaf->GetValuePointer();
-    if (column.kind == Kind::Real) {
+    if (column.kind == Kind::Wide) {
+      convert_wide(from.type, values, count, column.wide);
+    } else if (column.kind == Kind::Real) {
       convert_reals(from.type, values, count, column.real);
     } else {
       convert_integers(from.type, values, count, column.integer);
