@@ -55,6 +55,8 @@ Predictor::Impl::Impl(const models::Model& model, Precision precision)
     : config(model.config),
       neighbors(config.network == models::Network::ParticleNet ? config.neighbors : 0),
       weights(detail::make_folded_weights(queue, models::fold(model), precision)) {
+  if (model.standardisation.has_bounds())
+    fail(ErrorCode::Unimplemented, "the GPU does not clip features yet: predict on the CPU");
   batch.pass = detail::make_folded_pass(queue, *weights);
   prepare_single();
 }

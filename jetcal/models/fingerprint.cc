@@ -29,6 +29,12 @@ std::string fingerprint(const Model& model) {
   hash = hash_floats(model.standardisation.particle_deviation, hash);
   hash = hash_floats(model.standardisation.jet_mean, hash);
   hash = hash_floats(model.standardisation.jet_deviation, hash);
+  if (model.standardisation.has_bounds()) {  // models without keep the fingerprint they had
+    hash = hash_floats(model.standardisation.particle_low, hash);
+    hash = hash_floats(model.standardisation.particle_high, hash);
+    hash = hash_floats(model.standardisation.jet_low, hash);
+    hash = hash_floats(model.standardisation.jet_high, hash);
+  }
   std::array<char, 17> digits{};
   std::snprintf(digits.data(), digits.size(), "%016llx", static_cast<unsigned long long>(hash));
   return digits.data();

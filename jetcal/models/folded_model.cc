@@ -97,6 +97,10 @@ FoldedModel fold(const Model& model) {
   const Folder folder(model);
   FoldedModel folded;
   folded.config = model.config;
+  folded.particle_low = shifts.particle_low;
+  folded.particle_high = shifts.particle_high;
+  folded.jet_low = shifts.jet_low;
+  folded.jet_high = shifts.jet_high;
   std::vector<WideDense> particle_layers;
   if (model.config.network == Network::ParticleNet) {
     WideDense feature = folder.linear(plan.feature);

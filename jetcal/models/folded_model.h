@@ -48,6 +48,8 @@ struct FoldedTransformer {
 /// gives y.
 struct FoldedModel {
   ModelConfig config;
+  /// Bounds to which features are clipped before the first layer, as in Standardisation.
+  std::vector<float> particle_low, particle_high, jet_low, jet_high;
   std::vector<Dense> particle_layers;
   std::vector<FoldedEdgeBlock> blocks;
   std::optional<FoldedTransformer> transformer;  ///< In place of particle_layers and blocks.

@@ -78,6 +78,22 @@ Standardisation StandardisationFit::result() const {
   return fit;
 }
 
+static void count_clipped(std::span<const float> x, std::span<const float> low,
+                          std::span<const float> high, std::vector<std::int64_t>& counts) {
+  counts.resize(low.size());
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    const std::size_t c = i % low.size();
+    counts[c] += x[i] < low[c] || x[i] > high[c] ? 1 : 0;
+  }
+}
+
+void ClipCounts::add(const Standardisation& standardisation, const edm::FeatureView& features) {
+  if (!standardisation.has_bounds()) return;
+  count_clipped(features.particles, standardisation.particle_low, standardisation.particle_high,
+                particles);
+  count_clipped(features.jets, standardisation.jet_low, standardisation.jet_high, jets);
+}
+
 std::span<const float> Model::parameter(std::string_view name) const {
   return find(layout.parameters, parameters, name, "parameter");
 }

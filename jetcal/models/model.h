@@ -30,11 +30,21 @@ struct Layout {
 };
 Layout make_layout(const ModelConfig& config);
 
-/// Shifts and scales of the inputs: x' = (x - mean) / deviation. Empty vectors mean none.
+/// Shifts and scales of the inputs: x' = (x - mean) / deviation. Empty vectors mean none. Where
+/// there are bounds, x is clipped to them first; they come with shifts only.
 struct Standardisation {
   std::vector<float> particle_mean, particle_deviation;  ///< [6]
   std::vector<float> jet_mean, jet_deviation;            ///< [8]
+  std::vector<float> particle_low, particle_high;        ///< [6], or empty
+  std::vector<float> jet_low, jet_high;                  ///< [8], or empty as the others
   bool empty() const noexcept { return particle_mean.empty(); }
+  bool has_bounds() const noexcept { return !particle_low.empty(); }
+};
+
+/// Counts the values that the bounds of a model clip, feature by feature.
+struct ClipCounts {
+  std::vector<std::int64_t> particles, jets;  ///< [6] and [8], or empty where there are no bounds.
+  void add(const Standardisation& standardisation, const edm::FeatureView& features);
 };
 
 /// Accumulates mean and deviation of features in double, order-independent up to rounding.

@@ -5,6 +5,7 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -32,7 +33,7 @@ struct FileTensor {
   std::int64_t size = 0;
 };
 
-std::vector<FileTensor> expected_tensors(const Layout& layout, bool standardised) {
+std::vector<FileTensor> expected_tensors(const Layout& layout, bool standardised, bool bounded) {
   std::vector<FileTensor> tensors;
   for (const TensorSlice& slice : layout.parameters) {
     tensors.push_back({slice.name, slice.shape, slice.size});
@@ -41,16 +42,22 @@ std::vector<FileTensor> expected_tensors(const Layout& layout, bool standardised
     tensors.push_back({slice.name, slice.shape, slice.size});
   }
   if (!standardised) return tensors;
-  for (const char* const name : {"particle_mean", "particle_deviation"}) {
-    tensors.push_back({std::string("standardisation.") + name,
-                       {edm::kNumParticleFeatures},
-                       edm::kNumParticleFeatures});
-  }
-  for (const char* const name : {"jet_mean", "jet_deviation"}) {
-    tensors.push_back(
-        {std::string("standardisation.") + name, {edm::kNumJetFeatures}, edm::kNumJetFeatures});
-  }
+  const auto add = [&tensors](const char* name, std::int64_t size) {
+    tensors.push_back({std::string("standardisation.") + name, {size}, size});
+  };
+  for (const char* const name : {"particle_mean", "particle_deviation"})
+    add(name, edm::kNumParticleFeatures);
+  for (const char* const name : {"jet_mean", "jet_deviation"}) add(name, edm::kNumJetFeatures);
+  if (!bounded) return tensors;
+  for (const char* const name : {"particle_low", "particle_high"})
+    add(name, edm::kNumParticleFeatures);
+  for (const char* const name : {"jet_low", "jet_high"}) add(name, edm::kNumJetFeatures);
   return tensors;
+}
+
+std::vector<FileTensor> expected_tensors(const Model& model) {
+  return expected_tensors(model.layout, !model.standardisation.empty(),
+                          model.standardisation.has_bounds());
 }
 
 // The values in the order of expected_tensors().
@@ -64,7 +71,25 @@ std::vector<float> gather_values(const Model& model) {
   append(model.standardisation.particle_deviation);
   append(model.standardisation.jet_mean);
   append(model.standardisation.jet_deviation);
+  append(model.standardisation.particle_low);
+  append(model.standardisation.particle_high);
+  append(model.standardisation.jet_low);
+  append(model.standardisation.jet_high);
   return values;
+}
+
+// Bounds are there for every feature or for none, and in order.
+bool bounds_consistent(const Standardisation& shifts) {
+  if (!shifts.has_bounds())
+    return shifts.particle_high.empty() && shifts.jet_low.empty() && shifts.jet_high.empty();
+  const auto ordered = [](const std::vector<float>& low, const std::vector<float>& high,
+                          std::size_t size) {
+    return low.size() == size && high.size() == size &&
+           std::equal(low.begin(), low.end(), high.begin(), std::less_equal<>());
+  };
+  return !shifts.empty() &&
+         ordered(shifts.particle_low, shifts.particle_high, edm::kNumParticleFeatures) &&
+         ordered(shifts.jet_low, shifts.jet_high, edm::kNumJetFeatures);
 }
 
 void require_consistent(const Model& model, const std::filesystem::path& path) {
@@ -74,7 +99,8 @@ void require_consistent(const Model& model, const std::filesystem::path& path) {
   if (std::ssize(model.parameters) != model.layout.num_parameters ||
       std::ssize(model.buffers) != model.layout.num_buffers ||
       shifts.particle_mean.size() != particles || shifts.particle_deviation.size() != particles ||
-      shifts.jet_mean.size() != jets || shifts.jet_deviation.size() != jets) {
+      shifts.jet_mean.size() != jets || shifts.jet_deviation.size() != jets ||
+      !bounds_consistent(shifts)) {
     fail(ErrorCode::InvalidArgument, path.string(),
          ": the model's arrays do not have the sizes of its configuration");
   }
@@ -101,7 +127,7 @@ void require_usable(const FileTensor& tensor, std::span<const float> values, Err
 void require_usable(const Model& model, ErrorCode code, const std::filesystem::path& path) {
   const std::vector<float> values = gather_values(model);
   std::int64_t at = 0;
-  for (const FileTensor& tensor : expected_tensors(model.layout, !model.standardisation.empty())) {
+  for (const FileTensor& tensor : expected_tensors(model)) {
     require_usable(tensor, std::span(values).subspan(at, tensor.size), code, path);
     at += tensor.size;
   }
@@ -116,7 +142,7 @@ json make_header(const Model& model) {
   for (const auto& [key, value] : model.provenance) metadata[kProvenancePrefix + key] = value;
   json header = {{"__metadata__", metadata}};
   std::int64_t at = 0;
-  for (const FileTensor& tensor : expected_tensors(model.layout, !model.standardisation.empty())) {
+  for (const FileTensor& tensor : expected_tensors(model)) {
     const std::int64_t end = at + tensor.size * static_cast<std::int64_t>(sizeof(float));
     header[tensor.name] = {{"dtype", "F32"}, {"shape", tensor.shape}, {"data_offsets", {at, end}}};
     at = end;
@@ -251,7 +277,7 @@ std::vector<float> read_values(const json& header, const std::vector<FileTensor>
   return values;
 }
 
-void scatter_values(std::span<const float> values, bool standardised, Model& model) {
+void scatter_values(std::span<const float> values, bool standardised, bool bounded, Model& model) {
   const auto take = [&values](std::int64_t count) {
     const std::span<const float> head = values.first(static_cast<std::size_t>(count));
     values = values.subspan(static_cast<std::size_t>(count));
@@ -264,6 +290,11 @@ void scatter_values(std::span<const float> values, bool standardised, Model& mod
   model.standardisation.particle_deviation = take(edm::kNumParticleFeatures);
   model.standardisation.jet_mean = take(edm::kNumJetFeatures);
   model.standardisation.jet_deviation = take(edm::kNumJetFeatures);
+  if (!bounded) return;
+  model.standardisation.particle_low = take(edm::kNumParticleFeatures);
+  model.standardisation.particle_high = take(edm::kNumParticleFeatures);
+  model.standardisation.jet_low = take(edm::kNumJetFeatures);
+  model.standardisation.jet_high = take(edm::kNumJetFeatures);
 }
 
 }  // namespace
@@ -292,9 +323,12 @@ Model load_model(const std::filesystem::path& path) {
   model.config = parse_config(metadata["config"], path);
   model.layout = make_layout(model.config);
   const bool standardised = header.contains("standardisation.particle_mean");
-  const std::vector<FileTensor> tensors = expected_tensors(model.layout, standardised);
-  scatter_values(read_values(header, tensors, data, path), standardised, model);
+  const bool bounded = standardised && header.contains("standardisation.particle_low");
+  const std::vector<FileTensor> tensors = expected_tensors(model.layout, standardised, bounded);
+  scatter_values(read_values(header, tensors, data, path), standardised, bounded, model);
   require_usable(model, ErrorCode::DataLoss, path);
+  if (!bounds_consistent(model.standardisation))
+    fail(ErrorCode::DataLoss, path.string(), ": a feature has a lower bound above its upper one");
   if (metadata["fingerprint"] != fingerprint(model)) {
     fail(ErrorCode::DataLoss, path.string(), ": corrupt, its tensors have the fingerprint ",
          fingerprint(model), " and its header says '", metadata["fingerprint"], "'");

@@ -15,6 +15,7 @@
 #include "jetcal/models/detail/norm_pass.h"
 #include "jetcal/models/detail/slot_spans.h"
 #include "jetcal/models/detail/transformer_pass.h"
+#include "jetcal/models/feature_bounds.h"
 
 namespace jetcal::models {
 namespace {
@@ -31,9 +32,10 @@ void require_size(std::size_t got, std::int64_t want, const char* what) {
 }
 
 // Keeps a standardised copy, since backward runs when the caller's features may be gone.
-void keep(std::span<const float> x, std::int64_t channels, const std::vector<float>& mean,
+void keep(std::span<const float> x, std::int64_t channels, const std::vector<float>& low,
+          const std::vector<float>& high, const std::vector<float>& mean,
           const std::vector<float>& deviation, std::span<float> y) {
-  std::ranges::transform(x, y.begin(), edm::bounded_feature);
+  bound_features(x, low, high, y.data());
   if (!mean.empty()) kernels::standardise(y, channels, mean, deviation, y);
 }
 
@@ -133,8 +135,8 @@ void TrainingPass::Impl::forward_particlenet(std::span<const float> parameters,
 void TrainingPass::Impl::join_jet_features(const edm::FeatureView& features) {
   const std::int64_t rows = num_jets();
   const std::span<float> own = rows_in(jets, rows, edm::kNumJetFeatures);
-  keep(features.jets, edm::kNumJetFeatures, standardisation.jet_mean, standardisation.jet_deviation,
-       own);
+  keep(features.jets, edm::kNumJetFeatures, standardisation.jet_low, standardisation.jet_high,
+       standardisation.jet_mean, standardisation.jet_deviation, own);
   const std::int64_t width = plan.pooled + edm::kNumJetFeatures;
   const std::span<float> joined = rows_in(head_input, rows, width);
   for (std::int64_t jet = 0; jet < rows; ++jet) {
@@ -152,7 +154,8 @@ void TrainingPass::Impl::forward(std::span<const float> parameters, std::span<fl
   require_size(y.size(), features.num_jets(), "y");
   has_forward = true;
   offsets.assign(features.offsets.begin(), features.offsets.end());
-  keep(features.particles, edm::kNumParticleFeatures, standardisation.particle_mean,
+  keep(features.particles, edm::kNumParticleFeatures, standardisation.particle_low,
+       standardisation.particle_high, standardisation.particle_mean,
        standardisation.particle_deviation,
        rows_in(particles, num_particles(), edm::kNumParticleFeatures));
   const std::span<float> sums = rows_in(pooled, num_jets(), plan.pooled);

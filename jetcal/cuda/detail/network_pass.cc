@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "jetcal/base/error.h"
 #include "jetcal/cuda/detail/column_sums.h"
 #include "jetcal/cuda/detail/edge_block.h"
 #include "jetcal/cuda/detail/pool.h"
@@ -210,6 +211,8 @@ void NetworkPassOf<T>::backward(const float* parameters, const float* grad_y,
 std::unique_ptr<NetworkPass> make_network_pass(Queue& queue, const NetworkLayout& layout,
                                                const models::Standardisation& standardisation,
                                                Precision precision) {
+  if (standardisation.has_bounds())
+    fail(ErrorCode::Unimplemented, "the GPU does not clip features yet: train on the CPU");
   if (precision == Precision::Bfloat16) {
     return std::make_unique<NetworkPassOf<Bf16>>(queue, layout, standardisation, precision);
   }

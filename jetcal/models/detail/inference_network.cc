@@ -7,6 +7,7 @@
 #include "jetcal/base/error.h"
 #include "jetcal/kernels/knn.h"
 #include "jetcal/kernels/segment.h"
+#include "jetcal/models/feature_bounds.h"
 
 namespace jetcal::models::detail {
 namespace {
@@ -56,6 +57,10 @@ InferenceNetwork::InferenceNetwork(const FoldedModel& model, kernels::Precision 
       head_stride_(
           std::max(kernels::row_length(model.head.front().in), kernels::row_length(pooled_))),
       precision_(precision),
+      particle_low_(model.particle_low),
+      particle_high_(model.particle_high),
+      jet_low_(model.jet_low),
+      jet_high_(model.jet_high),
       head_(pack(model.head)) {
   kernels::require_support(precision);
   if (model.transformer) {
@@ -63,7 +68,7 @@ InferenceNetwork::InferenceNetwork(const FoldedModel& model, kernels::Precision 
       fail(ErrorCode::Unimplemented, "a ", network_name(network_),
            " predicts in float32 only, not in ", kernels::precision_name(precision));
     }
-    transformer_.emplace(*model.transformer, model.config);
+    transformer_.emplace(model);
     return;
   }
   const std::span<const Dense> layers = model.particle_layers;
@@ -81,7 +86,8 @@ const float* InferenceNetwork::feature_rows(std::span<const float> particles, st
                                             InferenceWorkspace& work) const {
   const std::int64_t size = rows * edm::kNumParticleFeatures;
   float* const bounded = kernels::room_for(work.features, size);
-  std::transform(particles.begin(), particles.begin() + size, bounded, edm::bounded_feature);
+  bound_features(particles.first(static_cast<std::size_t>(size)), particle_low_, particle_high_,
+                 bounded);
   const float* x = bounded;
   stride = edm::kNumParticleFeatures;
   for (std::int64_t l = 0; l < layers; ++l) {
@@ -234,9 +240,8 @@ void InferenceNetwork::pool_jets(const edm::FeatureView& features, std::int64_t 
   }
   work.jets.resize(static_cast<std::size_t>(work.num_pooled));
   for (std::int64_t jet = begin; jet < end; ++jet) {
-    const float* own = features.jets.data() + jet * edm::kNumJetFeatures;
-    std::transform(own, own + edm::kNumJetFeatures, pooled + (jet - begin) * head_stride_ + pooled_,
-                   edm::bounded_feature);
+    bound_features(features.jets.subspan(jet * edm::kNumJetFeatures, edm::kNumJetFeatures),
+                   jet_low_, jet_high_, pooled + (jet - begin) * head_stride_ + pooled_);
     work.jets.push_back(jet);
   }
   work.num_pooled += end - begin;

@@ -63,6 +63,7 @@ class InferenceNetwork {
   std::int64_t pooled_;       // channels
   std::int64_t head_stride_;  // of pooled rows, which are the head's input
   kernels::Precision precision_;
+  std::vector<float> particle_low_, particle_high_, jet_low_, jet_high_;  // empty: no bounds
   std::vector<kernels::RowLayer> particle_layers_;
   std::vector<kernels::QuantisedLayer> quantised_layers_;  // follow particle_layers_
   std::vector<kernels::PackedEdgeConv> blocks_;

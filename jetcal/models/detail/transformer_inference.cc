@@ -6,6 +6,7 @@
 #include "jetcal/kernels/elementwise.h"
 #include "jetcal/kernels/layer_norm.h"
 #include "jetcal/models/detail/momenta.h"
+#include "jetcal/models/feature_bounds.h"
 
 namespace jetcal::models::detail {
 namespace {
@@ -32,21 +33,23 @@ TransformerInference::Block::Block(const FoldedAttentionBlock& block)
       contract(pack(block.contract)),
       pair_weight(block.pair_weight) {}
 
-TransformerInference::TransformerInference(const FoldedTransformer& model,
-                                           const ModelConfig& config)
-    : shape_{config.attention_heads, config.attention_units / config.attention_heads},
-      width_(config.attention_units),
+TransformerInference::TransformerInference(const FoldedModel& model)
+    : shape_{model.config.attention_heads,
+             model.config.attention_units / model.config.attention_heads},
+      width_(model.config.attention_units),
       stride_(kernels::row_length(width_)),
-      blocks_(model.blocks.begin(), model.blocks.end()),
-      scale_(model.scale),
-      shift_(model.shift) {
-  for (const Dense& layer : model.embedding) embedding_.push_back(pack(layer));
+      blocks_(model.transformer->blocks.begin(), model.transformer->blocks.end()),
+      scale_(model.transformer->scale),
+      shift_(model.transformer->shift),
+      low_(model.particle_low),
+      high_(model.particle_high) {
+  for (const Dense& layer : model.transformer->embedding) embedding_.push_back(pack(layer));
 }
 
 void TransformerInference::embed(std::span<const float> particles, std::int64_t rows,
                                  TransformerWorkspace& work) const {
   float* const bounded = room_for(work.features, rows * edm::kNumParticleFeatures);
-  std::ranges::transform(particles, bounded, edm::bounded_feature);
+  bound_features(particles, low_, high_, bounded);
   const float* x = bounded;
   std::int64_t x_stride = edm::kNumParticleFeatures;
   for (const kernels::RowLayer& layer : embedding_) {

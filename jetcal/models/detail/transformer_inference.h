@@ -23,7 +23,8 @@ struct TransformerWorkspace {
 /// batch.
 class TransformerInference {
  public:
-  TransformerInference(const FoldedTransformer& model, const ModelConfig& config);
+  /// Requires: the model has a transformer.
+  explicit TransformerInference(const FoldedModel& model);
 
   /// Shapes: particles [P, 6] as they come, offsets [J + 1] from 0 to P. Returns rows [P, C],
   /// stride() apart, that live in `work`.
@@ -45,6 +46,7 @@ class TransformerInference {
   std::vector<kernels::RowLayer> embedding_;
   std::vector<Block> blocks_;
   std::vector<float> scale_, shift_;
+  std::vector<float> low_, high_;  // bounds of the features, or empty
 };
 
 }  // namespace jetcal::models::detail

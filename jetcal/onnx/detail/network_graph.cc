@@ -74,6 +74,15 @@ Value particle_rows(GraphBuilder& graph, const Batch& batch, const Value& input,
   return graph.op("Where", {batch.valid_rows, rows, graph.float_scalar(0)});
 }
 
+// Clips rows [R, C] to the bounds of a model, feature by feature; Clip itself takes scalars only.
+Value clip(GraphBuilder& graph, const Value& rows, const std::string& name,
+           const std::vector<float>& low, const std::vector<float>& high) {
+  if (low.empty()) return rows;
+  const std::vector<std::int64_t> shape{std::ssize(low)};
+  const Value raised = graph.op("Max", {rows, graph.floats(name + ".low", shape, low)});
+  return graph.op("Min", {raised, graph.floats(name + ".high", shape, high)});
+}
+
 // Reshapes to sizes that are known when the graph runs; a size may be 0, for batches without slots.
 Value reshape_to(GraphBuilder& graph, const Value& value, const std::vector<Value>& sizes) {
   const Value shape = graph.op("Concat", sizes, {{"axis", std::int64_t{0}}});
@@ -206,7 +215,8 @@ void add_network(GraphBuilder& graph, const FoldedModel& network) {
   const Value jet_features = graph.input("jet_features", {"N", edm::kNumJetFeatures});
 
   Batch batch = add_batch(graph, mask);
-  Value rows = particle_rows(graph, batch, features, edm::kNumParticleFeatures);
+  const Value plain = particle_rows(graph, batch, features, edm::kNumParticleFeatures);
+  Value rows = clip(graph, plain, "particles", network.particle_low, network.particle_high);
   std::int64_t channels = edm::kNumParticleFeatures;
   for (std::size_t i = 0; i < network.particle_layers.size(); ++i) {
     const Dense& layer = network.particle_layers[i];
@@ -224,12 +234,13 @@ void add_network(GraphBuilder& graph, const FoldedModel& network) {
     }
   }
   if (network.transformer) {
-    rows = add_transformer(graph, {rows, batch.valid, batch.shape}, network);
+    rows = add_transformer(graph, {rows, plain, batch.valid, batch.shape}, network);
     channels = network.config.attention_units;
   }
   const bool mean = network.config.network != models::Network::Pfn;
   const Value pooled = add_pooling(graph, batch, rows, channels, mean);
-  Value head = graph.op("Concat", {pooled, jet_features}, {{"axis", std::int64_t{1}}});
+  const Value jets = clip(graph, jet_features, "jets", network.jet_low, network.jet_high);
+  Value head = graph.op("Concat", {pooled, jets}, {{"axis", std::int64_t{1}}});
   for (std::size_t i = 0; i < network.head.size(); ++i) {
     const bool last = i + 1 == network.head.size();
     head = dense(graph, head, "head" + std::to_string(i + 1), network.head[i], !last);

@@ -10,6 +10,7 @@ namespace jetcal::onnx::detail {
 /// Names what the blocks need to know about the padded batch.
 struct PaddedJets {
   Value rows;   ///< float [N * P, 6], features with zeros under the padding.
+  Value plain;  ///< The same before the model's bounds: pairs are made of these.
   Value valid;  ///< bool [N, 1, P]
   Value shape;  ///< int64 [2]: N, P
 };
