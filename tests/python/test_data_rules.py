@@ -41,7 +41,7 @@ def test_selection_and_new_variables_are_those_of_numpy(jetcal, ntuple, tmp_path
 new_variables:
   response: jetPt / genJetPt
   central: abs(jetEta) < 30 && jetPt > 5
-selection: central && (jetPtOrder < 4 ? response < 2 : log(response) > -1)
+selection: 'central && (jetPtOrder < 4 ? response < 2 : log(response) > -1)'
 selection_test: jetPtOrder != 2
 observers: [jetPtOrder, {log_response: log(response)}]
 """)
@@ -83,7 +83,7 @@ def test_observers_keep_every_digit(jetcal, ntuple, tmp_path):
 
 
 def test_weights_are_columns_and_sums(jetcal, ntuple, tmp_path):
-    file = config(tmp_path, "weight: jetPtOrder == 3 ? 0 : exp(-jetPt / 50)\n")
+    file = config(tmp_path, "weight: 'jetPtOrder == 3 ? 0 : exp(-jetPt / 50)'\n")
     report = jetcal("ingest", ntuple, "--output", tmp_path / "out", "--config", file, *ALL_ROWS)
     tree = numbers(ntuple)
     wanted = numpy.where(tree["jetPtOrder"] == 3, 0, numpy.exp(-tree["jetPt"].astype("f8") / 50))
@@ -98,7 +98,7 @@ def test_weights_are_columns_and_sums(jetcal, ntuple, tmp_path):
 def test_what_is_not_finite_is_counted(jetcal, ntuple, tmp_path):
     file = config(tmp_path, """
 selection: sqrt(jetEta - 50) >= 0
-weight: jetPtOrder == 1 ? 1 / (jetPtOrder - 1) : 1
+weight: 'jetPtOrder == 1 ? 1 / (jetPtOrder - 1) : 1'
 observers: [odd: log(jetPhi - 50)]
 """)
     report = jetcal("ingest", ntuple, "--output", tmp_path / "out", "--config", file, *ALL_ROWS)

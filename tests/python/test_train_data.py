@@ -61,7 +61,7 @@ def test_selection_and_weights_reach_every_loss(jetcal, shards, tmp_path):
   new_variables: {central: abs(eta) < 1.3}
   selection: central && pt_reco > 40
   selection_train: jetPtOrder < 2
-  weight: pt_gen / 50 * (hadron_flavor == 5 ? 3 : 1)
+  weight: 'pt_gen / 50 * (hadron_flavor == 5 ? 3 : 1)'
 """)
     jets, weights = {}, {}
     for split in SPLITS:
