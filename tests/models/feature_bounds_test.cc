@@ -34,6 +34,7 @@ Model bounded_model(Network network) {
                                                              : "small-transformer";
   ModelConfig config = preset(name);
   config.standardise = true;
+  config.dropout = 0;
   Model model = initialise(config, 3);
   Standardisation& shifts = model.standardisation;
   shifts.particle_mean.assign(edm::kNumParticleFeatures, 0.1F);
