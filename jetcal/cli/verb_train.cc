@@ -21,6 +21,8 @@ namespace jetcal::cli {
 namespace {
 
 struct TrainFlags {
+  std::string data_mode;
+  std::optional<double> memory_mb;
   std::string data, output, preset, mode, optimizer, schedule;
   std::optional<bool> standardise;
   std::optional<std::int64_t> epochs, batch_size, seed, checkpoint_steps;
@@ -30,7 +32,12 @@ struct TrainFlags {
 };
 
 void add_flags(CLI::App& app, TrainFlags& flags) {
-  app.add_option("--data", flags.data, "folder of shards that jetcal ingest wrote");
+  app.add_option("--data", flags.data,
+                 "folder of shards that jetcal ingest wrote, or s3://bucket/prefix");
+  app.add_option("--data-mode", flags.data_mode,
+                 "auto (default), memory, mapped or streamed: where jets are held");
+  app.add_option("--memory-mb", flags.memory_mb,
+                 "memory for streamed jets, default 1024; more mixes them further");
   app.add_option("--selection", flags.selection, "train on jets of which this expression is true");
   app.add_option("--weight", flags.weight, "expression: weight of each jet in the loss");
   app.add_option("--fraction", flags.fraction, "part of the jets to use, default 1");
@@ -70,6 +77,8 @@ train::TrainOptions read_options(const TrainFlags& flags, const CommonOptions& c
   if (!flags.selection.empty()) config.set_text("data.selection", flags.selection);
   if (!flags.weight.empty()) config.set_text("data.weight", flags.weight);
   override_field(config, "data.fraction", flags.fraction);
+  override_field(config, "data.mode", flags.data_mode);
+  override_field(config, "data.memory_mb", flags.memory_mb);
   override_field(config, "output", flags.output);
   override_field(config, "model.preset", flags.preset);
   override_field(config, "model.mode", flags.mode);
@@ -171,14 +180,28 @@ void print_selection(const data::RowSelection& selection) {
   std::printf("\n");
 }
 
-int train_and_print(const TrainFlags& flags, const CommonOptions& common) {
-  const train::TrainOptions options = read_options(flags, common);
+// The jets that take part. Rules of training need any row at once; `account` gets what they did.
+train::JetSources open_sources(const train::TrainOptions& options, const CommonOptions& common,
+                               nlohmann::ordered_json& account) {
+  train::JetSources sources =
+      train::open_shards(options.data, options.model.input_mode, options.storage);
+  if (!train::maps_shards(options.data, options.storage)) {
+    if (options.rules.empty() && options.reweighting.empty()) return sources;
+    fail(ErrorCode::InvalidArgument, "selection, weights and fractions of training need data.mode ",
+         "mapped and a folder; let jetcal ingest apply the selection, then ", options.data.string(),
+         " can be streamed");
+  }
   data::RowSelection selection =
       data::select_rows(options.data, options.rules, options.reweighting);
-  const nlohmann::ordered_json account = data::to_json(selection);
+  account = data::to_json(selection);
   if (!common.json) print_selection(selection);
-  const train::JetSources sources = train::select_jets(
-      train::open_shards(options.data, options.model.input_mode), std::move(selection));
+  return train::select_jets(std::move(sources), std::move(selection));
+}
+
+int train_and_print(const TrainFlags& flags, const CommonOptions& common) {
+  const train::TrainOptions options = read_options(flags, common);
+  nlohmann::ordered_json account;
+  const train::JetSources sources = open_sources(options, common, account);
   EpochProgress progress;
   train::TrainHooks hooks;
   hooks.should_stop = [] { return stop_requested(); };
@@ -195,8 +218,9 @@ int train_and_print(const TrainFlags& flags, const CommonOptions& common) {
   }
   nlohmann::ordered_json document = train::report(result);
   document["model"] = (options.output / "model.jetcal").string();
-  document["data"] = account;
+  if (!account.is_null()) document["data"] = account;
   document["configuration"] = train::identity(options);
+  if (sources.storage_report) document["storage"] = sources.storage_report();
   print_json(document);
   return 0;
 }
