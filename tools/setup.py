@@ -160,11 +160,11 @@ def install_go(group):
 # ---- torch in Python, without the CUDA libraries that its wheel is linked against ------------------------------------------
 
 
-def lend_torch():
-    """Lets the benchmarks' Python use the wheel that the C++ part is built with."""
+def lend_torch(group):
+    """Lets the Python of the tests or the benchmarks use the wheel that the C++ part is built with."""
     install_wheels("build")
     wheels = next((DEPS / "wheels" / "lib").glob("python3.*")) / "site-packages"
-    packages = next((python_folder("bench") / "lib").glob("python3.*")) / "site-packages"
+    packages = next((python_folder(group) / "lib").glob("python3.*")) / "site-packages"
     version = pins("wheels", "build")["torch"]
     for name in ("torch", "torchgen", "functorch", "nvidia", f"torch-{version}.dist-info"):
         link = packages / name
@@ -308,8 +308,9 @@ def main():
         install_wheels(group)
         install_python(group)
         install_go(group)
-    if "bench" in options.groups:
-        lend_torch()
+    for group in ("test", "bench"):
+        if group in options.groups:
+            lend_torch(group)
     if "sim" in options.groups:
         install_pythia()
     say(f"{' '.join(options.groups)} ready in {time.monotonic() - start:.1f} s "

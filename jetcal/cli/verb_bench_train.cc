@@ -158,6 +158,17 @@ class TrainBench {
         {"seconds", seconds_since(begin)}, {"steps", seconds}, {"jets", jets}, {"loss", losses}};
   }
 
+  // One step with the next batch; its loss, and the gradient of the update into a file.
+  ordered_json step(const std::string& gradient_file) {
+    const train::StepOutcome outcome = learner_.step(next_batch(), 0, options_.learning_rate);
+    if (!outcome.finite()) fail(ErrorCode::Internal, "the step ended in values not finite");
+    const std::span<const float> gradient = learner_.last_gradient();
+    if (!gradient_file.empty())
+      write_file(gradient_file,
+                 {reinterpret_cast<const char*>(gradient.data()), gradient.size() * sizeof(float)});
+    return {{"loss", outcome.loss}};
+  }
+
   // Loss and gradient of the first batch at the first weights, for comparison with other engines.
   ordered_json check(const std::string& gradient_file) {
     std::vector<float> gradient(start_.parameters.size());
@@ -216,6 +227,8 @@ int serve_requests(TrainBench& bench) {
     ordered_json reply;
     if (what == "round") {
       reply = bench.round(request.value("steps", 1));
+    } else if (what == "step") {
+      reply = bench.step(request.value("gradient", ""));
     } else if (what == "check") {
       reply = bench.check(request.value("gradient", ""));
     } else if (what == "predict") {
@@ -348,7 +361,8 @@ Verb make_training_bench_verb() {
             app.add_option("--rounds", options->rounds, "rounds");
             app.add_option("--epochs", options->epochs, "epochs that the loader reads");
             app.add_option("--steps", options->steps, "steps a round");
-            app.add_option("--optimizer", options->optimizer, "adam, adamw or ranger");
+            app.add_option("--optimizer", options->optimizer,
+                           "adam, adamw, adagrad, rmsprop or ranger");
             app.add_option("--lr", options->learning_rate, "learning rate");
             app.add_option("--seed", options->seed, "seed of weights and jets");
             app.add_option("--output", options->output, "file that network and jets write");

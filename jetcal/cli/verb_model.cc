@@ -8,6 +8,7 @@
 
 #include "jetcal/cli/verb.h"
 #include "jetcal/models/model.h"
+#include "jetcal/models/model_summary.h"
 
 namespace jetcal::cli {
 namespace {
@@ -111,6 +112,14 @@ int run_summary(const SummaryOptions& options, bool json) {
     document["macs_padded"] = padded;
     document["particles_per_jet"] = particles;
     document["macs_per_jet"] = ragged;
+    ordered_json& layers = document["layers"] = ordered_json::array();
+    for (const models::LayerSummary& layer : models::summarise(config, particles)) {
+      layers.push_back({{"name", layer.name},
+                        {"shape", layer.shape},
+                        {"parameters", layer.parameters},
+                        {"macs_padded", layer.macs_padded},
+                        {"macs", layer.macs}});
+    }
     print_json(document);
     return 0;
   }
@@ -120,6 +129,7 @@ int run_summary(const SummaryOptions& options, bool json) {
   print_row("parameters", with_thousands(parameters));
   print_row("MACs, padded to " + std::to_string(edm::kPaperMaxParticles), with_thousands(padded));
   print_row("MACs, a jet of " + std::to_string(particles) + " particles", with_thousands(ragged));
+  std::cout << "\n" << models::summary_table(config, particles);
   return 0;
 }
 

@@ -3,17 +3,24 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <memory>
 #include <optional>
 #include <string>
 
+#include "jetcal/base/files.h"
 #include "jetcal/base/progress.h"
 #include "jetcal/base/stop.h"
 #include "jetcal/base/threads.h"
+#include "jetcal/cli/course_flags.h"
+#include "jetcal/cli/train_figures.h"
 #include "jetcal/cli/verb.h"
 #include "jetcal/data/row_selection.h"
+#include "jetcal/models/model_summary.h"
+#include "jetcal/train/lr_finder.h"
+#include "jetcal/train/run_files.h"
 #include "jetcal/train/selected_source.h"
 #include "jetcal/train/trainer.h"
 
@@ -23,12 +30,13 @@ namespace {
 struct TrainFlags {
   std::string data_mode;
   std::optional<double> memory_mb;
-  std::string data, output, preset, mode, optimizer, schedule;
+  std::string data, output, preset, mode, optimizer, lr_finder;
+  CourseFlags course;
   std::optional<bool> standardise;
   std::optional<std::int64_t> epochs, batch_size, seed, checkpoint_steps;
   std::optional<double> lr, weight_decay, fraction;
   std::string selection, weight;
-  bool restart = false;
+  bool restart = false, summary = false;
 };
 
 void add_flags(CLI::App& app, TrainFlags& flags) {
@@ -55,7 +63,10 @@ void add_flags(CLI::App& app, TrainFlags& flags) {
   app.add_option("--lr", flags.lr,
                  "initial learning rate, default 0.01 for adagrad and rmsprop, else 0.001");
   app.add_option("--weight-decay", flags.weight_decay, "default 0.01 for adamw, 0 otherwise");
-  app.add_option("--schedule", flags.schedule, "flat-decay (default) or constant");
+  add_course_flags(app, flags.course);
+  app.add_option("--lr-finder", flags.lr_finder,
+                 "LOW,HIGH,STEPS: test rising learning rates instead of training");
+  app.add_flag("--summary", flags.summary, "print the layers of the network before training");
   app.add_option("--seed", flags.seed, "seed of weights, order and dropout, default 1");
   app.add_option("--checkpoint-steps", flags.checkpoint_steps,
                  "steps between checkpoints, default 200");
@@ -88,7 +99,7 @@ train::TrainOptions read_options(const TrainFlags& flags, const CommonOptions& c
   override_field(config, "training.optimizer", flags.optimizer);
   override_field(config, "training.lr", flags.lr);
   override_field(config, "training.weight_decay", flags.weight_decay);
-  override_field(config, "training.schedule", flags.schedule);
+  apply(flags.course, config);
   override_field(config, "training.seed", flags.seed);
   override_field(config, "training.checkpoint_steps", flags.checkpoint_steps);
   train::TrainOptions options = train::read_train_options(config);
@@ -110,7 +121,13 @@ class EpochProgress {
                                              now.jets, "jets");
       epochs_ = now.epochs;
     }
-    progress_->update(now.jets_done, fmt::format("loss {:.5f}", now.loss));
+    const double seconds = std::max(now.seconds, 1e-9);
+    const auto left = static_cast<double>((now.epochs - now.epoch + 1) * now.jets - now.jets_done);
+    progress_->update(
+        now.jets_done,
+        fmt::format("loss {:.5f}, rate {:.2e}, {:.1f} % waiting for jets, {:.1f} min to the end",
+                    now.loss, now.learning_rate, 100 * now.data_seconds / seconds,
+                    left * seconds / static_cast<double>(now.jets_done) / 60));
   }
 
   void on_epoch(const train::EpochRecord& epoch) {
@@ -198,19 +215,56 @@ train::JetSources open_sources(const train::TrainOptions& options, const CommonO
   return train::select_jets(std::move(sources), std::move(selection));
 }
 
+// Writes OUTPUT/lr_finder.json and the plot; no run begins.
+int test_rates(const TrainFlags& flags, const CommonOptions& common) {
+  const train::LrFinderOptions finder = train::parse_lr_finder(flags.lr_finder);
+  const train::TrainOptions options = read_options(flags, common);
+  nlohmann::ordered_json account;
+  const train::JetSources sources = open_sources(options, common, account);
+  const train::LrFinderResult result =
+      train::find_learning_rate(options, sources, finder, [] { return stop_requested(); });
+  std::filesystem::create_directories(options.output);
+  const nlohmann::ordered_json document = to_json(result);
+  write_file(options.output / "lr_finder.json", document.dump(2) + "\n");
+  draw_lr_finder(result, options.output);
+  if (common.json) {
+    print_json(document);
+    return 0;
+  }
+  std::printf("%zu steps from %.3g to %.3g%s; lowest loss at %.3g\nsuggestion: --lr %.3g\n",
+              result.rates.size(), result.rates.front(), result.rates.back(),
+              result.diverged ? ", where the loss explodes" : "", result.lowest_rate,
+              result.suggestion);
+  std::printf("%s/lr_finder.png\n", options.output.c_str());
+  return 0;
+}
+
 int train_and_print(const TrainFlags& flags, const CommonOptions& common) {
   const train::TrainOptions options = read_options(flags, common);
   nlohmann::ordered_json account;
   const train::JetSources sources = open_sources(options, common, account);
+  if (flags.summary) {
+    constexpr std::int64_t kConstituents = 40;
+    const bool paper = options.model.input_mode == edm::InputMode::Paper;
+    const std::int64_t particles = paper ? edm::kPaperMaxParticles : kConstituents;
+    std::fputs(models::summary_table(options.model, particles).c_str(), stderr);
+  }
   EpochProgress progress;
   train::TrainHooks hooks;
   hooks.should_stop = [] { return stop_requested(); };
   hooks.on_batch = [&progress](const train::BatchProgress& now) { progress.on_batch(now); };
-  hooks.on_epoch = [&progress](const train::EpochRecord& epoch) { progress.on_epoch(epoch); };
+  hooks.on_epoch = [&progress, &common](const train::EpochRecord& epoch) {
+    progress.on_epoch(epoch);
+    if (common.json) return;
+    // For Katib's StdOut collector, which reads while the run goes on and may end it early.
+    std::fputs(train::metrics_line(epoch).c_str(), stdout);
+    std::fflush(stdout);
+  };
   hooks.on_resume = [&options](std::int64_t step) {
     std::fprintf(stderr, "going on with the run in %s after %lld steps\n", options.output.c_str(),
                  static_cast<long long>(step));
   };
+  hooks.draw = draw_responses;
   const train::TrainResult result = train::train(options, sources, hooks);
   if (!common.json) {
     print_table(result, options.output.string());
@@ -232,7 +286,10 @@ Verb make_train_verb() {
           [](CLI::App& app, CommonOptions& common) -> std::function<int()> {
             const auto flags = std::make_shared<TrainFlags>();  // outlives this call, with the app
             add_flags(app, *flags);
-            return [flags, &common] { return train_and_print(*flags, common); };
+            return [flags, &common] {
+              return flags->lr_finder.empty() ? train_and_print(*flags, common)
+                                              : test_rates(*flags, common);
+            };
           }};
 }
 

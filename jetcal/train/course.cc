@@ -53,6 +53,7 @@ CourseOptions read_course(const Config& config) {
   options.rules.freeze = config.get("training.freeze", options.rules.freeze);
   options.start.model = config.get("training.init", options.start.model);
   options.start.exclude = config.get("training.init_exclude", options.start.exclude);
+  options.precision = config.get("training.precision", options.precision);
   options.patience = config.get("training.patience", options.patience);
   options.patience_gain = config.get("training.patience_gain", options.patience_gain);
   options.steps_per_epoch = config.get("training.steps_per_epoch", options.steps_per_epoch);
@@ -64,6 +65,11 @@ void validate(const CourseOptions& options) {
   validate(options.schedule);
   validate(options.clip);
   validate(options.average);
+  if (options.precision != "float32") {
+    fail(ErrorCode::InvalidArgument,
+         "training.precision: the kernels of training on CPUs have float32 only, got '",
+         options.precision, "'");
+  }
   const auto require_not_negative = [](const char* field, auto value) {
     if (!(value >= 0))
       fail(ErrorCode::InvalidArgument, field, " must not be negative, got ", value);

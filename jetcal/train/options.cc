@@ -107,6 +107,9 @@ TrainOptions read_train_options(const Config& config) {
   options.checkpoint_steps = config.get("training.checkpoint_steps", options.checkpoint_steps);
   options.checkpoint_seconds =
       config.get("training.checkpoint_seconds", options.checkpoint_seconds);
+  options.histogram_epochs = config.get("report.histograms", options.histogram_epochs);
+  options.figure_epochs = config.get("report.figures", options.figure_epochs);
+  options.metrics_file = config.get<std::string>("report.metrics_file", "");
   return options;
 }
 
@@ -126,6 +129,8 @@ void validate(const TrainOptions& options) {
   require_at_least("training.batch_size", options.batch_size, 1);
   require_at_least("training.seed", options.seed, 0);
   require_at_least("training.checkpoint_steps", options.checkpoint_steps, 1);
+  require_at_least("report.histograms", options.histogram_epochs, 0);
+  require_at_least("report.figures", options.figure_epochs, 0);
   const double rate = options.optimizer.learning_rate;
   if (!(rate > 0) || !std::isfinite(rate))
     fail(ErrorCode::InvalidArgument, "training.lr must be positive, got ", rate);
@@ -151,6 +156,20 @@ nlohmann::json identity(const TrainOptions& options) {
   nlohmann::json of_data = data_identity(options);
   if (!of_data.empty()) whole["data"] = std::move(of_data);
   return whole;
+}
+
+nlohmann::json hyperparameters(const TrainOptions& options) {
+  const bool pfn = options.model.network == models::Network::Pfn;
+  nlohmann::json flat = nlohmann::json::object();
+  for (const auto& [section, fields] : identity(options).items()) {
+    for (const auto& [name, value] : fields.items()) {
+      const bool of_pfn = name.starts_with("particle_");
+      const bool of_particlenet = name.starts_with("edge_") || name == "neighbors";
+      if (section == "model" && (pfn ? of_particlenet : of_pfn)) continue;
+      flat[section + "." + name] = value.is_structured() ? nlohmann::json(value.dump()) : value;
+    }
+  }
+  return flat;
 }
 
 }  // namespace jetcal::train

@@ -34,7 +34,10 @@ struct TrainOptions {
   std::int64_t checkpoint_steps = 200;  ///< A checkpoint at least every so many steps ...
   double checkpoint_seconds = 60;       ///< ... and every so many seconds.
   StorageOptions storage;
-  bool restart = false;  ///< Throws an existing run in `output` away.
+  std::int64_t histogram_epochs = 10;   ///< Histograms every so many epochs; 0: none.
+  std::int64_t figure_epochs = 10;      ///< Figures every so many epochs; 0: none.
+  std::filesystem::path metrics_file;   ///< Gets the metrics too; empty: none.
+  bool restart = false;                 ///< Throws an existing run in `output` away.
 };
 
 /// Reads the sections data, model and training, and output. Throws InvalidArgument naming the
@@ -47,5 +50,8 @@ void validate(const TrainOptions& options);
 /// Lists all that decides about the result, under the names of the configuration file; folders and
 /// checkpoint intervals do not.
 nlohmann::json identity(const TrainOptions& options);
+
+/// Returns the same as a flat object of scalars, without the other network's sizes.
+nlohmann::json hyperparameters(const TrainOptions& options);
 
 }  // namespace jetcal::train

@@ -10,6 +10,7 @@
 #include <cstring>
 #include <ctime>
 #include <fstream>
+#include <sstream>
 #include <string_view>
 #include <system_error>
 
@@ -26,6 +27,8 @@ namespace {
 constexpr const char* kMetricsName = "metrics.txt";
 constexpr const char* kEventsFolder = "tensorboard";
 constexpr const char* kHistoryName = "history.json";
+constexpr const char* kHistogramsFolder = "histograms";
+constexpr const char* kFiguresFolder = "figures";
 
 std::string rfc3339(double wall_time) {
   return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}",
@@ -33,10 +36,15 @@ std::string rfc3339(double wall_time) {
 }
 
 std::string event_of(const EpochRecord& epoch) {
-  const std::array<Scalar, 4> scalars{{{"train/loss", epoch.train_loss},
-                                       {"validation/loss", epoch.validation_loss},
-                                       {"learning_rate", epoch.learning_rate},
-                                       {"jets_per_second", epoch.jets_per_second}}};
+  std::vector<Scalar> scalars{{"train/loss", epoch.train_loss},
+                              {"validation/loss", epoch.validation_loss},
+                              {"learning_rate", epoch.learning_rate},
+                              {"jets_per_second", epoch.jets_per_second},
+                              {"clipped_steps", static_cast<double>(epoch.clipped_steps)}};
+  if (epoch.ema_validation_loss > 0) {
+    scalars.push_back({"validation/raw_loss", epoch.raw_validation_loss});
+    scalars.push_back({"validation/ema_loss", epoch.ema_validation_loss});
+  }
   return tensorboard_record(epoch.wall_time, epoch.epoch, scalars);
 }
 
@@ -45,7 +53,27 @@ std::string event_of(const TestResult& test, std::int64_t step) {
   const std::array<Scalar, 3> scalars{{{"test_loss", test.loss},
                                        {"no_correction_loss", test.no_correction_loss},
                                        {"best_constant_loss", test.best_constant_loss}}};
-  return tensorboard_record(test.wall_time, step, scalars);
+  return tensorboard_record(test.wall_time, step, scalars) + tensorboard_success(test.wall_time);
+}
+
+constexpr std::array<std::string_view, 3> kJudgingMetrics{"test_loss", "validation/loss",
+                                                          "train/loss"};
+
+// Katib's JSON format: an object of texts a line, with the time as "timestamp".
+std::string json_line(const std::string& metrics_line) {
+  nlohmann::ordered_json object;
+  const std::size_t space = metrics_line.find(' ');
+  object["timestamp"] = metrics_line.substr(0, space);
+  std::istringstream fields(metrics_line.substr(space + 1));
+  for (std::string field; fields >> field;) {
+    const std::size_t equal = field.find('=');
+    object[field.substr(0, equal)] = field.substr(equal + 1);
+  }
+  return object.dump() + "\n";
+}
+
+bool is_json(const fs::path& path) {
+  return path.extension() == ".json" || path.extension() == ".jsonl";
 }
 
 void append(const fs::path& path, std::string_view text) {
@@ -79,41 +107,93 @@ std::string metrics_line(const TestResult& test) {
                      test.best_constant_loss);
 }
 
-RunFiles::RunFiles(const fs::path& output, double start_time)
-    : metrics_(output / kMetricsName),
-      events_(output / kEventsFolder /
-              fmt::format("events.out.tfevents.{:010}.jetcal",
-                          static_cast<std::int64_t>(std::floor(start_time)))),
+static std::string event_file_name(double start_time, std::int64_t epoch) {
+  return fmt::format("events.out.tfevents.{:010}.jetcal",
+                     static_cast<std::int64_t>(std::floor(start_time)) + epoch);
+}
+
+RunFiles::RunFiles(const fs::path& output, double start_time, nlohmann::json hyperparameters,
+                   fs::path metrics_file)
+    : output_(output),
+      metrics_(output / kMetricsName),
+      events_(output / kEventsFolder / event_file_name(start_time, 0)),
       history_(output / kHistoryName),
+      metrics_file_(std::move(metrics_file)),
+      hyperparameters_(std::move(hyperparameters)),
       start_time_(start_time) {}
+
+// All metrics, to both places.
+void RunFiles::write_metrics(const std::vector<EpochRecord>& history,
+                             const std::optional<TestResult>& test) const {
+  std::vector<std::string> lines;
+  for (const EpochRecord& epoch : history) lines.push_back(metrics_line(epoch));
+  if (test) lines.push_back(metrics_line(*test));
+  std::string text, more;
+  for (const std::string& line : lines) {
+    text += line;
+    more += is_json(metrics_file_) ? json_line(line) : line;
+  }
+  write_if_changed(metrics_, text);
+  if (!metrics_file_.empty()) write_if_changed(metrics_file_, more);
+}
 
 void RunFiles::rewrite(const std::vector<EpochRecord>& history,
                        const std::optional<TestResult>& test) const {
-  std::string metrics;
-  std::string events = tensorboard_header(start_time_);
-  for (const EpochRecord& epoch : history) {
-    metrics += metrics_line(epoch);
-    events += event_of(epoch);
-  }
-  if (test) {
-    metrics += metrics_line(*test);
-    events += event_of(*test, static_cast<std::int64_t>(history.size()));
-  }
-  write_if_changed(metrics_, metrics);
+  std::string events = tensorboard_header(start_time_) +
+                       tensorboard_hyperparameters(start_time_, hyperparameters_, kJudgingMetrics);
+  for (const EpochRecord& epoch : history) events += event_of(epoch);
+  if (test) events += event_of(*test, static_cast<std::int64_t>(history.size()));
+  write_metrics(history, test);
   write_if_changed(events_, events);
   write_history(history, test);
 }
 
+void RunFiles::add_line(const std::string& line) const {
+  append(metrics_, line);
+  if (!metrics_file_.empty())
+    append(metrics_file_, is_json(metrics_file_) ? json_line(line) : line);
+}
+
 void RunFiles::add_epoch(const std::vector<EpochRecord>& history) const {
-  append(metrics_, metrics_line(history.back()));
+  add_line(metrics_line(history.back()));
   append(events_, event_of(history.back()));
   write_history(history, std::nullopt);
 }
 
 void RunFiles::add_test(const std::vector<EpochRecord>& history, const TestResult& test) const {
-  append(metrics_, metrics_line(test));
+  add_line(metrics_line(test));
   append(events_, event_of(test, static_cast<std::int64_t>(history.size())));
   write_history(history, test);
+}
+
+fs::path RunFiles::event_file(const char* folder, std::int64_t epoch) const {
+  const fs::path path = output_ / kEventsFolder / folder;
+  std::error_code error;
+  fs::create_directories(path, error);
+  return path / event_file_name(start_time_, epoch);
+}
+
+void RunFiles::write_histograms(const EpochRecord& epoch, const models::Model& model,
+                                std::span<const float> gradient) const {
+  std::vector<std::pair<std::string, Histogram>> histograms;
+  for (const models::TensorSlice& slice : model.layout.parameters) {
+    histograms.emplace_back("weights/" + slice.name, make_histogram(model.parameter(slice.name)));
+    if (gradient.empty()) continue;
+    histograms.emplace_back("gradients/" + slice.name,
+                            make_histogram(gradient.subspan(slice.offset, slice.size)));
+  }
+  // Dated by the epoch, so that an epoch done again after a kill gives the same file.
+  const double time = start_time_ + static_cast<double>(epoch.epoch);
+  write_file(event_file(kHistogramsFolder, epoch.epoch),
+             tensorboard_header(time) + tensorboard_histograms(time, epoch.epoch, histograms));
+}
+
+void RunFiles::write_figures(const EpochRecord& epoch,
+                             std::span<const std::pair<std::string, std::string>> figures) const {
+  const double time = start_time_ + static_cast<double>(epoch.epoch);
+  std::string events = tensorboard_header(time);
+  for (const auto& [tag, png] : figures) events += tensorboard_image(time, epoch.epoch, tag, png);
+  write_file(event_file(kFiguresFolder, epoch.epoch), events);
 }
 
 void RunFiles::write_history(const std::vector<EpochRecord>& history,
@@ -128,9 +208,12 @@ void RunFiles::remove(const fs::path& output) {
   std::error_code ignored;
   fs::remove(output / kMetricsName, ignored);
   fs::remove(output / kHistoryName, ignored);
-  for (const fs::directory_entry& entry : fs::directory_iterator(output / kEventsFolder, ignored)) {
-    if (entry.path().filename().string().starts_with("events.out.tfevents."))
-      fs::remove(entry.path(), ignored);
+  for (const char* const folder : {"", kHistogramsFolder, kFiguresFolder}) {
+    const fs::path events = output / kEventsFolder / folder;
+    for (const fs::directory_entry& entry : fs::directory_iterator(events, ignored)) {
+      if (entry.path().filename().string().starts_with("events.out.tfevents."))
+        fs::remove(entry.path(), ignored);
+    }
   }
 }
 

@@ -4,9 +4,12 @@
 
 #include <filesystem>
 #include <optional>
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "jetcal/models/model.h"
 #include "jetcal/train/history.h"
 
 namespace jetcal::train {
@@ -22,8 +25,12 @@ std::string metrics_line(const TestResult& test);
 /// All three follow from the history alone, so a resumed run repeats no line and loses none.
 class RunFiles {
  public:
-  /// `start_time` (seconds since 1970) names the event file.
-  RunFiles(const std::filesystem::path& output, double start_time);
+  /// `start_time` (seconds since 1970) names the event file. `hyperparameters` is an object of JSON
+  /// scalars for TensorBoard's tab HParams. `metrics_file`, if given, gets the metrics too: as
+  /// lines of JSON objects of texts where it ends in .json or .jsonl, as metrics.txt otherwise.
+  RunFiles(const std::filesystem::path& output, double start_time,
+           nlohmann::json hyperparameters = nlohmann::json::object(),
+           std::filesystem::path metrics_file = {});
 
   /// Brings the files to what the history says, whatever an earlier process left behind.
   void rewrite(const std::vector<EpochRecord>& history,
@@ -33,13 +40,26 @@ class RunFiles {
   /// Adds the test result.
   void add_test(const std::vector<EpochRecord>& history, const TestResult& test) const;
 
+  /// Writes OUTPUT/tensorboard/histograms/: weights and gradients tensor by tensor at the end of an
+  /// epoch. `gradient` may be empty. Each epoch has its file, the same whenever it is written.
+  void write_histograms(const EpochRecord& epoch, const models::Model& model,
+                        std::span<const float> gradient) const;
+  /// Writes OUTPUT/tensorboard/figures/: PNG files by their tags.
+  void write_figures(const EpochRecord& epoch,
+                     std::span<const std::pair<std::string, std::string>> figures) const;
+
   /// Removes the files of every run in `output`.
   static void remove(const std::filesystem::path& output);
 
  private:
   void write_history(const std::vector<EpochRecord>& history,
                      const std::optional<TestResult>& test) const;
-  std::filesystem::path metrics_, events_, history_;
+  void write_metrics(const std::vector<EpochRecord>& history,
+                     const std::optional<TestResult>& test) const;
+  void add_line(const std::string& line) const;
+  std::filesystem::path event_file(const char* folder, std::int64_t epoch) const;
+  std::filesystem::path output_, metrics_, events_, history_, metrics_file_;
+  nlohmann::json hyperparameters_;
   double start_time_;
 };
 

@@ -18,6 +18,7 @@
 #include "jetcal/train/learner.h"
 #include "jetcal/train/loss.h"
 #include "jetcal/train/run_files.h"
+#include "jetcal/train/run_setup.h"
 #include "jetcal/train/run_state.h"
 
 namespace jetcal::train {
@@ -28,6 +29,7 @@ using std::chrono::steady_clock;
 namespace {
 
 constexpr std::int64_t kPreparationBatch = 4096;
+constexpr std::int64_t kFigureJets = 200'000;
 // Keeps dropout apart from other uses of the seed.
 constexpr std::uint64_t kDropoutStream = 0xD809;
 
@@ -53,21 +55,6 @@ nlohmann::json identity_of(const TrainOptions& options, const JetSources& source
   return whole;
 }
 
-models::Model make_model(const TrainOptions& options, const RunState& state) {
-  models::Model model = models::initialise(options.model, static_cast<std::uint64_t>(options.seed));
-  model.standardisation = state.standardisation;
-  const StartOptions& start = options.course.start;
-  if (!start.model.empty()) take_weights(models::load_model(start.model), start.exclude, model);
-  return model;
-}
-
-std::unique_ptr<Learner> make_learner(const TrainOptions& options, const RunState& state) {
-  OptimizerOptions optimizer = options.optimizer;
-  if (options.course.rules.any())
-    optimizer.ranges = parameter_ranges(options.course.rules, models::make_layout(options.model));
-  return std::make_unique<Learner>(make_model(options, state), optimizer, options.course.clip);
-}
-
 class Run {
  public:
   Run(const TrainOptions& options, const JetSources& sources, const TrainHooks& hooks)
@@ -79,7 +66,8 @@ class Run {
 
   TrainResult finish() {
     const bool resumed = open_state();
-    const RunFiles files(options_.output, state_.start_time);
+    const RunFiles files(options_.output, state_.start_time, hyperparameters(options_),
+                         options_.metrics_file);
     files.rewrite(state_.history,
                   state_.result ? std::optional(state_.result->test) : std::nullopt);
     const std::int64_t resumed_step = state_.step;
@@ -114,7 +102,7 @@ class Run {
     if (fs::exists(checkpoint_path_)) {
       state_ = from_checkpoint(load_checkpoint(checkpoint_path_));
       require_same_run(state_.identity, identity, options_.output.string());
-      learner_ = make_learner(options_, state_);
+      learner_ = make_learner(options_, state_.standardisation);
       learner_->restore(state_.parameters, state_.buffers, state_.optimizer);
       return true;
     }
@@ -123,7 +111,7 @@ class Run {
     state_.identity = std::move(identity);
     state_.start_time = now();
     prepare();
-    learner_ = make_learner(options_, state_);
+    learner_ = make_learner(options_, state_.standardisation);
     save();
     return false;
   }
@@ -210,6 +198,7 @@ class Run {
     while (state_.epoch < options_.epochs && !out_of_patience(options_.course, state_.history)) {
       train_batches();
       validate_epoch();
+      show_epoch(files);
       save();
       files.add_epoch(state_.history);
       if (hooks_.on_epoch) hooks_.on_epoch(state_.history.back());
@@ -266,6 +255,7 @@ class Run {
     state_.epoch_clipped_steps += outcome.clipped ? 1 : 0;
     ++state_.batch;
     ++state_.step;
+    has_gradient_ = true;
     const AverageOptions& average = options_.course.average;
     if (!average.on()) return;
     const models::Model& model = learner_->model();
@@ -347,6 +337,23 @@ class Run {
     begin_epoch();
   }
 
+  // Before the checkpoint: a kill in between repeats the epoch and writes the same again.
+  void show_epoch(const RunFiles& files) {
+    const EpochRecord& epoch = state_.history.back();
+    const auto due = [&epoch](std::int64_t every) { return every > 0 && epoch.epoch % every == 0; };
+    if (due(options_.histogram_epochs)) {
+      files.write_histograms(epoch, learner_->model(),
+                             has_gradient_ ? learner_->last_gradient() : std::span<const float>());
+    }
+    if (!due(options_.figure_epochs) || !hooks_.draw) return;
+    const AverageOptions& average = options_.course.average;
+    const bool averaged = average.on() && average.keep_best;
+    JetResponses responses = find_responses(averaged ? average_model() : learner_->model(),
+                                            *sources_.validation, kFigureJets);
+    responses.epoch = epoch.epoch;
+    files.write_figures(epoch, hooks_.draw(responses));
+  }
+
   void begin_epoch() {
     ++state_.epoch;
     state_.batch = 0;
@@ -408,6 +415,7 @@ class Run {
   std::unique_ptr<Learner> learner_;
   steady_clock::time_point last_save_;
   std::int64_t steps_since_save_ = 0;
+  bool has_gradient_ = false;  // a step was made since the start
 };
 
 }  // namespace

@@ -4,10 +4,14 @@
 
 #include <cstdint>
 #include <functional>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "jetcal/train/history.h"
 #include "jetcal/train/jet_source.h"
 #include "jetcal/train/options.h"
+#include "jetcal/train/responses.h"
 
 namespace jetcal::train {
 
@@ -28,7 +32,9 @@ struct TrainHooks {
   std::function<void(const BatchProgress&)> on_batch;  ///< After every step.
   std::function<void(const EpochRecord&)> on_epoch;    ///< After validation.
   std::function<void(std::int64_t step)> on_resume;    ///< A checkpoint was found.
-  std::function<double()> now;                         ///< Seconds since 1970.
+  /// Draws response and resolution: PNG files by their tags. Asked every figure_epochs.
+  std::function<std::vector<std::pair<std::string, std::string>>(const JetResponses&)> draw;
+  std::function<double()> now;  ///< Seconds since 1970.
 };
 
 /// Trains, validates after every epoch, tests the state with the lowest validation loss.

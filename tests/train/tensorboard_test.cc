@@ -37,5 +37,32 @@ TEST(TensorBoard, StepsBeyondOneByteAreVarints) {
   EXPECT_EQ(record.substr(12, record.size() - 16), event);
 }
 
+TEST(Histogram, CountsEveryValueOnce) {
+  const Histogram histogram = make_histogram(std::array<float, 5>{0, 1, 2, 3, 3});
+  EXPECT_EQ(histogram.limits.size(), 30U);
+  EXPECT_EQ(histogram.limits.back(), 3);
+  EXPECT_EQ(histogram.min, 0);
+  EXPECT_EQ(histogram.max, 3);
+  EXPECT_EQ(histogram.sum, 9);
+  EXPECT_EQ(histogram.sum_of_squares, 23);
+  EXPECT_EQ(histogram.counts.front(), 1);
+  EXPECT_EQ(histogram.counts[10], 1);
+  EXPECT_EQ(histogram.counts.back(), 2);
+}
+
+TEST(Histogram, TakesValuesThatAreAllTheSameAndNone) {
+  const Histogram same = make_histogram(std::array<float, 3>{2, 2, 2});
+  EXPECT_EQ(same.counts, std::vector<double>{3});
+  EXPECT_EQ(same.limits, std::vector<double>{2});
+  EXPECT_TRUE(make_histogram({}).counts.empty());
+}
+
+TEST(TensorBoard, ImagesTellTheirSize) {
+  std::string png("\x89PNG\r\n\x1A\n....IHDR\0\0\1\2\0\0\0\3", 24);
+  const std::string record = tensorboard_image(0, 1, "a", png);
+  // Image{height: 3, width: 258, colorspace: 3, ...}
+  EXPECT_NE(record.find(std::string("\x08\x03\x10\x82\x02\x18\x03", 7)), std::string::npos);
+}
+
 }  // namespace
 }  // namespace jetcal::train

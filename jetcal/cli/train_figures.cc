@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "jetcal/cli/train_figures.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "jetcal/analysis/draw.h"
+#include "jetcal/analysis/figures.h"
+#include "jetcal/base/error.h"
+#include "jetcal/base/files.h"
+
+namespace jetcal::cli {
+namespace {
+
+// A folder of its own for files on the way into events, removed again.
+class ScratchFolder {
+ public:
+  ScratchFolder()
+      : path_(std::filesystem::temp_directory_path() / fmt::format("jetcal-figures-{}", getpid())) {
+    std::filesystem::create_directories(path_);
+  }
+  ~ScratchFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  ScratchFolder(const ScratchFolder&) = delete;
+  ScratchFolder& operator=(const ScratchFolder&) = delete;
+  const std::filesystem::path& path() const noexcept { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+analysis::Analysis analyze(const train::JetResponses& responses) {
+  analysis::JetSample sample;
+  sample.pt_gen = responses.pt_gen;
+  sample.eta_gen = responses.eta;
+  sample.pt_reco = responses.pt_reco;
+  sample.flavor.assign(responses.pt_gen.size(), edm::Flavor::Undefined);
+  sample.correctors = {{"no correction", responses.pt_reco}, {"network", responses.pt_corr}};
+  analysis::AnalysisOptions options;
+  options.resamplings = 20;  // errors for the eye
+  return analysis::analyze(sample, options);
+}
+
+}  // namespace
+
+std::vector<std::pair<std::string, std::string>> draw_responses(
+    const train::JetResponses& responses) {
+  const ScratchFolder scratch;
+  std::vector<std::pair<std::string, std::string>> images;
+  for (const analysis::Figure& figure : analysis::make_figures(analyze(responses))) {
+    if (!figure.name.starts_with("resolution_") && !figure.name.starts_with("response_")) continue;
+    analysis::draw(figure, fmt::format("validation, epoch {}", responses.epoch), scratch.path());
+    images.emplace_back(figure.name, read_file(scratch.path() / (figure.name + ".png")));
+  }
+  return images;
+}
+
+void draw_lr_finder(const train::LrFinderResult& result, const std::filesystem::path& folder) {
+  analysis::Panel panel;
+  panel.x_title = "learning rate";
+  panel.y_title = "loss";
+  panel.log_x = true;
+  panel.x_low = result.rates.front();
+  panel.x_high = std::max(result.rates.back(), 1.01 * result.rates.front());
+  panel.notes = {fmt::format("suggestion {:.3g}", result.suggestion)};
+  analysis::Series losses{"loss", 0, {}};
+  analysis::Series smoothed{"smoothed", 1, {}};
+  const double best = *std::min_element(result.smoothed.begin(), result.smoothed.end());
+  double highest = best;
+  for (std::size_t i = 0; i < result.rates.size(); ++i) {
+    const double rate = result.rates[i];
+    losses.points.push_back({rate, rate, rate, result.losses[i], 0});
+    smoothed.points.push_back({rate, rate, rate, result.smoothed[i], 0});
+    highest = std::max(highest, result.smoothed[i]);
+  }
+  panel.y_low = 0.9 * best;
+  panel.y_high = best + 1.5 * std::min(highest - best, 2 * best);
+  panel.series = {losses, smoothed};
+  analysis::Figure figure;
+  figure.name = "lr_finder";
+  figure.panels = {panel};
+  analysis::draw(figure, "learning-rate test", folder);
+}
+
+}  // namespace jetcal::cli
