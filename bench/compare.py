@@ -23,7 +23,7 @@ import loading
 import scaling
 import training
 
-MODELS = ("pfn-best", "pfn-large", "pn-small", "pn-best", "pn-large", "paper-pfn", "paper-particlenet")
+MODELS = ("pfn-best", "pfn-large", "pn-small", "pn-best", "pn-large", "paper-pfn", "paper-particlenet", "transformer")
 COMPARISONS = {"train": training.compare, "inference": inference.compare, "loader": loading.compare,
                "scaling": scaling.measure}
 

@@ -7,14 +7,16 @@ import driver
 from driver import say
 
 PEERS = {"pfn": ["ort-padded", "ort-padded-max", "torch-ragged"],
-         "particlenet": ["ort-padded", "ort-factored", "ort-factored-max", "torch-ragged-factored"]}
+         "particlenet": ["ort-padded", "ort-factored", "ort-factored-max", "torch-ragged-factored"],
+         "particletransformer": ["ort-factored", "ort-factored-max", "torch-ragged"]}
 
 
 def export(options, network, folder):
     """Writes the usual padded export of PyTorch and jetcal's own, factored one; returns their paths."""
     padded, repository = folder / f"{network.stem}.onnx", folder / "repository"
-    if not padded.exists():
-        driver.run([driver.PYTHON, "-m", "bench.peers.export", network, padded])
+    if not (repository / network.stem).exists():
+        if driver.network_kind(network) != "particletransformer":  # its only export is jetcal's own
+            driver.run([driver.PYTHON, "-m", "bench.peers.export", network, padded])
         driver.run([options.jetcal, "export", network, "--repository", repository, "--name", network.stem])
     return padded, repository / network.stem / "1" / "model.onnx"
 

@@ -7,7 +7,8 @@ import statistics
 import driver
 from driver import say
 
-PEERS = {"pfn": ["torch-ragged", "torch-padded"], "particlenet": ["torch-ragged-factored", "weaver-tuned", "weaver"]}
+PEERS = {"pfn": ["torch-ragged", "torch-padded"], "particlenet": ["torch-ragged-factored", "weaver-tuned", "weaver"],
+         "particletransformer": ["torch-ragged"]}
 GRADIENT_TOLERANCE = 2e-3  # of its length: rounding decides between neighbors at almost the same distance
 SLOW_ROUNDS = 4  # of padded peers; weaver trims to one of four lengths in each
 

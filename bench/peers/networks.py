@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""jetcal's two networks in plain PyTorch, from a model file: ragged, ragged and factored, padded, and weaver-core's own.
+"""jetcal's PFN and ParticleNet in plain PyTorch, from a model file: ragged, ragged and factored, padded, and weaver-core's own.
 
 All compute what jetcal/models computes, batch normalisation included, with one exception that comes with padding: where a jet
 has at most k other particles, padded ParticleNets take padding for neighbors.
@@ -271,6 +271,9 @@ def export_padded(weights, path):
 
 def make(name, weights):
     """Returns the network of a peer by its name."""
+    if weights.config["network"] == "particletransformer" and name == "torch-ragged":
+        from .transformer import RaggedTransformer  # which imports this module
+        return RaggedTransformer(weights)
     pfn = weights.config["network"] == "pfn"
     if name.startswith("torch-ragged"):
         return RaggedPfn(weights) if pfn else RaggedParticleNet(weights, factored=name == "torch-ragged-factored")

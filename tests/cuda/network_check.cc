@@ -433,5 +433,20 @@ JETCAL_CHECK(WrongShapesAreRefused) {
   refuses("offsets that fall");
 }
 
+JETCAL_CHECK(TransformersAreRefused) {
+  const models::Model model = models::random_model(models::tiny(Network::ParticleTransformer), 88);
+  const auto refuses = [](const auto& make) {
+    try {
+      make();
+    } catch (const Error& error) {
+      JETCAL_EXPECT(error.code() == ErrorCode::Unimplemented);
+      return;
+    }
+    report_failure(__FILE__, __LINE__, "took a transformer");
+  };
+  refuses([&] { Predictor(model, Precision::Float32); });
+  refuses([&] { TrainingPass(model.config, model.standardisation, Precision::Float32); });
+}
+
 }  // namespace
 }  // namespace jetcal::cuda

@@ -50,11 +50,11 @@ def test_jets_have_the_multiplicity_that_is_documented(jetcal, tmp_path):
     assert counts[19800] == pytest.approx(79, abs=4)
 
 
-@pytest.mark.parametrize("network, parameters", [("paper-particlenet", 123469), ("paper-pfn", 355351)])
+@pytest.mark.parametrize("network, parameters", [("paper-particlenet", 123469), ("paper-pfn", 355351), ("transformer", 122701)])
 def test_training_reports_rate_and_arithmetic(jetcal, jets, network, parameters):
     document = jetcal("bench", "train", "--network", network, "--jets", jets, "--batch", 25, "--rounds", 2, "--steps", 1,
                       "--threads", 1)
-    assert document["parameters"] == parameters  # as in the paper
+    assert document["parameters"] == parameters  # as in the paper, and of the transformer by its layers
     assert document["threads"] == 1 and document["batch"] == 25 and document["commit"]
     rates = document["jets_per_s"]
     assert rates["best"] >= rates["median"] >= rates["worst"] > 0

@@ -13,7 +13,7 @@ LEVELS = [onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL, onnxruntime.GraphO
           onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED, onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL]
 
 
-@pytest.fixture(scope="module", params=["small-pfn", "small-particlenet"])
+@pytest.fixture(scope="module", params=["small-pfn", "small-particlenet", "small-transformer"])
 def exported(request, jetcal, tmp_path_factory):
     repository = tmp_path_factory.mktemp("repository")
     document = jetcal("export", "--preset", request.param, "--seed", 3, "--repository", repository)
@@ -91,7 +91,7 @@ def test_padding_batch_and_order_do_not_matter(exported):
 
 
 def test_verify_reports_every_case(jetcal, tmp_path):
-    for preset in ["small-pfn", "small-particlenet"]:
+    for preset in ["small-pfn", "small-particlenet", "small-transformer"]:
         document = jetcal("export", "--preset", preset, "--repository", tmp_path, "--name", preset, "--verify")
         verify = document["verify"]
         assert verify["passed"]
@@ -100,7 +100,7 @@ def test_verify_reports_every_case(jetcal, tmp_path):
         assert {case["optimization"] for case in verify["cases"]} == {0, 1, 2, 99}
         assert 0 < verify["max_difference"] <= 1e-4
         assert max(verify["max_difference_padding"], verify["max_difference_order"]) <= 1e-5
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["small-particlenet", "small-pfn"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["small-particlenet", "small-pfn", "small-transformer"]
 
 
 def test_model_file_and_config_file_work_together(jetcal, tmp_path):

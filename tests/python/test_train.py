@@ -221,6 +221,16 @@ def test_katib_reads_the_metrics(whole):
     assert all(re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ ", line) for line in lines)
 
 
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "adagrad", "rmsprop", "ranger"])
+def test_a_transformer_learns_with_every_optimizer(jetcal, shards, tmp_path, optimizer):
+    result = jetcal("train", "--data", shards, "--output", tmp_path / "run", "--preset", "small-transformer", "--mode",
+                    "constituents", "--epochs", "2", "--batch-size", "50", "--lr", "0.002", "--optimizer", optimizer)
+    assert result["configuration"]["model"]["network"] == "particletransformer"
+    assert result["test_loss"] < result["baselines"]["best_constant"]
+    shown = jetcal("model", "show", result["model"])
+    assert shown["parameters"] == result["parameters"] == 22833
+
+
 def test_another_configuration_or_sample_is_refused(jetcal, whole, shards, tmp_path):
     output = tmp_path / "run"
     shutil.copytree(whole[0], output)

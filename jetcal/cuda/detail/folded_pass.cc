@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "jetcal/base/error.h"
 #include "jetcal/cuda/detail/dense.h"
 #include "jetcal/cuda/detail/dense_stack.h"
 #include "jetcal/cuda/detail/edge.h"
@@ -313,6 +314,9 @@ const float* FoldedPassOf<T>::forward(const DeviceBatch& batch) {
 
 std::unique_ptr<FoldedWeights> make_folded_weights(Queue& queue, const models::FoldedModel& model,
                                                    Precision precision) {
+  if (model.transformer) {
+    fail(ErrorCode::Unimplemented, "a particletransformer predicts on CPUs only");
+  }
   if (precision == Precision::Bfloat16) {
     return std::make_unique<FoldedWeightsOf<Bf16>>(queue, model, precision);
   }
