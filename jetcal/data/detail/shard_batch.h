@@ -13,9 +13,14 @@ class RecordBatch;
 
 namespace jetcal::data::detail {
 
+struct BatchView {
+  edm::JetView jets;
+  ShardExtras extras;
+};
+
 /// Views the columns of a batch, checking everything that a view relies on; valid as long as the
 /// memory of the batch. Throws DataLoss naming the shard `name`, and the column where one is
 /// missing or of another type.
-edm::JetView view_batch(const std::string& name, const arrow::RecordBatch& batch);
+BatchView view_batch(const std::string& name, const arrow::RecordBatch& batch);
 
 }  // namespace jetcal::data::detail
