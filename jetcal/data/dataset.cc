@@ -66,7 +66,7 @@ Dataset Dataset::open(const std::filesystem::path& dir, Split split) {
   return dataset;
 }
 
-void Dataset::append_features(std::span<const std::int64_t> rows, edm::InputMode mode,
+void Dataset::append_features(std::span<const std::int64_t> rows, const edm::InputOptions& options,
                               edm::FeatureBatch& out) const {
   if (!has_particles()) {
     fail(ErrorCode::FailedPrecondition,
@@ -80,14 +80,14 @@ void Dataset::append_features(std::span<const std::int64_t> rows, edm::InputMode
   for (std::int64_t i = 0; i < count + kAhead; ++i) {
     if (i >= kAhead) {
       const Place& place = places[i % kAhead];
-      edm::append_features(*place.jets, place.row, mode, out);
+      edm::append_features(*place.jets, place.row, options, out);
     }
     if (i < count) {
       places[i % kAhead] = find(rows[i]);
       prefetch_jet(places[i % kAhead]);
     }
     const std::int64_t half = i - kAhead / 2;
-    if (half >= 0 && half < count) prefetch_particles(places[half % kAhead], mode);
+    if (half >= 0 && half < count) prefetch_particles(places[half % kAhead], options);
   }
 }
 
@@ -104,17 +104,20 @@ void Dataset::prefetch_jet(const Place& place) {
   const edm::JetView& jets = *place.jets;
   __builtin_prefetch(&jets.offsets[place.row]);
   for (const auto& column : {jets.pt_reco, jets.eta, jets.phi, jets.mass, jets.area, jets.qg_pt_d,
-                             jets.qg_axis2, jets.pt_gen}) {
+                             jets.qg_axis2, jets.pt_gen, jets.pt_raw, jets.rho}) {
     __builtin_prefetch(&column[place.row]);
   }
-  __builtin_prefetch(&jets.qg_mult[place.row]);
+  for (const auto& column :
+       {jets.qg_mult, jets.num_vertices, jets.hadron_flavor, jets.parton_flavor}) {
+    __builtin_prefetch(&column[place.row]);
+  }
 }
 
-void Dataset::prefetch_particles(const Place& place, edm::InputMode mode) {
+void Dataset::prefetch_particles(const Place& place, const edm::InputOptions& options) {
   const edm::JetView& jets = *place.jets;
   const std::int64_t begin = jets.offsets[place.row];
   std::int64_t end = jets.offsets[place.row + 1];
-  if (mode == edm::InputMode::Paper) end = std::min(end, begin + edm::kPaperMaxParticles);
+  if (options.mode == edm::InputMode::Paper) end = std::min(end, begin + edm::kPaperMaxParticles);
   const auto lines = [begin, end](const auto& column) {
     constexpr std::int64_t kLine = 64 / sizeof(column[0]);
     for (std::int64_t p = begin; p < end; p += kLine) __builtin_prefetch(&column[p]);
@@ -123,7 +126,12 @@ void Dataset::prefetch_particles(const Place& place, edm::InputMode mode) {
   lines(jets.pf_pt);
   lines(jets.pf_d_eta);
   lines(jets.pf_d_phi);
-  if (mode == edm::InputMode::Constituents) lines(jets.pf_from_jet);
+  if (options.mode == edm::InputMode::Constituents) lines(jets.pf_from_jet);
+  if (options.features == edm::FeatureSet::Extended) {
+    lines(jets.pf_mass);
+    lines(jets.pf_id);
+    lines(jets.pf_from_pv);
+  }
 }
 
 std::vector<std::int64_t> epoch_order(std::int64_t n, std::uint64_t seed, std::int64_t epoch) {

@@ -55,7 +55,7 @@ class Dataset {
   /// have been appended.
   /// Requires: 0 <= row < num_jets(); throws InvalidArgument otherwise, and FailedPrecondition when
   /// the jets came from files without particles.
-  void append_features(std::span<const std::int64_t> rows, edm::InputMode mode,
+  void append_features(std::span<const std::int64_t> rows, const edm::InputOptions& options,
                        edm::FeatureBatch& out) const;
 
  private:
@@ -66,7 +66,7 @@ class Dataset {
   };
   Place find(std::int64_t row) const;
   static void prefetch_jet(const Place& place);
-  static void prefetch_particles(const Place& place, edm::InputMode mode);
+  static void prefetch_particles(const Place& place, const edm::InputOptions& options);
 
   Dataset() = default;
   std::vector<edm::JetView> views_;

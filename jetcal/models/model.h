@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "jetcal/models/calibration.h"
 #include "jetcal/models/model_config.h"
 
 namespace jetcal::models {
@@ -32,15 +33,15 @@ Layout make_layout(const ModelConfig& config);
 
 /// Shifts and scales of the inputs: x' = (x - mean) / deviation. Empty vectors mean none.
 struct Standardisation {
-  std::vector<float> particle_mean, particle_deviation;  ///< [6]
-  std::vector<float> jet_mean, jet_deviation;            ///< [8]
+  std::vector<float> particle_mean, particle_deviation;  ///< [particle features]
+  std::vector<float> jet_mean, jet_deviation;            ///< [jet features]
   bool empty() const noexcept { return particle_mean.empty(); }
 };
 
 /// Accumulates mean and deviation of features in double, order-independent up to rounding.
 class StandardisationFit {
  public:
-  StandardisationFit();
+  explicit StandardisationFit(const edm::InputOptions& inputs = {});
   void add(const edm::FeatureView& features);
   /// A constant feature gets deviation 1. Throws InvalidArgument when nothing was added.
   Standardisation result() const;
@@ -57,6 +58,7 @@ struct Model {
   std::vector<float> parameters;  ///< [layout.num_parameters]
   std::vector<float> buffers;     ///< [layout.num_buffers]
   Standardisation standardisation;
+  Calibration calibration;  ///< Of the trained network's outputs; empty where nothing was derived.
   std::map<std::string, std::string>
       provenance;  ///< run, commit, seed, data, losses: free text, kept in the file.
 

@@ -120,6 +120,7 @@ BlockPlace make_block(const models::ModelConfig& config, int index, std::int64_t
 
 NetworkLayout make_layout(const models::ModelConfig& config) {
   models::validate(config);
+  models::require_published(config, "training on a GPU");
   NetworkLayout layout;
   layout.config = config;
   layout.flat = models::make_layout(config);

@@ -50,9 +50,13 @@ std::size_t num_float_layers(const FoldedModel& model, kernels::Precision precis
 }  // namespace
 
 InferenceNetwork::InferenceNetwork(const FoldedModel& model, kernels::Precision precision)
-    : network_(model.config.network),
+    : config_(model.config),
+      network_(model.config.network),
       neighbors_(model.config.neighbors),
-      pooled_(model.head.front().in - edm::kNumJetFeatures),
+      particle_features_(model.num_particle_features),
+      jet_features_(model.num_jet_features),
+      num_outputs_(model.head.back().out),
+      pooled_(model.head.front().in - jet_features_),
       head_stride_(
           std::max(kernels::row_length(model.head.front().in), kernels::row_length(pooled_))),
       precision_(precision),
@@ -79,11 +83,11 @@ InferenceNetwork::InferenceNetwork(const FoldedModel& model, kernels::Precision 
 const float* InferenceNetwork::feature_rows(std::span<const float> particles, std::int64_t rows,
                                             std::int64_t layers, std::int64_t& stride,
                                             InferenceWorkspace& work) const {
-  const std::int64_t size = rows * edm::kNumParticleFeatures;
+  const std::int64_t size = rows * particle_features_;
   float* const bounded = kernels::room_for(work.features, size);
   std::transform(particles.begin(), particles.begin() + size, bounded, edm::bounded_feature);
   const float* x = bounded;
-  stride = edm::kNumParticleFeatures;
+  stride = particle_features_;
   for (std::int64_t l = 0; l < layers; ++l) {
     const kernels::RowLayer& layer = particle_layers_[l];
     float* const y = kernels::room_for(work.y, rows * layer.length());
@@ -112,7 +116,7 @@ void InferenceNetwork::sum_particles(const edm::FeatureView& features, std::int6
     const std::int32_t* const segments = work.segments.data() + row;
     std::int64_t stride = 0;
     const float* const x =
-        feature_rows(features.particles.subspan((first + row) * edm::kNumParticleFeatures), rows,
+        feature_rows(features.particles.subspan((first + row) * particle_features_), rows,
                      std::ssize(particle_layers_) - (quantised ? 0 : 1), stride, work);
     if (quantised) {
       sum_quantised(rows, x, stride, segments, work, pooled);
@@ -182,7 +186,7 @@ void InferenceNetwork::convolve_particles(const edm::FeatureView& features, std:
   const std::int64_t first = features.offsets[begin];
   const std::int64_t rows = work.offsets.back();
   std::int64_t stride = 0;
-  feature_rows(features.particles.subspan(first * edm::kNumParticleFeatures), rows,
+  feature_rows(features.particles.subspan(first * particle_features_), rows,
                std::ssize(particle_layers_), stride, work);
   std::span<const float> coordinates =
       features.points.subspan(first * edm::kNumPointCoordinates, rows * edm::kNumPointCoordinates);
@@ -232,17 +236,27 @@ void InferenceNetwork::pool_jets(const edm::FeatureView& features, std::int64_t 
       tile = last;
     }
   }
+  if (config_.pooling != Pooling::Standard) scale_pooled(features, begin, end, pooled);
   work.jets.resize(static_cast<std::size_t>(work.num_pooled));
   for (std::int64_t jet = begin; jet < end; ++jet) {
-    const float* own = features.jets.data() + jet * edm::kNumJetFeatures;
-    std::transform(own, own + edm::kNumJetFeatures, pooled + (jet - begin) * head_stride_ + pooled_,
+    const float* own = features.jets.data() + jet * jet_features_;
+    std::transform(own, own + jet_features_, pooled + (jet - begin) * head_stride_ + pooled_,
                    edm::bounded_feature);
     work.jets.push_back(jet);
   }
   work.num_pooled += end - begin;
 }
 
-void InferenceNetwork::run_head(InferenceWorkspace& work, std::span<float> y) const {
+void InferenceNetwork::scale_pooled(const edm::FeatureView& features, std::int64_t begin,
+                                    std::int64_t end, float* pooled) const {
+  for (std::int64_t jet = begin; jet < end; ++jet) {
+    const float factor = pooling_factor(config_, features.offsets[jet + 1] - features.offsets[jet]);
+    float* const row = pooled + (jet - begin) * head_stride_;
+    std::transform(row, row + pooled_, row, [factor](float value) { return factor * value; });
+  }
+}
+
+void InferenceNetwork::run_head(InferenceWorkspace& work, std::span<float> outputs) const {
   const std::int64_t rows = work.num_pooled;
   const float* x = work.pooled.data();
   std::int64_t stride = head_stride_;
@@ -254,7 +268,9 @@ void InferenceNetwork::run_head(InferenceWorkspace& work, std::span<float> y) co
     x = next;
     stride = layer.length();
   }
-  for (std::int64_t row = 0; row < rows; ++row) y[work.jets[row]] = x[row * stride];
+  for (std::int64_t row = 0; row < rows; ++row) {
+    std::copy_n(x + row * stride, num_outputs_, outputs.data() + work.jets[row] * num_outputs_);
+  }
   work.num_pooled = 0;
 }
 
