@@ -142,7 +142,7 @@ void print_table(const train::TrainResult& result, const std::string& output) {
 
 int train_and_print(const TrainFlags& flags, const CommonOptions& common) {
   const train::TrainOptions options = read_options(flags, common);
-  const train::JetSources sources = train::open_shards(options.data, options.model.input_mode);
+  const train::JetSources sources = train::open_shards(options.data, options.model.inputs());
   EpochProgress progress;
   train::TrainHooks hooks;
   hooks.should_stop = [] { return stop_requested(); };

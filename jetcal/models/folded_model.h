@@ -52,7 +52,8 @@ struct FoldedModel {
   ModelConfig config;
   Calibration calibration;
   std::int64_t skip_feature = -1;
-  std::int64_t num_particle_features = 0, num_jet_features = 0;
+  std::int64_t num_particle_features = edm::kNumParticleFeatures;
+  std::int64_t num_jet_features = edm::kNumJetFeatures;
   std::vector<Dense> particle_layers;
   std::vector<FoldedEdgeBlock> blocks;
   std::optional<FoldedTransformer> transformer;  ///< In place of particle_layers and blocks.

@@ -38,15 +38,15 @@ class RowReader final : public JetReader {
 
 class ShardSource final : public JetSource {
  public:
-  ShardSource(const std::filesystem::path& dir, data::Split split, edm::InputMode mode)
+  ShardSource(const std::filesystem::path& dir, data::Split split, const edm::InputOptions& inputs)
       : dataset_(data::Dataset::open(dir, split)),
-        mode_(mode),
+        inputs_(inputs),
         name_(std::string(data::split_name(split)) + " split of " + dir.string()) {}
 
   std::int64_t num_jets() const override { return dataset_.num_jets(); }
 
   void append_features(std::span<const std::int64_t> rows, edm::FeatureBatch& out) const override {
-    dataset_.append_features(rows, mode_, out);
+    dataset_.append_features(rows, inputs_, out);
   }
 
   // The jet columns tell samples apart; reading every particle would cost a pass over the files.
@@ -63,10 +63,11 @@ class ShardSource final : public JetSource {
   }
 
   std::string name() const override { return name_; }
+  edm::InputOptions inputs() const override { return inputs_; }
 
  private:
   data::Dataset dataset_;
-  edm::InputMode mode_;
+  edm::InputOptions inputs_;
   std::string name_;
 };
 
@@ -84,9 +85,9 @@ std::unique_ptr<JetReader> JetSource::read(data::RowOrder order) const {
   return std::make_unique<RowReader>(*this, std::move(order));
 }
 
-JetSources open_shards(const std::filesystem::path& dir, edm::InputMode mode) {
-  const auto open = [&dir, mode](data::Split split) -> std::unique_ptr<JetSource> {
-    auto source = std::make_unique<ShardSource>(dir, split, mode);
+JetSources open_shards(const std::filesystem::path& dir, const edm::InputOptions& inputs) {
+  const auto open = [&dir, &inputs](data::Split split) -> std::unique_ptr<JetSource> {
+    auto source = std::make_unique<ShardSource>(dir, split, inputs);
     if (source->num_jets() == 0)
       fail(ErrorCode::InvalidArgument, "the ", source->name(), " has no jets");
     return source;

@@ -44,6 +44,8 @@ class JetSource {
   virtual std::string fingerprint() const = 0;
   /// Names the jets in messages, e.g. "train split of shards/".
   virtual std::string name() const = 0;
+  /// Says which features it gives.
+  virtual edm::InputOptions inputs() const { return {}; }
 };
 
 /// The jets of a sample, in its three parts.
@@ -53,6 +55,6 @@ struct JetSources {
 
 /// Opens the shards of a folder. Throws what data::Dataset::open does, and InvalidArgument when a
 /// split has no jets.
-JetSources open_shards(const std::filesystem::path& dir, edm::InputMode mode);
+JetSources open_shards(const std::filesystem::path& dir, const edm::InputOptions& inputs);
 
 }  // namespace jetcal::train

@@ -26,7 +26,9 @@ struct TrainOptions {
   std::int64_t seed = 1;                ///< Initial weights, order of the jets and dropout.
   std::int64_t checkpoint_steps = 200;  ///< A checkpoint at least every so many steps ...
   double checkpoint_seconds = 60;       ///< ... and every so many seconds.
-  bool restart = false;                 ///< Throws an existing run in `output` away.
+  double flavor_weight = 0;  ///< Of the flavors' loss; above 0 the model has a flavor head.
+  bool closure = false;      ///< Correct the response after training, in pt and |eta|.
+  bool restart = false;      ///< Throws an existing run in `output` away.
 };
 
 /// Reads the sections data, model and training, and output. Throws InvalidArgument naming the
