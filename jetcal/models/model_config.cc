@@ -68,16 +68,31 @@ ModelConfig small_transformer() {
   return config;
 }
 
+// What configurations of configs/beyond add up to, but for the closure, which is no part of a network.
+ModelConfig beyond(ModelConfig config) {
+  config.input_mode = edm::InputMode::Constituents;
+  config.standardise = true;
+  config.features = edm::FeatureSet::Extended;
+  config.target = edm::Reference::Raw;
+  config.head = Head::Quantiles;
+  config.norm = Norm::Batch;
+  return config;
+}
+ModelConfig beyond_pfn() { return beyond(paper_pfn()); }
+ModelConfig beyond_particlenet() { return beyond(paper_particlenet()); }
+
 struct Preset {
   const char* name;
   ModelConfig (*make)();
 };
-constexpr std::array<Preset, 6> kPresets{{{"paper-pfn", paper_pfn},
+constexpr std::array<Preset, 8> kPresets{{{"paper-pfn", paper_pfn},
                                           {"paper-particlenet", paper_particlenet},
                                           {"small-pfn", small_pfn},
                                           {"small-particlenet", small_particlenet},
                                           {"transformer", transformer},
-                                          {"small-transformer", small_transformer}}};
+                                          {"small-transformer", small_transformer},
+                                          {"beyond-pfn", beyond_pfn},
+                                          {"beyond-particlenet", beyond_particlenet}}};
 
 }  // namespace
 

@@ -116,6 +116,22 @@ Json closure_table(const PredictedJets& jets) {
           {"largest_change_percent", 100 * largest_change}};
 }
 
+// How much corrections differ from jet to jet: hardly at all where a training collapsed.
+Json prediction_json(const PredictedJets& jets) {
+  double sum = 0;
+  double squares = 0;
+  for (std::int64_t row = 0; row < jets.size(); ++row) {
+    const double y = static_cast<double>(jets.log_pt[row]) - jets.log_pt_reco[row];
+    sum += y;
+    squares += y * y;
+  }
+  const auto count = static_cast<double>(std::max<std::int64_t>(jets.size(), 1));
+  const double mean = sum / count;
+  return {{"jets", jets.size()},
+          {"mean", mean},
+          {"deviation", std::sqrt(std::max(squares / count - mean * mean, 0.0))}};
+}
+
 }  // namespace
 
 nlohmann::ordered_json performance_json(const PredictedJets& jets) {
@@ -129,6 +145,7 @@ nlohmann::ordered_json performance_json(const PredictedJets& jets) {
                             {"by_pt_gen", coverage_table(jets, jets.log_pt_gen)}};
   }
   document["closure"] = closure_table(jets);
+  document["prediction"] = prediction_json(jets);
   return document;
 }
 

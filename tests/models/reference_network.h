@@ -278,7 +278,7 @@ class ReferenceNetwork {
     attention.offsets.assign(features.offsets.begin(), features.offsets.end());
     for (std::int64_t p = 0; p < x.rows; ++p) {
       for (const std::int64_t c : {0, 2, 3}) {  // ln pT, d_eta, d_phi
-        attention.momenta.push_back(features.particles[p * edm::kNumParticleFeatures + c]);
+        attention.momenta.push_back(features.particles[p * features.particle_features + c]);
       }
     }
     for (int block = 0; block < config.attention_blocks; ++block) {

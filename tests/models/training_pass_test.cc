@@ -189,6 +189,7 @@ INSTANTIATE_TEST_SUITE_P(
                       Case{"pfn_dropout_standardised", Network::Pfn, 0.3, true},
                       Case{"pfn_beyond", Network::Pfn, 0.3, true, true},
                       Case{"particlenet_beyond", Network::ParticleNet, 0.3, true, true},
+                      Case{"transformer_beyond", Network::ParticleTransformer, 0.3, true, true},
                       Case{"particlenet", Network::ParticleNet, 0, false},
                       Case{"particlenet_dropout_standardised", Network::ParticleNet, 0.3, true},
                       Case{"transformer", Network::ParticleTransformer, 0, false},
