@@ -62,8 +62,8 @@ class AppliedModel : public AppliedCorrector {
  private:
   AppliedModel(const models::Model& model, const std::filesystem::path& path, Json& description)
       : predictor_(model),
-        correction_(model.config.input_mode, kBatchJets,
-                    [this](const edm::FeatureView& features, std::span<float> y) {
+        correction_({model.config.inputs()}, kBatchJets,
+                    [this](const edm::FeatureView& features, std::span<float> y, std::span<float>) {
                       predictor_.predict(features, y);
                     }) {
     description["path"] = path.string();

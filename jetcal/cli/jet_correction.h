@@ -12,8 +12,9 @@
 
 namespace jetcal::cli {
 
-/// Writes y [J] for the jets of `features`.
-using PredictFunction = std::function<void(const edm::FeatureView& features, std::span<float> y)>;
+/// Writes y [J] for the jets of `features`, and their resolution [J] unless that is empty.
+using PredictFunction = std::function<void(const edm::FeatureView& features, std::span<float> y,
+                                           std::span<float> resolution)>;
 
 /// Says what became of a jet.
 enum class CorrectionStatus : std::uint8_t {
@@ -25,21 +26,28 @@ enum class CorrectionStatus : std::uint8_t {
 
 /// Corrected pT of every jet in file order, and the account of the jets.
 struct CorrectedJets {
-  std::vector<float> pt_corr;  ///< GeV: exp(y) pt_reco; NaN for a jet that cannot be corrected.
-  std::vector<float> y;        ///< The network's output; NaN where pt_corr is.
+  std::vector<float> pt_corr;     ///< GeV: exp(y) pt; NaN for a jet that cannot be corrected.
+  std::vector<float> resolution;  ///< Relative, of pt_corr; empty where the network predicts none.
+  std::vector<float> y;           ///< The network's output; NaN where pt_corr is.
   std::vector<CorrectionStatus> status;
   std::int64_t corrected = 0;
-  std::int64_t pt_not_positive = 0;        ///< pt_reco is zero, negative or not finite.
+  std::int64_t pt_not_positive = 0;        ///< The pT to correct is zero, negative or not finite.
   std::int64_t features_not_finite = 0;    ///< Another jet variable is not finite.
   std::int64_t prediction_not_finite = 0;  ///< The network gave no number.
   std::int64_t dropped_particles = 0;      ///< As in edm::FeatureBatch.
   std::int64_t batches = 0;                ///< Calls of the predict function.
 };
 
+/// Says what a network wants and gives.
+struct NetworkUse {
+  edm::InputOptions inputs;
+  bool with_resolution = false;
+};
+
 /// Corrects jets as they come, in batches of `batch_size`; for one thread.
 class NetworkCorrection {
  public:
-  NetworkCorrection(edm::InputMode mode, std::int64_t batch_size, PredictFunction predict);
+  NetworkCorrection(const NetworkUse& use, std::int64_t batch_size, PredictFunction predict);
   /// Takes over every jet of a view, which may go afterwards.
   void add(const edm::JetView& jets);
   /// Corrects what is left and returns all jets in the order in which they came.
@@ -49,18 +57,18 @@ class NetworkCorrection {
   void add_row(const edm::JetView& jets, std::int64_t row);
   void run();
 
-  edm::InputMode mode_;
+  NetworkUse use_;
   std::int64_t batch_size_;
   PredictFunction predict_;
   CorrectedJets result_;
   edm::FeatureBatch batch_;
   std::vector<std::size_t> rows_;  // of result_.pt_corr, one for each jet of the batch
-  std::vector<float> pt_reco_;
+  std::vector<float> pt_;          // that the network corrects
 };
 
 /// Reads the file from where `reader` stands to its end, in batches of up to `batch_size` jets.
 /// Throws what the reader and `predict` throw, and Cancelled after a stop signal.
-CorrectedJets correct_jets(data::RootJetReader& reader, edm::InputMode mode,
+CorrectedJets correct_jets(data::RootJetReader& reader, const NetworkUse& use,
                            std::int64_t batch_size, const PredictFunction& predict);
 
 }  // namespace jetcal::cli

@@ -21,7 +21,10 @@ constexpr long kConnectSeconds = 10;
 constexpr long kRequestSeconds = 600;
 constexpr std::string_view kLengthHeader = "inference-header-content-length:";
 constexpr std::string_view kModeParameter = "jetcal_input_mode";
+constexpr std::string_view kFeaturesParameter = "jetcal_features";
+constexpr std::string_view kTargetParameter = "jetcal_target";
 constexpr std::string_view kOutputName = "output";
+constexpr std::string_view kResolutionName = "resolution";
 
 struct HeaderList {
   curl_slist* list = nullptr;
@@ -71,8 +74,9 @@ json parse_json(std::string_view text, const std::string& from) {
   return document;
 }
 
-// Looks for the output among the binary tensors of an answer.
-void read_output(const Answer& answer, const std::string& from, std::span<float> y) {
+// Looks for an output among the binary tensors of an answer.
+void read_output(const Answer& answer, const std::string& from, std::string_view name,
+                 std::span<float> y) {
   const std::size_t json_length = answer.json_length.value_or(answer.body.size());
   if (json_length > answer.body.size())
     fail(ErrorCode::DataLoss, "the answer of ", from, " is shorter than its header says");
@@ -83,7 +87,7 @@ void read_output(const Answer& answer, const std::string& from, std::span<float>
         output.value("parameters", json::object()).value("binary_data_size", std::size_t{0});
     if (size > answer.body.size() - at)
       fail(ErrorCode::DataLoss, "the answer of ", from, " ends inside a tensor");
-    if (output.value("name", "") == kOutputName) {
+    if (output.value("name", "") == name) {
       if (output.value("datatype", "") != "FP32" || size != y.size_bytes())
         fail(ErrorCode::DataLoss, "the answer of ", from, " holds ", size, " bytes of ",
              output.value("datatype", "nothing"), ", expected ", y.size_bytes(), " of FP32");
@@ -92,10 +96,11 @@ void read_output(const Answer& answer, const std::string& from, std::span<float>
     }
     at += size;
   }
-  fail(ErrorCode::DataLoss, "the answer of ", from, " has no tensor 'output'");
+  fail(ErrorCode::DataLoss, "the answer of ", from, " has no tensor '", name, "'");
 }
 
-std::string request_body(const std::vector<engine::Tensor>& tensors, std::size_t& json_length) {
+std::string request_body(const std::vector<engine::Tensor>& tensors, bool with_resolution,
+                         std::size_t& json_length) {
   json inputs = json::array();
   std::size_t total = 0;
   for (const engine::Tensor& tensor : tensors) {
@@ -105,7 +110,9 @@ std::string request_body(const std::vector<engine::Tensor>& tensors, std::size_t
                       {"parameters", {{"binary_data_size", tensor.data.size()}}}});
     total += tensor.data.size();
   }
-  const json outputs = {{{"name", kOutputName}, {"parameters", {{"binary_data", true}}}}};
+  json outputs = {{{"name", kOutputName}, {"parameters", {{"binary_data", true}}}}};
+  if (with_resolution)
+    outputs.push_back({{"name", kResolutionName}, {"parameters", {{"binary_data", true}}}});
   std::string body = json{{"inputs", inputs}, {"outputs", outputs}}.dump();
   json_length = body.size();
   body.reserve(json_length + total);
@@ -190,7 +197,7 @@ OipClient::OipClient(const std::string& url) : impl_(std::make_unique<Impl>()) {
 OipClient::~OipClient() { ::curl_easy_cleanup(impl_->handle); }
 
 ServedNetwork OipClient::describe(const std::string& model, const std::string& version) {
-  ServedNetwork served{model, version, models::Network::Pfn, std::nullopt};
+  ServedNetwork served{model, version, models::Network::Pfn, std::nullopt, {}, false};
   const std::string path = impl_->model_path(model, version);
   const json metadata = parse_json(impl_->ask(path, nullptr, 0).body, impl_->base);
   const json versions = metadata.value("versions", json::array());
@@ -214,27 +221,40 @@ ServedNetwork OipClient::describe(const std::string& model, const std::string& v
     served.network = network;
     known = true;
   }
-  if (!known || names("outputs") != std::vector{std::string(kOutputName)})
+  const std::vector<std::string> outputs = names("outputs");
+  served.with_resolution =
+      outputs == std::vector{std::string(kOutputName), std::string(kResolutionName)};
+  if (!known || (outputs != std::vector{std::string(kOutputName)} && !served.with_resolution))
     fail(ErrorCode::InvalidArgument, "model '", model, "' of ", impl_->base,
          " is no jet correction: its tensors have other names");
   const std::string config_path = impl_->model_path(model, served.version) + "/config";
   const json config = parse_json(impl_->ask(config_path, nullptr, 0).body, impl_->base);
   const json parameters = config.value("parameters", json::object());
-  const json mode = parameters.value(kModeParameter, json::object()).value("string_value", json());
+  const auto text = [&parameters](std::string_view name) {
+    return parameters.value(name, json::object()).value("string_value", json());
+  };
+  const json mode = text(kModeParameter);
+  const json features = text(kFeaturesParameter);
+  const json target = text(kTargetParameter);
+  if (features.is_string())
+    served.inputs.features = edm::parse_feature_set(features.get<std::string>());
+  if (target.is_string()) served.inputs.reference = edm::parse_reference(target.get<std::string>());
   if (mode.is_string()) served.mode = edm::parse_input_mode(mode.get<std::string>());
   return served;
 }
 
 void OipClient::predict(const ServedNetwork& network, const edm::FeatureView& features,
-                        std::span<float> y) {
+                        std::span<float> y, std::span<float> resolution) {
   std::int64_t longest = 1;
   for (std::int64_t j = 0; j < features.num_jets(); ++j)
     longest = std::max(longest, features.offsets[j + 1] - features.offsets[j]);
   std::size_t json_length = 0;
-  const std::string body =
-      request_body(engine::pad(features, longest, network.network), json_length);
+  const std::string body = request_body(engine::pad(features, longest, network.network),
+                                        !resolution.empty(), json_length);
   const std::string path = impl_->model_path(network.name, network.version) + "/infer";
-  read_output(impl_->ask(path, &body, json_length), impl_->base, y);
+  const Answer answer = impl_->ask(path, &body, json_length);
+  read_output(answer, impl_->base, kOutputName, y);
+  if (!resolution.empty()) read_output(answer, impl_->base, kResolutionName, resolution);
 }
 
 }  // namespace jetcal::cli

@@ -18,6 +18,8 @@ struct ServedNetwork {
   std::string name, version;
   models::Network network = models::Network::Pfn;
   std::optional<edm::InputMode> mode;  ///< When its configuration says so.
+  edm::InputOptions inputs;            ///< What else it wants; the mode is above.
+  bool with_resolution = false;        ///< It has the output `resolution`.
 };
 
 /// Keeps one connection. Not thread-safe.
@@ -35,9 +37,11 @@ class OipClient {
   /// model is not ready, InvalidArgument when its tensors are not those of a jet correction.
   ServedNetwork describe(const std::string& model, const std::string& version);
 
-  /// Predicts y [J] with one request, jets padded to the longest. Throws as describe(), and
-  /// DataLoss for an answer that is not what the protocol says.
-  void predict(const ServedNetwork& network, const edm::FeatureView& features, std::span<float> y);
+  /// Predicts y [J] and, unless it is empty, the resolution [J] with one request, jets padded to
+  /// the longest. Throws as describe(), and DataLoss for an answer that is not what the protocol
+  /// says.
+  void predict(const ServedNetwork& network, const edm::FeatureView& features, std::span<float> y,
+               std::span<float> resolution = {});
 
  private:
   struct Impl;

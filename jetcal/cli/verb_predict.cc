@@ -30,7 +30,7 @@ constexpr std::int64_t kMaxBatchSize = 100000;  // of our served models
 /// Flags, with the values of --config where a flag is not given.
 struct PredictOptions {
   std::string model, url, model_name = "optimal", model_version, mode;
-  std::string input, output, branch = "jetPtCorr", tree;
+  std::string input, output, branch = "jetPtCorr", resolution_branch, tree;
   std::string precision = "float32";
   std::int64_t batch_size = 500;
   std::string split = "test";
@@ -45,7 +45,7 @@ struct PredictOptions {
 // NOLINTNEXTLINE(bugprone-exception-escape): nlohmann::json checks itself when it is moved.
 struct Source {
   Json description;
-  edm::InputMode mode = edm::InputMode::Paper;
+  NetworkUse use;
   PredictFunction predict;
 };
 
@@ -59,6 +59,9 @@ void add_flags(CLI::App& app, PredictOptions& options) {
   app.add_option("--input", options.input, "file of jets: JetNTuple, PFNano or Parquet");
   app.add_option("--output", options.output, "file to write, of the same kind");
   app.add_option("--branch", options.branch, "name of the new branch (jetPtCorr)");
+  app.add_option("--resolution-branch", options.resolution_branch,
+                 "name of the branch of relative resolutions (BRANCH + Resolution), written where "
+                 "the network predicts them");
   app.add_option("--tree", options.tree, "tree to read (the one with jets)");
   app.add_option("--observers", options.observers,
                  "write a table with these branches, columns or name=expression beside the "
@@ -103,6 +106,8 @@ PredictOptions with_config(const CLI::App& app, const CommonOptions& common,
   fill_from_config(app, config, "input", options.input);
   fill_from_config(app, config, "output", options.output);
   fill_from_config(app, config, "branch", options.branch);
+  fill_from_config(app, config, "resolution-branch", options.resolution_branch);
+  if (options.resolution_branch.empty()) options.resolution_branch = options.branch + "Resolution";
   fill_from_config(app, config, "tree", options.tree);
   fill_from_config(app, config, "batch-size", options.batch_size);
   fill_from_config(app, config, "precision", options.precision);
@@ -125,9 +130,13 @@ void validate(const PredictOptions& options) {
   if (options.batch_size < 1 || options.batch_size > kMaxBatchSize)
     fail(ErrorCode::InvalidArgument, "batch-size must be 1 to ", kMaxBatchSize, ", not ",
          options.batch_size);
-  if (!std::regex_match(options.branch, std::regex("[A-Za-z_][A-Za-z0-9_]*")))
-    fail(ErrorCode::InvalidArgument, "a branch is named with letters, digits and '_', not '",
-         options.branch, "'");
+  for (const std::string& branch : {options.branch, options.resolution_branch}) {
+    if (!std::regex_match(branch, std::regex("[A-Za-z_][A-Za-z0-9_]*")))
+      fail(ErrorCode::InvalidArgument, "a branch is named with letters, digits and '_', not '",
+           branch, "'");
+  }
+  if (options.branch == options.resolution_branch)
+    fail(ErrorCode::InvalidArgument, "both new branches would be named ", options.branch);
   std::error_code ignored;
   if (fs::equivalent(options.input, options.output, ignored))
     fail(ErrorCode::InvalidArgument, "the output would overwrite the input ", options.input);
@@ -136,7 +145,7 @@ void validate(const PredictOptions& options) {
 Source in_process(const PredictOptions& options) {
   const models::Model model = models::load_model(options.model);
   Source source;
-  source.mode = model.config.input_mode;
+  source.use = {model.config.inputs(), models::has_resolution(model.config)};
   source.description = {{"file", options.model},
                         {"fingerprint", models::fingerprint(model)},
                         {"network", models::network_name(model.config.network)}};
@@ -144,8 +153,12 @@ Source in_process(const PredictOptions& options) {
   const models::PredictorOptions chosen{kernels::parse_precision(options.precision)};
   source.description["precision"] = options.precision;
   const auto predictor = std::make_shared<const models::Predictor>(model, chosen);
-  source.predict = [predictor](const edm::FeatureView& features, std::span<float> y) {
-    predictor->predict(features, y);
+  source.predict = [predictor](const edm::FeatureView& features, std::span<float> y,
+                               std::span<float> resolution) {
+    if (resolution.empty())
+      predictor->predict(features, y);
+    else
+      predictor->predict(features, y, resolution);
   };
   return source;
 }
@@ -158,13 +171,15 @@ Source on_server(const PredictOptions& options) {
     fail(ErrorCode::InvalidArgument, "the server does not say which particles model '",
          options.model_name, "' wants: give --mode paper or --mode constituents");
   Source source;
-  source.mode = network.mode ? *network.mode : edm::parse_input_mode(options.mode);
+  source.use = {network.inputs, network.with_resolution};
+  source.use.inputs.mode = network.mode ? *network.mode : edm::parse_input_mode(options.mode);
   source.description = {{"url", options.url},
                         {"name", network.name},
                         {"version", network.version},
                         {"network", models::network_name(network.network)}};
-  source.predict = [client, network](const edm::FeatureView& features, std::span<float> y) {
-    client->predict(network, features, y);
+  source.predict = [client, network](const edm::FeatureView& features, std::span<float> y,
+                                     std::span<float> resolution) {
+    client->predict(network, features, y, resolution);
   };
   return source;
 }
@@ -177,10 +192,12 @@ Source on_server(const PredictOptions&) {
 
 Source open_source(const PredictOptions& options) {
   Source source = options.url.empty() ? in_process(options) : on_server(options);
-  if (!options.mode.empty() && edm::parse_input_mode(options.mode) != source.mode)
+  if (!options.mode.empty() && edm::parse_input_mode(options.mode) != source.use.inputs.mode)
     fail(ErrorCode::InvalidArgument, "the model was trained in mode ",
-         edm::input_mode_name(source.mode), ", --mode says ", options.mode);
-  source.description["mode"] = edm::input_mode_name(source.mode);
+         edm::input_mode_name(source.use.inputs.mode), ", --mode says ", options.mode);
+  source.description["features"] = edm::feature_set_name(source.use.inputs.features);
+  source.description["target"] = edm::reference_name(source.use.inputs.reference);
+  source.description["mode"] = edm::input_mode_name(source.use.inputs.mode);
   return source;
 }
 
@@ -195,6 +212,8 @@ Json report_json(const PredictOptions& options, const Source& source,
   return {{"input", options.input},
           {"output", options.output},
           {"branch", options.branch},
+          {"resolution_branch",
+           jets.resolution.empty() ? Json(nullptr) : Json(options.resolution_branch)},
           {"schema", data::schema_name(reader.source().schema)},
           {"layout", reader.source().layout},
           {"tree", reader.source().tree},
@@ -222,6 +241,29 @@ void print_table(const PredictOptions& options, const CorrectedJets& jets, doubl
   fmt::print("{:<28}{:>12.0f}\n", "jets/s",
              static_cast<double>(jets.pt_corr.size()) / std::max(seconds, 1e-9));
   fmt::print("branch {} is in {}\n", options.branch, options.output);
+  if (!jets.resolution.empty())
+    fmt::print("branch {} holds relative resolutions\n", options.resolution_branch);
+}
+
+// Returns what could not be copied from the input.
+std::vector<std::string> write_jets(const PredictOptions& options, const CorrectedJets& jets) {
+  if (jets.resolution.empty())
+    return data::write_with_branch(options.input, options.tree, options.output, options.branch,
+                                   jets.pt_corr);
+  // One branch after the other; what lies between is removed, whatever happens.
+  const fs::path output(options.output);
+  const fs::path between =
+      output.parent_path() / ("." + output.stem().string() + ".part" + output.extension().string());
+  const auto remove = [&between](const void*) {
+    std::error_code ignored;
+    fs::remove(between, ignored);
+  };
+  const std::unique_ptr<const void, decltype(remove)> cleaner(&between, remove);
+  std::vector<std::string> left_out = data::write_with_branch(
+      options.input, options.tree, between.string(), options.branch, jets.pt_corr);
+  data::write_with_branch(between.string(), options.tree, output, options.resolution_branch,
+                          jets.resolution);
+  return left_out;
 }
 
 int predict_to_table(const PredictOptions& options, bool json) {
@@ -268,11 +310,10 @@ int predict(const PredictOptions& options, bool json) {
          " is NanoAOD without particle-flow candidates, which every network needs");
   const Source source = open_source(options);
   const auto begin = std::chrono::steady_clock::now();
-  const CorrectedJets jets = correct_jets(reader, source.mode, options.batch_size, source.predict);
+  const CorrectedJets jets = correct_jets(reader, source.use, options.batch_size, source.predict);
   const double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-  const std::vector<std::string> left_out = data::write_with_branch(
-      options.input, options.tree, options.output, options.branch, jets.pt_corr);
+  const std::vector<std::string> left_out = write_jets(options, jets);
   if (json) {
     Json report = report_json(options, source, reader, jets, seconds);
     report["left_out"] = left_out;

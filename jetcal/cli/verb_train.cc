@@ -15,6 +15,7 @@
 #include "jetcal/base/stop.h"
 #include "jetcal/base/threads.h"
 #include "jetcal/cli/course_flags.h"
+#include "jetcal/cli/performance_table.h"
 #include "jetcal/cli/train_figures.h"
 #include "jetcal/cli/verb.h"
 #include "jetcal/data/row_selection.h"
@@ -32,7 +33,9 @@ struct TrainFlags {
   std::optional<double> memory_mb;
   std::string data, output, preset, mode, optimizer, lr_finder;
   CourseFlags course;
-  std::optional<bool> standardise;
+  std::string features, target, head, pooling, norm;
+  std::optional<bool> standardise, skip, closure;
+  std::optional<double> flavor_weight;
   std::optional<std::int64_t> epochs, batch_size, seed, checkpoint_steps;
   std::optional<double> lr, weight_decay, fraction;
   std::string selection, weight;
@@ -51,11 +54,24 @@ void add_flags(CLI::App& app, TrainFlags& flags) {
   app.add_option("--fraction", flags.fraction, "part of the jets to use, default 1");
   app.add_option("--output", flags.output, "folder for model, metrics and checkpoint");
   app.add_option("--preset", flags.preset,
-                 "paper-pfn, paper-particlenet, transformer, small-pfn, small-particlenet or "
-                 "small-transformer");
+                 "paper-pfn, paper-particlenet, transformer, small-pfn, small-particlenet, "
+                 "small-transformer, beyond-pfn or beyond-particlenet");
   app.add_option("--mode", flags.mode, "input mode: paper or constituents");
   app.add_flag("--standardise,!--no-standardise", flags.standardise,
                "shift and scale features by the training set's mean and deviation");
+  app.add_option("--features", flags.features, "published (default) or extended");
+  app.add_option("--target", flags.target, "pT to correct: jec (default) or raw");
+  app.add_flag("--skip,!--no-skip", flags.skip,
+               "of target raw: start at the conventional correction (default)");
+  app.add_option("--head", flags.head,
+                 "value (default), quantiles, gaussian, laplace or mixture: the others predict a "
+                 "resolution too");
+  app.add_option("--pooling", flags.pooling, "standard (default), sum, mean or padded-mean");
+  app.add_option("--norm", flags.norm, "none (default) or batch");
+  app.add_option("--flavor-weight", flags.flavor_weight,
+                 "weight of the flavors' loss, default 0: none");
+  app.add_flag("--closure,!--no-closure", flags.closure,
+               "correct the response of the trained network in bins of pT and |eta|");
   app.add_option("--epochs", flags.epochs, "epochs, default 50");
   app.add_option("--batch-size", flags.batch_size, "jets a batch, default 500");
   app.add_option("--optimizer", flags.optimizer,
@@ -94,6 +110,14 @@ train::TrainOptions read_options(const TrainFlags& flags, const CommonOptions& c
   override_field(config, "model.preset", flags.preset);
   override_field(config, "model.mode", flags.mode);
   override_field(config, "model.standardise", flags.standardise);
+  override_field(config, "model.features", flags.features);
+  override_field(config, "model.target", flags.target);
+  override_field(config, "model.skip", flags.skip);
+  override_field(config, "model.head", flags.head);
+  override_field(config, "model.pooling", flags.pooling);
+  override_field(config, "model.norm", flags.norm);
+  override_field(config, "training.flavor_weight", flags.flavor_weight);
+  override_field(config, "training.closure", flags.closure);
   override_field(config, "training.epochs", flags.epochs);
   override_field(config, "training.batch_size", flags.batch_size);
   override_field(config, "training.optimizer", flags.optimizer);
@@ -166,6 +190,7 @@ void print_table(const train::TrainResult& result, const std::string& output) {
   row("no correction", test.no_correction_loss);
   row("best constant", test.best_constant_loss);
   row("network", test.loss);
+  print_performance(result.performance);
   const auto outside =
       result.train.rejected_jets + result.validation.rejected_jets + result.test_jets.rejected_jets;
   std::printf("\n%lld jets have |y| >= 1 and count only in the denominator; constant %.5f\n",
@@ -201,7 +226,7 @@ void print_selection(const data::RowSelection& selection) {
 train::JetSources open_sources(const train::TrainOptions& options, const CommonOptions& common,
                                nlohmann::ordered_json& account) {
   train::JetSources sources =
-      train::open_shards(options.data, options.model.input_mode, options.storage);
+      train::open_shards(options.data, options.model.inputs(), options.storage);
   if (!train::maps_shards(options.data, options.storage)) {
     if (options.rules.empty() && options.reweighting.empty()) return sources;
     fail(ErrorCode::InvalidArgument, "selection, weights and fractions of training need data.mode ",

@@ -17,6 +17,13 @@ constexpr std::int64_t kMostParticles = std::int64_t{1} << 18U;
 // A single jet of up to this many particles runs as a graph; their work space is made once.
 constexpr std::int64_t kGraphParticles = 512;
 
+models::FoldedModel fold_published(const models::Model& model) {
+  models::require_published(model.config, "prediction on a GPU");
+  if (!model.calibration.empty())
+    fail(ErrorCode::Unimplemented, "prediction on a GPU knows no calibration");
+  return models::fold(model);
+}
+
 /// Work space of one kind of batch.
 struct Lane {
   std::unique_ptr<detail::FoldedPass> pass;
@@ -54,7 +61,7 @@ struct Predictor::Impl {
 Predictor::Impl::Impl(const models::Model& model, Precision precision)
     : config(model.config),
       neighbors(config.network == models::Network::ParticleNet ? config.neighbors : 0),
-      weights(detail::make_folded_weights(queue, models::fold(model), precision)) {
+      weights(detail::make_folded_weights(queue, fold_published(model), precision)) {
   if (model.standardisation.has_bounds())
     fail(ErrorCode::Unimplemented, "the GPU does not clip features yet: predict on the CPU");
   batch.pass = detail::make_folded_pass(queue, *weights);

@@ -80,14 +80,14 @@ void Dataset::add_extras(ShardExtras extras, const std::filesystem::path& shard)
   extras_.push_back(std::move(extras));
 }
 
-void Dataset::append_features(std::span<const std::int64_t> rows, edm::InputMode mode,
+void Dataset::append_features(std::span<const std::int64_t> rows, const edm::InputOptions& options,
                               edm::FeatureBatch& out) const {
   if (!has_particles()) {
     fail(ErrorCode::FailedPrecondition,
          "jets without particle-flow candidates cannot be used with a network, in either mode: ",
          without_particles_, " is NanoAOD without candidates");
   }
-  detail::gather_features(rows, mode, out, [this](std::int64_t row) { return find(row); });
+  detail::gather_features(rows, options, out, [this](std::int64_t row) { return find(row); });
 }
 
 Dataset Dataset::of_views(std::vector<edm::JetView> views, std::int64_t num_particles,

@@ -81,7 +81,7 @@ class Dataset {
   /// have been appended.
   /// Requires: 0 <= row < num_jets(); throws InvalidArgument otherwise, and FailedPrecondition when
   /// the jets came from files without particles.
-  void append_features(std::span<const std::int64_t> rows, edm::InputMode mode,
+  void append_features(std::span<const std::int64_t> rows, const edm::InputOptions& options,
                        edm::FeatureBatch& out) const;
 
  private:

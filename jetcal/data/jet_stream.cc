@@ -43,13 +43,13 @@ JetStream::~JetStream() {
 }
 
 std::span<const std::int64_t> JetStream::append(std::int64_t begin, std::int64_t end,
-                                                edm::InputMode mode, edm::FeatureBatch& out) {
+                                                const edm::InputOptions& inputs, edm::FeatureBatch& out) {
   if (begin >= end) return {};
   move_to(order_.window_of(begin), order_.window_of(end - 1));
   const std::span<const std::int64_t> rows = cursor_.rows(begin, end);
   // The threads change other blocks only, so what is held can be read without the lock.
   const std::vector<std::int64_t>& starts = blocks_.starts();
-  detail::gather_features(rows, mode, out, [this, &starts](std::int64_t row) {
+  detail::gather_features(rows, inputs, out, [this, &starts](std::int64_t row) {
     const std::int64_t block = blocks_.block_of(row);
     return detail::JetPlace{&held_[block]->jets, row - starts[block]};
   });

@@ -9,6 +9,7 @@
 
 #include "jetcal/base/error.h"
 #include "jetcal/edm/detail/vector_math.h"
+#include "jetcal/edm/flavor.h"
 
 namespace jetcal::edm {
 
@@ -22,6 +23,58 @@ InputMode parse_input_mode(std::string_view name) {
   fail(ErrorCode::InvalidArgument, "input mode: expected paper or constituents, got '", name, "'");
 }
 
+std::string_view feature_set_name(FeatureSet features) noexcept {
+  return features == FeatureSet::Published ? "published" : "extended";
+}
+
+FeatureSet parse_feature_set(std::string_view name) {
+  if (name == "published") return FeatureSet::Published;
+  if (name == "extended") return FeatureSet::Extended;
+  fail(ErrorCode::InvalidArgument, "features: expected published or extended, got '", name, "'");
+}
+
+std::string_view reference_name(Reference reference) noexcept {
+  return reference == Reference::Jec ? "jec" : "raw";
+}
+
+Reference parse_reference(std::string_view name) {
+  if (name == "jec") return Reference::Jec;
+  if (name == "raw") return Reference::Raw;
+  fail(ErrorCode::InvalidArgument, "target: expected jec or raw, got '", name, "'");
+}
+
+std::vector<std::string_view> particle_feature_names(const InputOptions& options) {
+  std::vector<std::string_view> names(kParticleFeatureNames.begin(), kParticleFeatureNames.end());
+  if (options.features == FeatureSet::Extended) {
+    names.insert(names.end(), kExtendedParticleFeatureNames.begin(),
+                 kExtendedParticleFeatureNames.end());
+  }
+  return names;
+}
+
+std::vector<std::string_view> jet_feature_names(const InputOptions& options) {
+  std::vector<std::string_view> names(kJetFeatureNames.begin(), kJetFeatureNames.end());
+  if (options.features == FeatureSet::Extended) {
+    names.insert(names.end(), kExtendedJetFeatureNames.begin(), kExtendedJetFeatureNames.end());
+  }
+  if (options.reference == Reference::Raw) {
+    names.front() = "log_jetRawPt";
+    names.push_back(kCorrectionFeatureName);
+  }
+  return names;
+}
+
+std::int64_t num_particle_features(const InputOptions& options) noexcept {
+  constexpr auto kMore = static_cast<std::int64_t>(kExtendedParticleFeatureNames.size());
+  return kNumParticleFeatures + (options.features == FeatureSet::Extended ? kMore : 0);
+}
+
+std::int64_t num_jet_features(const InputOptions& options) noexcept {
+  constexpr auto kMore = static_cast<std::int64_t>(kExtendedJetFeatureNames.size());
+  return kNumJetFeatures + (options.features == FeatureSet::Extended ? kMore : 0) +
+         (options.reference == Reference::Raw ? 1 : 0);
+}
+
 void FeatureBatch::clear() {
   offsets.assign(1, 0);
   points.clear();
@@ -29,6 +82,8 @@ void FeatureBatch::clear() {
   jets.clear();
   target.clear();
   weight.clear();
+  log_jec.clear();
+  flavor.clear();
   dropped_particles = 0;
 }
 
@@ -42,11 +97,14 @@ class Chosen {
     std::int64_t size = capacity + detail::kVectorWidth;
     float* memory = small_.data();
     index = small_index_.data();
+    row = small_row_.data();
     if (size > kSmall) {
       large_.resize(static_cast<std::size_t>(kColumns * size));
       large_index_.resize(static_cast<std::size_t>(size));
       memory = large_.data();
+      large_row_.resize(static_cast<std::size_t>(size));
       index = large_index_.data();
+      row = large_row_.data();
     } else {
       size = kSmall;
     }
@@ -58,14 +116,14 @@ class Chosen {
 
   std::int64_t count = 0;
   float *pt, *d_eta, *d_phi, *log_pt, *log_pt_relative, *angle;
-  std::int32_t* index;
+  std::int32_t *index, *row;  // row: place among the jet's candidates
 
  private:
   static constexpr std::int64_t kSmall = 256, kColumns = 6;
   std::array<float, static_cast<std::size_t>(kColumns* kSmall)> small_;
-  std::array<std::int32_t, static_cast<std::size_t>(kSmall)> small_index_;
+  std::array<std::int32_t, static_cast<std::size_t>(kSmall)> small_index_, small_row_;
   std::vector<float> large_;
-  std::vector<std::int32_t> large_index_;
+  std::vector<std::int32_t> large_index_, large_row_;
 };
 
 // Copies the candidates that the mode asks for.
@@ -80,6 +138,7 @@ void gather(const JetView& jets, std::int64_t row, InputMode mode, Chosen& chose
     std::copy_n(pt, chosen.count, chosen.pt);
     std::copy_n(d_eta, chosen.count, chosen.d_eta);
     std::copy_n(d_phi, chosen.count, chosen.d_phi);
+    std::iota(chosen.row, chosen.row + chosen.count, 0);
     return;
   }
   const std::uint8_t* const from_jet = jets.pf_from_jet.data() + begin;
@@ -95,6 +154,7 @@ void gather(const JetView& jets, std::int64_t row, InputMode mode, Chosen& chose
     chosen.pt[i] = pt[p];
     chosen.d_eta[i] = d_eta[p];
     chosen.d_phi[i] = d_phi[p];
+    chosen.row[i] = static_cast<std::int32_t>(p);
   }
 }
 
@@ -113,6 +173,7 @@ std::int64_t drop_unusable(Chosen& chosen) {
     chosen.pt[kept] = chosen.pt[i];
     chosen.d_eta[kept] = chosen.d_eta[i];
     chosen.d_phi[kept] = chosen.d_phi[i];
+    chosen.row[kept] = chosen.row[i];
     ++kept;
   }
   chosen.count = kept;
@@ -163,41 +224,75 @@ void sort_by_pt(Chosen& chosen) {
     chosen.log_pt_relative[place] = chosen.d_eta[i];
     chosen.angle[place] = chosen.d_phi[i];
   }
+  // Ranks and rows trade places in cycles: once a rank is its own place, all behind it are done.
+  for (std::int32_t i = 0; i < static_cast<std::int32_t>(chosen.count); ++i) {
+    while (chosen.index[i] != i) {
+      const std::int32_t place = chosen.index[i];
+      std::swap(chosen.row[i], chosen.row[place]);
+      std::swap(chosen.index[i], chosen.index[place]);
+    }
+  }
   std::swap(chosen.pt, chosen.log_pt);
   std::swap(chosen.d_eta, chosen.log_pt_relative);
   std::swap(chosen.d_phi, chosen.angle);
 }
 
-void compute(Chosen& chosen, float pt_reco) {
+void compute(Chosen& chosen, float pt_jet) {
   const std::int64_t count = chosen.count;
   for (std::int64_t i = count; i < count + detail::kVectorWidth; ++i) {
     chosen.pt[i] = 1;
     chosen.d_eta[i] = chosen.d_phi[i] = 0;
   }
-  const float log_pt_reco = std::log(pt_reco);
+  const float log_pt_jet = std::log(pt_jet);
   for (std::int64_t i = 0; i < count; i += detail::kVectorWidth) {
     using detail::all;
     const detail::Floats4 pt = detail::load4(chosen.pt + i);
     const detail::Floats4 log_pt = detail::log4(pt);
-    const detail::Floats4 relative = pt / pt_reco;
+    const detail::Floats4 relative = pt / pt_jet;
     // The ratio of an extreme pair leaves the range of float; its logarithm does not.
     const auto in_range = (relative >= std::numeric_limits<float>::min()) &
                           (relative <= std::numeric_limits<float>::max());
     const detail::Floats4 ratio = in_range ? relative : all(1.0F);
     detail::store4(chosen.log_pt + i, log_pt);
     detail::store4(chosen.log_pt_relative + i,
-                   in_range ? detail::log4(ratio) : log_pt - log_pt_reco);
+                   in_range ? detail::log4(ratio) : log_pt - log_pt_jet);
     detail::store4(chosen.angle + i, detail::atan2_4(detail::load4(chosen.d_phi + i),
                                                      detail::load4(chosen.d_eta + i)));
   }
 }
 
-void append_rows(const Chosen& chosen, FeatureBatch& batch) {
+// Writes the features that the extended set adds for the candidate `p`.
+void add_identity(const JetView& jets, std::int64_t p, float* out) {
+  std::fill_n(out, kExtendedParticleFeatureNames.size(), 0.0F);
+  const float mass = jets.pf_mass[p];
+  out[0] = std::isfinite(mass) ? mass : 0.0F;
+  const auto kind = [](std::int32_t id) {
+    switch (id < 0 ? -id : id) {
+      case 211:
+        return 1;
+      case 11:
+        return 2;
+      case 13:
+        return 3;
+      case 22:
+        return 4;
+      case 130:
+        return 5;
+      default:
+        return 6;
+    }
+  };
+  out[kind(jets.pf_id[p])] = 1;
+  out[7 + std::min<int>(jets.pf_from_pv[p], 3)] = 1;
+}
+
+void append_rows(const JetView& jets, std::int64_t row, const Chosen& chosen, FeatureBatch& batch) {
+  const std::int64_t width = batch.particle_features;
   const std::size_t points = batch.points.size();
   const std::size_t particles = batch.particles.size();
   const auto count = static_cast<std::size_t>(chosen.count);
   batch.points.resize(points + count * kNumPointCoordinates);
-  batch.particles.resize(particles + count * kNumParticleFeatures);
+  batch.particles.resize(particles + count * static_cast<std::size_t>(width));
   float* point = batch.points.data() + points;
   float* particle = batch.particles.data() + particles;
   for (std::size_t i = 0; i < count; ++i) {
@@ -213,27 +308,50 @@ void append_rows(const Chosen& chosen, FeatureBatch& batch) {
     // In double no square of a float overflows or vanishes.
     particle[5] = static_cast<float>(
         std::sqrt(static_cast<double>(d_eta) * d_eta + static_cast<double>(d_phi) * d_phi));
+    if (width > kNumParticleFeatures) {
+      add_identity(jets, jets.offsets[row] + chosen.row[i], particle + kNumParticleFeatures);
+    }
     point += kNumPointCoordinates;
-    particle += kNumParticleFeatures;
+    particle += width;
   }
 }
 
 }  // namespace
 
-void append_features(const JetView& jets, std::int64_t row, InputMode mode, FeatureBatch& batch) {
+void append_features(const JetView& jets, std::int64_t row, const InputOptions& options,
+                     FeatureBatch& batch) {
   const float pt_reco = jets.pt_reco[row];
+  const bool raw = options.reference == Reference::Raw;
+  const float pt_jet = raw ? jets.pt_raw[row] : pt_reco;
+  batch.particle_features = num_particle_features(options);
+  batch.jet_features = num_jet_features(options);
   Chosen chosen(jets.offsets[row + 1] - jets.offsets[row]);
-  gather(jets, row, mode, chosen);
+  gather(jets, row, options.mode, chosen);
   batch.dropped_particles += drop_unusable(chosen);
-  if (mode == InputMode::Constituents) sort_by_pt(chosen);
-  compute(chosen, pt_reco);
-  append_rows(chosen, batch);
+  if (options.mode == InputMode::Constituents) sort_by_pt(chosen);
+  compute(chosen, pt_jet);
+  append_rows(jets, row, chosen, batch);
   batch.offsets.push_back(batch.offsets.back() + chosen.count);
-  batch.jets.insert(batch.jets.end(), {std::log(pt_reco), jets.eta[row], jets.phi[row],
-                                       jets.mass[row], jets.area[row], jets.qg_pt_d[row],
-                                       jets.qg_axis2[row], static_cast<float>(jets.qg_mult[row])});
+  batch.jets.insert(batch.jets.end(),
+                    {std::log(pt_jet), jets.eta[row], jets.phi[row], jets.mass[row], jets.area[row],
+                     jets.qg_pt_d[row], jets.qg_axis2[row], static_cast<float>(jets.qg_mult[row])});
+  if (options.features == FeatureSet::Extended) {
+    batch.jets.insert(batch.jets.end(),
+                      {jets.rho[row], static_cast<float>(jets.num_vertices[row])});
+  }
+  if (raw) {
+    batch.log_jec.push_back(std::log(pt_reco / pt_jet));
+    batch.jets.push_back(batch.log_jec.back());
+  }
   const float pt_gen = jets.pt_gen[row];
   batch.target.push_back(pt_gen > 0 ? std::log(pt_gen / pt_reco) : 0.0F);
+  const Flavor flavor = jets.hadron_flavor.empty()  // real jets have none
+                            ? Flavor::Undefined
+                            : jet_flavor(jets.hadron_flavor[row], jets.parton_flavor[row]);
+  const auto* const place = std::find(kFlavors.begin(), kFlavors.end(), flavor);
+  batch.flavor.push_back(place == kFlavors.end()
+                             ? std::int8_t{-1}
+                             : static_cast<std::int8_t>(place - kFlavors.begin()));
 }
 
 }  // namespace jetcal::edm

@@ -35,7 +35,8 @@ InferenceBenchCase bench_case(const models::Model& model, const models::Predicto
                               const OnnxSession& session, std::int64_t batch_size,
                               const InferenceBenchOptions& options) {
   const edm::FeatureBatch jets =
-      sample_jets(batch_size, options.min_particles, options.max_particles, options.seed);
+      sample_jets(batch_size, options.min_particles, options.max_particles, options.seed,
+                  model.config.inputs());
   InferenceBenchCase result;
   result.batch_size = batch_size;
   result.particles_per_jet =

@@ -63,24 +63,28 @@ void gather(const float* block, std::int64_t channels, std::int64_t slots,
 
 }  // namespace
 
-std::vector<TensorSpec> network_inputs(models::Network network) {
+std::vector<TensorSpec> network_inputs(models::Network network, const edm::InputOptions& inputs) {
   std::vector<TensorSpec> specs;
   if (network == models::Network::ParticleNet)
     specs.push_back({"pf_points", DataType::Fp32, {-1, edm::kNumPointCoordinates, -1}});
-  specs.push_back({"pf_features", DataType::Fp32, {-1, edm::kNumParticleFeatures, -1}});
+  specs.push_back({"pf_features", DataType::Fp32, {-1, edm::num_particle_features(inputs), -1}});
   specs.push_back({"pf_mask", DataType::Fp32, {-1, 1, -1}});
-  specs.push_back({"jet_features", DataType::Fp32, {-1, edm::kNumJetFeatures}});
+  specs.push_back({"jet_features", DataType::Fp32, {-1, edm::num_jet_features(inputs)}});
   return specs;
 }
 
-std::vector<TensorSpec> network_outputs() { return {{"output", DataType::Fp32, {-1, 1}}}; }
+std::vector<TensorSpec> network_outputs(bool with_resolution) {
+  std::vector<TensorSpec> specs{{"output", DataType::Fp32, {-1, 1}}};
+  if (with_resolution) specs.push_back({"resolution", DataType::Fp32, {-1, 1}});
+  return specs;
+}
 
 std::vector<Tensor> pad(const edm::FeatureView& jets, std::int64_t slots, models::Network network) {
   const std::int64_t n = jets.num_jets();
   Tensor points = zeros("pf_points", {n, edm::kNumPointCoordinates, slots});
-  Tensor features = zeros("pf_features", {n, edm::kNumParticleFeatures, slots});
+  Tensor features = zeros("pf_features", {n, jets.particle_features, slots});
   Tensor mask = zeros("pf_mask", {n, 1, slots});
-  Tensor jet_features = zeros("jet_features", {n, edm::kNumJetFeatures});
+  Tensor jet_features = zeros("jet_features", {n, jets.jet_features});
   for (std::int64_t j = 0; j < n; ++j) {
     const std::int64_t first = jets.offsets[j];
     const std::int64_t count = jets.offsets[j + 1] - first;
@@ -92,8 +96,8 @@ std::vector<Tensor> pad(const edm::FeatureView& jets, std::int64_t slots, models
     };
     scatter(rows(jets.points, edm::kNumPointCoordinates), edm::kNumPointCoordinates, slots,
             floats(points) + j * edm::kNumPointCoordinates * slots);
-    scatter(rows(jets.particles, edm::kNumParticleFeatures), edm::kNumParticleFeatures, slots,
-            floats(features) + j * edm::kNumParticleFeatures * slots);
+    scatter(rows(jets.particles, jets.particle_features), jets.particle_features, slots,
+            floats(features) + j * jets.particle_features * slots);
     std::fill_n(floats(mask) + j * slots, count, 1.0F);
   }
   std::copy(jets.jets.begin(), jets.jets.end(), floats(jet_features));
@@ -111,18 +115,26 @@ void unpad(std::span<const TensorView> inputs, edm::FeatureBatch& jets) {
     fail(ErrorCode::InvalidArgument, "the input 'pf_mask' is missing or not of rank 3");
   const std::int64_t n = mask_tensor->shape[0];
   const std::int64_t slots = mask_tensor->shape[2];
+  const TensorView* const of_particles = find(inputs, "pf_features");
+  const TensorView* const of_jets = find(inputs, "jet_features");
+  if (of_particles == nullptr || of_particles->shape.size() != 3 || of_jets == nullptr ||
+      of_jets->shape.size() != 2)
+    fail(ErrorCode::InvalidArgument,
+         "the inputs 'pf_features' of rank 3 and 'jet_features' of rank 2 are needed");
+  jets.particle_features = of_particles->shape[1];
+  jets.jet_features = of_jets->shape[1];
   const Floats mask(mask_tensor);
   const Floats points(find(inputs, "pf_points"));
-  const Floats features(find(inputs, "pf_features"));
-  const Floats jet_features(find(inputs, "jet_features"));
+  const Floats features(of_particles);
+  const Floats jet_features(of_jets);
   std::vector<std::int64_t> taken;
   for (std::int64_t j = 0; j < n; ++j) {
     taken.clear();
     for (std::int64_t slot = 0; slot < slots; ++slot) {
       if (mask.data()[j * slots + slot] != 0) taken.push_back(slot);
     }
-    const float* block = features.data() + j * edm::kNumParticleFeatures * slots;
-    gather(block, edm::kNumParticleFeatures, slots, taken, jets.particles);
+    const float* block = features.data() + j * jets.particle_features * slots;
+    gather(block, jets.particle_features, slots, taken, jets.particles);
     const float* plane = points.data() != nullptr
                              ? points.data() + j * edm::kNumPointCoordinates * slots
                              : block + 2 * slots;
@@ -130,7 +142,7 @@ void unpad(std::span<const TensorView> inputs, edm::FeatureBatch& jets) {
     jets.offsets.push_back(jets.offsets.back() + static_cast<std::int64_t>(taken.size()));
   }
   jets.jets.insert(jets.jets.end(), jet_features.data(),
-                   jet_features.data() + n * edm::kNumJetFeatures);
+                   jet_features.data() + n * jets.jet_features);
   jets.target.resize(jets.target.size() + n);
 }
 

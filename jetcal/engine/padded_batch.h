@@ -14,10 +14,11 @@ namespace jetcal::engine {
 
 /// Lists the inputs of a network as clients send them, batch dimension included: pf_points
 /// [-1, 2, -1] (ParticleNet only), pf_features [-1, 6, -1], pf_mask [-1, 1, -1], jet_features
-/// [-1, 8].
-std::vector<TensorSpec> network_inputs(models::Network network);
-/// Lists its output: `output` [-1, 1].
-std::vector<TensorSpec> network_outputs();
+/// [-1, 8]; with other numbers of features where `inputs` say so.
+std::vector<TensorSpec> network_inputs(models::Network network,
+                                       const edm::InputOptions& inputs = {});
+/// Lists its outputs: `output` [-1, 1], and `resolution` [-1, 1] where the network predicts it.
+std::vector<TensorSpec> network_outputs(bool with_resolution = false);
 
 /// Fills the inputs of a network with jets padded by zeros to `slots` particles each.
 ///
@@ -27,7 +28,8 @@ std::vector<Tensor> pad(const edm::FeatureView& jets, std::int64_t slots, models
 
 /// Appends the jets of padded inputs to `jets`: each slot whose mask is not 0, in order.
 ///
-/// Requires: inputs as network_inputs says, with consistent sizes. Without pf_points the points are
+/// Requires: inputs as network_inputs says, with consistent sizes; the numbers of features are
+/// theirs. Without pf_points the points are
 /// features 2 and 3 (PF_dEta, PF_dPhi), which are the same numbers.
 void unpad(std::span<const TensorView> inputs, edm::FeatureBatch& jets);
 

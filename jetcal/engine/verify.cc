@@ -16,10 +16,11 @@ namespace jetcal::engine {
 namespace {
 
 // Random jets of which the first has as many particles as there are slots.
-edm::FeatureBatch case_jets(std::int64_t batch_size, std::int64_t slots, std::uint64_t seed) {
-  edm::FeatureBatch jets = sample_jets(1, slots, slots, seed);
+edm::FeatureBatch case_jets(std::int64_t batch_size, std::int64_t slots, std::uint64_t seed,
+                            const edm::InputOptions& inputs) {
+  edm::FeatureBatch jets = sample_jets(1, slots, slots, seed, inputs);
   if (batch_size == 1) return jets;
-  const edm::FeatureBatch more = sample_jets(batch_size - 1, 0, slots, mix64(seed, 1));
+  const edm::FeatureBatch more = sample_jets(batch_size - 1, 0, slots, mix64(seed, 1), inputs);
   for (std::size_t j = 1; j < more.offsets.size(); ++j)
     jets.offsets.push_back(slots + more.offsets[j]);
   jets.points.insert(jets.points.end(), more.points.begin(), more.points.end());
@@ -71,14 +72,19 @@ std::vector<std::vector<std::int64_t>> shuffled(std::int64_t jets, std::int64_t 
   return targets;
 }
 
+// The values of all outputs, one tensor after the other.
 std::vector<float> run(const OnnxSession& session, const std::vector<Tensor>& tensors) {
   std::vector<TensorView> views;
   views.reserve(tensors.size());
   for (const Tensor& tensor : tensors) views.push_back(tensor.view());
   const std::vector<Tensor> outputs = session.run(views);
-  std::vector<float> y(outputs.front().data.size() / sizeof(float));
-  std::memcpy(y.data(), outputs.front().data.data(), outputs.front().data.size());
-  return y;
+  std::vector<float> values;
+  for (const Tensor& output : outputs) {
+    const std::size_t first = values.size();
+    values.resize(first + output.data.size() / sizeof(float));
+    std::memcpy(values.data() + first, output.data.data(), output.data.size());
+  }
+  return values;
 }
 
 double max_difference(const std::vector<float>& a, const std::vector<float>& b) {
@@ -104,9 +110,14 @@ VerifyReport verify_onnx(const std::filesystem::path& onnx_file, const models::M
     for (const std::int64_t batch_size : options.batch_sizes) {
       for (const std::int64_t slots : options.slots) {
         const std::uint64_t seed = mix64(mix64(options.seed, slots), batch_size);
-        const edm::FeatureBatch jets = case_jets(batch_size, slots, seed);
-        std::vector<float> native(batch_size);
-        predictor.predict(jets.view(), native);
+        const edm::FeatureBatch jets = case_jets(batch_size, slots, seed, model.config.inputs());
+        const bool with_resolution = models::has_resolution(model.config);
+        std::vector<float> native(with_resolution ? 2 * batch_size : batch_size);
+        const std::span<float> y = std::span(native).first(batch_size);
+        if (with_resolution)
+          predictor.predict(jets.view(), y, std::span(native).subspan(batch_size));
+        else
+          predictor.predict(jets.view(), y);
         const std::vector<Tensor> tensors = pad(jets.view(), slots, model.config.network);
         const std::vector<float> plain = run(session, tensors);
         const std::int64_t wide = slots + slots / 2 + 5;

@@ -35,6 +35,7 @@ std::string fingerprint(const Model& model) {
     hash = hash_floats(model.standardisation.jet_low, hash);
     hash = hash_floats(model.standardisation.jet_high, hash);
   }
+  if (!model.calibration.empty()) hash = hash_floats(calibration_values(model.calibration), hash);
   std::array<char, 17> digits{};
   std::snprintf(digits.data(), digits.size(), "%016llx", static_cast<unsigned long long>(hash));
   return digits.data();

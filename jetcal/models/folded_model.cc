@@ -51,6 +51,13 @@ Affine standardise(const std::vector<float>& mean, const std::vector<float>& dev
   return affine;
 }
 
+// Leaves out the outputs that only the loss of training looks at.
+void keep_first_outputs(std::int64_t count, WideDense& dense) {
+  dense.out = count;
+  dense.weight.resize(static_cast<std::size_t>(count * dense.in));
+  dense.bias.resize(static_cast<std::size_t>(count));
+}
+
 Dense fold_layer(const Folder& folder, const detail::EdgeLayerSlot& slot) {
   WideDense dense = folder.linear(slot.linear);
   fold_after(folder.norm(slot.norm), dense);
@@ -101,6 +108,11 @@ FoldedModel fold(const Model& model) {
   folded.particle_high = shifts.particle_high;
   folded.jet_low = shifts.jet_low;
   folded.jet_high = shifts.jet_high;
+  folded.calibration = model.calibration;
+  folded.num_particle_features = plan.particle_features;
+  folded.num_jet_features = plan.jet_features;
+  if (model.config.target == edm::Reference::Raw && model.config.skip)
+    folded.skip_feature = plan.jet_features - 1;
   std::vector<WideDense> particle_layers;
   if (model.config.network == Network::ParticleNet) {
     WideDense feature = folder.linear(plan.feature);
@@ -118,6 +130,10 @@ FoldedModel fold(const Model& model) {
   }
   std::vector<WideDense> head;
   for (const detail::LinearSlot& slot : plan.head) head.push_back(folder.linear(slot));
+  keep_first_outputs(num_head_outputs(model.config.head), head.back());
+  if (plan.head_norm.channels > 0) fold_before(folder.norm(plan.head_norm), 0, head.front());
+  if (model.config.network == Network::Pfn && plan.input_norm.channels > 0)
+    fold_before(folder.norm(plan.input_norm), 0, particle_layers.front());
   if (!shifts.empty()) {
     if (!particle_layers.empty()) {
       fold_before(standardise(shifts.particle_mean, shifts.particle_deviation), 0,

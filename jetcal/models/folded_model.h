@@ -43,13 +43,19 @@ struct FoldedTransformer {
   std::vector<float> scale, shift;
 };
 
-/// Layers in order: relu(particle_layers), edge blocks, pooling (PFN: sum, ParticleNet: mean over
-/// particles), concatenation with the jet features, relu(head) but for the last head layer, which
-/// gives y.
+/// Layers in order: relu(particle_layers), edge blocks, pooling (config.pooling), concatenation
+/// with the jet features, relu(head) but for the last head layer, which gives
+/// num_head_outputs(config.head) numbers; outputs for flavors are left out. models::read_head()
+/// turns these into y and a resolution, to which `calibration` is applied last. Where
+/// `skip_feature` is not negative, the jet feature there is added to y before.
 struct FoldedModel {
   ModelConfig config;
   /// Bounds to which features are clipped before the first layer, as in Standardisation.
   std::vector<float> particle_low, particle_high, jet_low, jet_high;
+  Calibration calibration;
+  std::int64_t skip_feature = -1;
+  std::int64_t num_particle_features = edm::kNumParticleFeatures;
+  std::int64_t num_jet_features = edm::kNumJetFeatures;
   std::vector<Dense> particle_layers;
   std::vector<FoldedEdgeBlock> blocks;
   std::optional<FoldedTransformer> transformer;  ///< In place of particle_layers and blocks.

@@ -57,11 +57,11 @@ void fill_uniform(std::span<float> values, double bound, Rng& rng) {
 
 Layout make_layout(const ModelConfig& config) { return detail::make_plan(config).layout; }
 
-StandardisationFit::StandardisationFit()
-    : particle_sum_(edm::kNumParticleFeatures),
-      particle_sum2_(edm::kNumParticleFeatures),
-      jet_sum_(edm::kNumJetFeatures),
-      jet_sum2_(edm::kNumJetFeatures) {}
+StandardisationFit::StandardisationFit(const edm::InputOptions& inputs)
+    : particle_sum_(edm::num_particle_features(inputs)),
+      particle_sum2_(particle_sum_.size()),
+      jet_sum_(edm::num_jet_features(inputs)),
+      jet_sum2_(jet_sum_.size()) {}
 
 void StandardisationFit::add(const edm::FeatureView& features) {
   accumulate(features.particles, particle_sum_, particle_sum2_);
@@ -127,8 +127,9 @@ Model initialise(const ModelConfig& config, std::uint64_t seed) {
     fill_norm(layer.norm);
   };
   for (const detail::LinearSlot& layer : plan.particle_layers) fill_linear(layer);
+  if (plan.input_norm.channels > 0) fill_norm(plan.input_norm);
+  if (plan.head_norm.channels > 0) fill_norm(plan.head_norm);
   if (config.network == Network::ParticleNet) {
-    fill_norm(plan.input_norm);
     fill_linear(plan.feature);
     fill_norm(plan.feature_norm);
   }
@@ -152,6 +153,12 @@ Model initialise(const ModelConfig& config, std::uint64_t seed) {
     fill_layer_norm(plan.transformer->norm);
   }
   for (const detail::LinearSlot& layer : plan.head) fill_linear(layer);
+  if (config.target == edm::Reference::Raw && config.skip) {
+    // An output of 0 is the conventional correction: training starts there.
+    const detail::LinearSlot& last = plan.head.back();
+    std::fill_n(model.parameters.begin() + last.weight, last.in * last.out, 0.0F);
+    std::fill_n(model.parameters.begin() + last.bias, last.out, 0.0F);
+  }
   return model;
 }
 

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "jetcal/models/calibration.h"
 #include "jetcal/models/model_config.h"
 
 namespace jetcal::models {
@@ -33,10 +34,10 @@ Layout make_layout(const ModelConfig& config);
 /// Shifts and scales of the inputs: x' = (x - mean) / deviation. Empty vectors mean none. Where
 /// there are bounds, x is clipped to them first; they come with shifts only.
 struct Standardisation {
-  std::vector<float> particle_mean, particle_deviation;  ///< [6]
-  std::vector<float> jet_mean, jet_deviation;            ///< [8]
-  std::vector<float> particle_low, particle_high;        ///< [6], or empty
-  std::vector<float> jet_low, jet_high;                  ///< [8], or empty as the others
+  std::vector<float> particle_mean, particle_deviation;  ///< [particle features]
+  std::vector<float> jet_mean, jet_deviation;            ///< [jet features]
+  std::vector<float> particle_low, particle_high;        ///< [particle features], or empty
+  std::vector<float> jet_low, jet_high;                  ///< [jet features], or empty as the others
   bool empty() const noexcept { return particle_mean.empty(); }
   bool has_bounds() const noexcept { return !particle_low.empty(); }
 };
@@ -50,7 +51,7 @@ struct ClipCounts {
 /// Accumulates mean and deviation of features in double, order-independent up to rounding.
 class StandardisationFit {
  public:
-  StandardisationFit();
+  explicit StandardisationFit(const edm::InputOptions& inputs = {});
   void add(const edm::FeatureView& features);
   /// A constant feature gets deviation 1. Throws InvalidArgument when nothing was added.
   Standardisation result() const;
@@ -67,6 +68,7 @@ struct Model {
   std::vector<float> parameters;  ///< [layout.num_parameters]
   std::vector<float> buffers;     ///< [layout.num_buffers]
   Standardisation standardisation;
+  Calibration calibration;  ///< Of the trained network's outputs; empty where nothing was derived.
   std::map<std::string, std::string>
       provenance;  ///< run, commit, seed, data, losses: free text, kept in the file.
 

@@ -6,6 +6,7 @@
 #include <iterator>
 
 #include "jetcal/base/error.h"
+#include "jetcal/edm/flavor.h"
 #include "jetcal/models/detail/model_config_fields.h"
 
 namespace jetcal::models {
@@ -67,16 +68,31 @@ ModelConfig small_transformer() {
   return config;
 }
 
+// What configurations of configs/beyond add up to, but for the closure, which is no part of a network.
+ModelConfig beyond(ModelConfig config) {
+  config.input_mode = edm::InputMode::Constituents;
+  config.standardise = true;
+  config.features = edm::FeatureSet::Extended;
+  config.target = edm::Reference::Raw;
+  config.head = Head::Quantiles;
+  config.norm = Norm::Batch;
+  return config;
+}
+ModelConfig beyond_pfn() { return beyond(paper_pfn()); }
+ModelConfig beyond_particlenet() { return beyond(paper_particlenet()); }
+
 struct Preset {
   const char* name;
   ModelConfig (*make)();
 };
-constexpr std::array<Preset, 6> kPresets{{{"paper-pfn", paper_pfn},
+constexpr std::array<Preset, 8> kPresets{{{"paper-pfn", paper_pfn},
                                           {"paper-particlenet", paper_particlenet},
                                           {"small-pfn", small_pfn},
                                           {"small-particlenet", small_particlenet},
                                           {"transformer", transformer},
-                                          {"small-transformer", small_transformer}}};
+                                          {"small-transformer", small_transformer},
+                                          {"beyond-pfn", beyond_pfn},
+                                          {"beyond-particlenet", beyond_particlenet}}};
 
 }  // namespace
 
@@ -91,6 +107,103 @@ Network parse_network(std::string_view name) {
   if (name == "particletransformer") return Network::ParticleTransformer;
   fail(ErrorCode::InvalidArgument,
        "network: expected pfn, particlenet or particletransformer, got '", name, "'");
+}
+
+namespace {
+
+template <typename T>
+struct Named {
+  std::string_view name;
+  T value;
+};
+
+constexpr std::array<Named<Head>, 5> kHeads{{{"value", Head::Value},
+                                             {"quantiles", Head::Quantiles},
+                                             {"gaussian", Head::Gaussian},
+                                             {"laplace", Head::Laplace},
+                                             {"mixture", Head::Mixture}}};
+constexpr std::array<Named<Pooling>, 4> kPoolings{{{"standard", Pooling::Standard},
+                                                   {"sum", Pooling::Sum},
+                                                   {"mean", Pooling::Mean},
+                                                   {"padded-mean", Pooling::PaddedMean}}};
+constexpr std::array<Named<Norm>, 2> kNorms{{{"none", Norm::None}, {"batch", Norm::Batch}}};
+
+template <typename Table, typename T>
+std::string_view name_in(const Table& table, T value) noexcept {
+  for (const auto& entry : table) {
+    if (entry.value == value) return entry.name;
+  }
+  return "";
+}
+
+template <typename Table>
+auto parse_in(const Table& table, const char* field, std::string_view name) {
+  std::string names;
+  for (const auto& entry : table) {
+    if (entry.name == name) return entry.value;
+    names += names.empty() ? "" : ", ";
+    names += entry.name;
+  }
+  fail(ErrorCode::InvalidArgument, field, ": expected one of ", names, ", got '", name, "'");
+}
+
+}  // namespace
+
+std::string_view head_name(Head head) noexcept { return name_in(kHeads, head); }
+Head parse_head(std::string_view name) { return parse_in(kHeads, "head", name); }
+std::string_view pooling_name(Pooling pooling) noexcept { return name_in(kPoolings, pooling); }
+Pooling parse_pooling(std::string_view name) { return parse_in(kPoolings, "pooling", name); }
+std::string_view norm_name(Norm norm) noexcept { return name_in(kNorms, norm); }
+Norm parse_norm(std::string_view name) { return parse_in(kNorms, "norm", name); }
+
+std::int64_t num_head_outputs(Head head) noexcept {
+  switch (head) {
+    case Head::Quantiles:
+      return 5;
+    case Head::Gaussian:
+    case Head::Laplace:
+      return 2;
+    case Head::Mixture:
+      return 4;
+    case Head::Value:
+      break;
+  }
+  return 1;
+}
+
+std::int64_t num_outputs(const ModelConfig& config) noexcept {
+  return num_head_outputs(config.head) +
+         (config.flavor_head ? static_cast<std::int64_t>(edm::kFlavors.size()) : 0);
+}
+
+float pooling_factor(const ModelConfig& config, std::int64_t num_particles) noexcept {
+  const bool sums = config.network == Network::Pfn;
+  const auto count = static_cast<float>(std::max<std::int64_t>(num_particles, 1));
+  switch (config.pooling) {
+    case Pooling::Sum:
+      return sums ? 1.0F : count;
+    case Pooling::Mean:
+      return sums ? 1.0F / count : 1.0F;
+    case Pooling::PaddedMean:
+      return (sums ? 1.0F : count) / static_cast<float>(edm::kPaperMaxParticles);
+    case Pooling::Standard:
+      break;
+  }
+  return 1.0F;
+}
+
+void require_published(const ModelConfig& config, std::string_view who) {
+  const auto refuse = [who](const char* field) {
+    fail(ErrorCode::Unimplemented, who, " knows the published networks only: this one has another ",
+         field);
+  };
+  const ModelConfig plain;
+  if (config.features != plain.features) refuse("set of features");
+  if (config.target != plain.target) refuse("target");
+  if (config.head != plain.head) refuse("head");
+  if (config.pooling != plain.pooling) refuse("pooling");
+  if (config.norm != plain.norm) refuse("norm");
+  if (config.flavor_head) refuse("head, with flavors");
 }
 
 std::vector<std::string> preset_names() {

@@ -29,6 +29,36 @@ std::string_view network_name(
     Network network) noexcept;                 ///< "pfn", "particlenet" or "particletransformer"
 Network parse_network(std::string_view name);  ///< Throws InvalidArgument for another name.
 
+/// Says what the head gives, besides y.
+enum class Head {
+  Value,      ///< y alone, as published.
+  Quantiles,  ///< y is the median; with the quantiles at 16, 25, 75 and 84 % around it.
+  Gaussian,   ///< y and the width of a normal distribution.
+  Laplace,    ///< y and the width of a double exponential distribution.
+  Mixture,  ///< y, and the widths and shares of a narrow and a wide normal distribution around it.
+};
+
+/// Says how the particles of a jet become one row.
+enum class Pooling {
+  Standard,  ///< The network's own: sum (PFN), mean (ParticleNet).
+  Sum,
+  Mean,        ///< Over the jet's particles.
+  PaddedMean,  ///< The sum divided by 100, as the published code of ParticleNet does.
+};
+
+/// Says where values are normalised beyond the published networks.
+enum class Norm {
+  None,   ///< As published: nowhere in the PFN, in the layers on particles of ParticleNet.
+  Batch,  ///< Batch normalisation of the particles' features and of the input of the head.
+};
+
+std::string_view head_name(Head head) noexcept;  ///< "value", "quantiles", "gaussian", ...
+Head parse_head(std::string_view name);          ///< Throws InvalidArgument for another name.
+std::string_view pooling_name(Pooling pooling) noexcept;  ///< "standard", "sum", "mean", ...
+Pooling parse_pooling(std::string_view name);             ///< Throws InvalidArgument.
+std::string_view norm_name(Norm norm) noexcept;           ///< "none" or "batch"
+Norm parse_norm(std::string_view name);                   ///< Throws InvalidArgument.
+
 /// Sizes of a network; letters in the comments are those of the paper's search spaces.
 struct ModelConfig {
   Network network = Network::Pfn;
@@ -50,8 +80,37 @@ struct ModelConfig {
   int head_units = 400;          ///< m.
   double dropout = 0;            ///< After every hidden layer of the head; 0 <= dropout < 1.
 
+  // Beyond the paper. What stands here says "as published".
+  edm::FeatureSet features = edm::FeatureSet::Published;
+  edm::Reference target = edm::Reference::Jec;  ///< Which pT is corrected.
+  bool skip = true;  ///< Raw target only: the conventional correction is added to the output.
+  Head head = Head::Value;
+  Pooling pooling = Pooling::Standard;
+  Norm norm = Norm::None;
+  bool flavor_head = false;  ///< One more output a flavor, for the loss of training alone.
+
+  /// What the network is fed with.
+  edm::InputOptions inputs() const noexcept { return {input_mode, features, target}; }
+
   bool operator==(const ModelConfig&) const = default;
 };
+
+/// Returns how many numbers the head's last layer gives: those of the head, then the flavors'.
+std::int64_t num_head_outputs(Head head) noexcept;
+std::int64_t num_outputs(const ModelConfig& config) noexcept;
+
+/// Tells whether a network predicts a resolution beside y.
+inline bool has_resolution(const ModelConfig& config) noexcept {
+  return config.head != Head::Value;
+}
+
+/// Returns by what to multiply the network's own pooling of a jet with `num_particles` (sum for the
+/// PFN, mean for ParticleNet) to get the pooling of the configuration.
+float pooling_factor(const ModelConfig& config, std::int64_t num_particles) noexcept;
+
+/// Throws Unimplemented, naming the field, when the configuration goes beyond the published
+/// networks; `who` is what supports only those.
+void require_published(const ModelConfig& config, std::string_view who);
 
 /// Width of ParticleNet's feature convolution, fixed in the paper.
 inline constexpr int kFeatureConvUnits = 32;

@@ -17,6 +17,20 @@ void read_field(const std::string& name, const nlohmann::json& value, ModelConfi
     config.input_mode = edm::parse_input_mode(value.get<std::string>());
   } else if (name == "standardise") {
     config.standardise = value.get<bool>();
+  } else if (name == "features") {
+    config.features = edm::parse_feature_set(value.get<std::string>());
+  } else if (name == "target") {
+    config.target = edm::parse_reference(value.get<std::string>());
+  } else if (name == "skip") {
+    config.skip = value.get<bool>();
+  } else if (name == "head") {
+    config.head = parse_head(value.get<std::string>());
+  } else if (name == "pooling") {
+    config.pooling = parse_pooling(value.get<std::string>());
+  } else if (name == "norm") {
+    config.norm = parse_norm(value.get<std::string>());
+  } else if (name == "flavor_head") {
+    config.flavor_head = value.get<bool>();
   } else if (name == "dropout") {
     config.dropout = value.get<double>();
   } else {
@@ -56,6 +70,15 @@ nlohmann::json to_json(const ModelConfig& config) {
     if (!idle) json[field.name] = config.*(field.member);
   }
   json["dropout"] = config.dropout;
+  // Only where they differ: the fingerprints of published networks stay what they were.
+  const ModelConfig plain;
+  if (config.features != plain.features) json["features"] = edm::feature_set_name(config.features);
+  if (config.target != plain.target) json["target"] = edm::reference_name(config.target);
+  if (config.skip != plain.skip) json["skip"] = config.skip;
+  if (config.head != plain.head) json["head"] = head_name(config.head);
+  if (config.pooling != plain.pooling) json["pooling"] = pooling_name(config.pooling);
+  if (config.norm != plain.norm) json["norm"] = norm_name(config.norm);
+  if (config.flavor_head) json["flavor_head"] = true;
   return json;
 }
 

@@ -33,7 +33,19 @@ struct FileTensor {
   std::int64_t size = 0;
 };
 
-std::vector<FileTensor> expected_tensors(const Layout& layout, bool standardised, bool bounded) {
+// What a file holds beside the network itself.
+struct Extras {
+  edm::InputOptions inputs;
+  bool standardised = false, bounded = false;
+  CalibrationShape calibration;
+};
+
+Extras extras_of(const Model& model) {
+  return {model.config.inputs(), !model.standardisation.empty(),
+          model.standardisation.has_bounds(), shape_of(model.calibration)};
+}
+
+std::vector<FileTensor> expected_tensors(const Layout& layout, const Extras& extras) {
   std::vector<FileTensor> tensors;
   for (const TensorSlice& slice : layout.parameters) {
     tensors.push_back({slice.name, slice.shape, slice.size});
@@ -41,17 +53,25 @@ std::vector<FileTensor> expected_tensors(const Layout& layout, bool standardised
   for (const TensorSlice& slice : layout.buffers) {
     tensors.push_back({slice.name, slice.shape, slice.size});
   }
-  if (!standardised) return tensors;
-  const auto add = [&tensors](const char* name, std::int64_t size) {
-    tensors.push_back({std::string("standardisation.") + name, {size}, size});
-  };
-  for (const char* const name : {"particle_mean", "particle_deviation"})
-    add(name, edm::kNumParticleFeatures);
-  for (const char* const name : {"jet_mean", "jet_deviation"}) add(name, edm::kNumJetFeatures);
-  if (!bounded) return tensors;
-  for (const char* const name : {"particle_low", "particle_high"})
-    add(name, edm::kNumParticleFeatures);
-  for (const char* const name : {"jet_low", "jet_high"}) add(name, edm::kNumJetFeatures);
+  if (extras.standardised) {
+    const std::int64_t particles = edm::num_particle_features(extras.inputs);
+    const std::int64_t jets = edm::num_jet_features(extras.inputs);
+    for (const char* const name : {"particle_mean", "particle_deviation"}) {
+      tensors.push_back({std::string("standardisation.") + name, {particles}, particles});
+    }
+    for (const char* const name : {"jet_mean", "jet_deviation"}) {
+      tensors.push_back({std::string("standardisation.") + name, {jets}, jets});
+    }
+    if (extras.bounded) {
+      for (const char* const name : {"particle_low", "particle_high"})
+        tensors.push_back({std::string("standardisation.") + name, {particles}, particles});
+      for (const char* const name : {"jet_low", "jet_high"})
+        tensors.push_back({std::string("standardisation.") + name, {jets}, jets});
+    }
+  }
+  for (const CalibrationTensor& tensor : calibration_tensors(extras.calibration)) {
+    tensors.push_back({"calibration." + tensor.name, tensor.shape, tensor.size});
+  }
   return tensors;
 }
 
@@ -75,6 +95,7 @@ std::vector<float> gather_values(const Model& model) {
   append(model.standardisation.particle_high);
   append(model.standardisation.jet_low);
   append(model.standardisation.jet_high);
+  append(calibration_values(model.calibration));
   return values;
 }
 
@@ -94,8 +115,9 @@ bool bounds_consistent(const Standardisation& shifts) {
 
 void require_consistent(const Model& model, const std::filesystem::path& path) {
   const Standardisation& shifts = model.standardisation;
-  const std::size_t particles = shifts.empty() ? 0 : edm::kNumParticleFeatures;
-  const std::size_t jets = shifts.empty() ? 0 : edm::kNumJetFeatures;
+  const edm::InputOptions inputs = model.config.inputs();
+  const std::size_t particles = shifts.empty() ? 0 : edm::num_particle_features(inputs);
+  const std::size_t jets = shifts.empty() ? 0 : edm::num_jet_features(inputs);
   if (std::ssize(model.parameters) != model.layout.num_parameters ||
       std::ssize(model.buffers) != model.layout.num_buffers ||
       shifts.particle_mean.size() != particles || shifts.particle_deviation.size() != particles ||
@@ -127,7 +149,7 @@ void require_usable(const FileTensor& tensor, std::span<const float> values, Err
 void require_usable(const Model& model, ErrorCode code, const std::filesystem::path& path) {
   const std::vector<float> values = gather_values(model);
   std::int64_t at = 0;
-  for (const FileTensor& tensor : expected_tensors(model)) {
+  for (const FileTensor& tensor : expected_tensors(model.layout, extras_of(model))) {
     require_usable(tensor, std::span(values).subspan(at, tensor.size), code, path);
     at += tensor.size;
   }
@@ -142,7 +164,7 @@ json make_header(const Model& model) {
   for (const auto& [key, value] : model.provenance) metadata[kProvenancePrefix + key] = value;
   json header = {{"__metadata__", metadata}};
   std::int64_t at = 0;
-  for (const FileTensor& tensor : expected_tensors(model)) {
+  for (const FileTensor& tensor : expected_tensors(model.layout, extras_of(model))) {
     const std::int64_t end = at + tensor.size * static_cast<std::int64_t>(sizeof(float));
     header[tensor.name] = {{"dtype", "F32"}, {"shape", tensor.shape}, {"data_offsets", {at, end}}};
     at = end;
@@ -277,7 +299,31 @@ std::vector<float> read_values(const json& header, const std::vector<FileTensor>
   return values;
 }
 
-void scatter_values(std::span<const float> values, bool standardised, bool bounded, Model& model) {
+// The sizes of the calibration stand in its tensors' shapes.
+CalibrationShape read_calibration_shape(const json& header, const std::filesystem::path& path) {
+  CalibrationShape shape;
+  for (const auto& [name, table] :
+       {std::pair<const char*, TableShape*>{"closure", &shape.closure},
+        std::pair<const char*, TableShape*>{"resolution", &shape.resolution}}) {
+    const auto found = header.find(std::string("calibration.") + name + ".values");
+    if (found == header.end()) continue;
+    const json extents = found->is_object() ? found->value("shape", json()) : json();
+    const bool usable =
+        extents.is_array() && extents.size() == 2 &&
+        std::all_of(extents.begin(), extents.end(), [](const json& extent) {
+          return extent.is_number_unsigned() && extent.get<std::uint64_t>() >= 1 &&
+                 extent.get<std::uint64_t>() <= static_cast<std::uint64_t>(kMaxTableExtent);
+        });
+    if (!usable) {
+      fail(ErrorCode::DataLoss, path.string(), ": the calibration '", name,
+           "' has no shape [bins of |eta|, bins of pt]");
+    }
+    *table = {extents[0].get<std::int64_t>(), extents[1].get<std::int64_t>()};
+  }
+  return shape;
+}
+
+void scatter_values(std::span<const float> values, const Extras& extras, Model& model) {
   const auto take = [&values](std::int64_t count) {
     const std::span<const float> head = values.first(static_cast<std::size_t>(count));
     values = values.subspan(static_cast<std::size_t>(count));
@@ -285,16 +331,21 @@ void scatter_values(std::span<const float> values, bool standardised, bool bound
   };
   model.parameters = take(model.layout.num_parameters);
   model.buffers = take(model.layout.num_buffers);
-  if (!standardised) return;
-  model.standardisation.particle_mean = take(edm::kNumParticleFeatures);
-  model.standardisation.particle_deviation = take(edm::kNumParticleFeatures);
-  model.standardisation.jet_mean = take(edm::kNumJetFeatures);
-  model.standardisation.jet_deviation = take(edm::kNumJetFeatures);
-  if (!bounded) return;
-  model.standardisation.particle_low = take(edm::kNumParticleFeatures);
-  model.standardisation.particle_high = take(edm::kNumParticleFeatures);
-  model.standardisation.jet_low = take(edm::kNumJetFeatures);
-  model.standardisation.jet_high = take(edm::kNumJetFeatures);
+  if (extras.standardised) {
+    const std::int64_t particles = edm::num_particle_features(extras.inputs);
+    const std::int64_t jets = edm::num_jet_features(extras.inputs);
+    model.standardisation.particle_mean = take(particles);
+    model.standardisation.particle_deviation = take(particles);
+    model.standardisation.jet_mean = take(jets);
+    model.standardisation.jet_deviation = take(jets);
+    if (extras.bounded) {
+      model.standardisation.particle_low = take(particles);
+      model.standardisation.particle_high = take(particles);
+      model.standardisation.jet_low = take(jets);
+      model.standardisation.jet_high = take(jets);
+    }
+  }
+  model.calibration = make_calibration(extras.calibration, values);
 }
 
 }  // namespace
@@ -322,10 +373,12 @@ Model load_model(const std::filesystem::path& path) {
   Model model;
   model.config = parse_config(metadata["config"], path);
   model.layout = make_layout(model.config);
-  const bool standardised = header.contains("standardisation.particle_mean");
-  const bool bounded = standardised && header.contains("standardisation.particle_low");
-  const std::vector<FileTensor> tensors = expected_tensors(model.layout, standardised, bounded);
-  scatter_values(read_values(header, tensors, data, path), standardised, bounded, model);
+  const Extras extras{model.config.inputs(), header.contains("standardisation.particle_mean"),
+                       header.contains("standardisation.particle_low"),
+                      read_calibration_shape(header, path)};
+  const std::vector<FileTensor> tensors = expected_tensors(model.layout, extras);
+  scatter_values(read_values(header, tensors, data, path), extras, model);
+  require_usable(model.calibration, path.string());
   require_usable(model, ErrorCode::DataLoss, path);
   if (!bounds_consistent(model.standardisation))
     fail(ErrorCode::DataLoss, path.string(), ": a feature has a lower bound above its upper one");

@@ -11,6 +11,7 @@
 #include "jetcal/base/error.h"
 #include "jetcal/base/threads.h"
 #include "jetcal/models/detail/inference_network.h"
+#include "jetcal/models/head.h"
 
 namespace jetcal::models {
 namespace {
@@ -24,17 +25,19 @@ constexpr std::int64_t kTaskMacs = 1'000'000;
 constexpr std::int64_t kTasksPerThread = 16;
 
 // Checks once what everything below relies on.
-void require_shapes(const edm::FeatureView& features, std::span<const float> y) {
+void require_shapes(const FoldedModel& model, const edm::FeatureView& features,
+                    std::span<const float> y) {
   if (features.offsets.empty()) {
     fail(ErrorCode::InvalidArgument, "predict: offsets must hold at least one value");
   }
   const auto jets = static_cast<std::size_t>(features.num_jets());
   const auto particles = static_cast<std::size_t>(features.num_particles());
-  if (features.particles.size() != particles * edm::kNumParticleFeatures ||
+  if (features.particles.size() != particles * model.num_particle_features ||
       features.points.size() != particles * edm::kNumPointCoordinates ||
-      features.jets.size() != jets * edm::kNumJetFeatures || y.size() != jets) {
+      features.jets.size() != jets * model.num_jet_features || y.size() != jets) {
     fail(ErrorCode::InvalidArgument, "predict: the arrays do not have the sizes of ", jets,
-         " jets with ", particles, " particles");
+         " jets with ", particles, " particles, ", model.num_particle_features,
+         " features a particle and ", model.num_jet_features, " a jet");
   }
 }
 
@@ -91,13 +94,25 @@ std::vector<std::int64_t> cut_by_cost(const JetCost& cost, std::span<const std::
 }  // namespace
 
 struct Predictor::Impl {
-  Impl(const FoldedModel& model, const PredictorOptions& chosen)
-      : config(model.config), options(chosen), cost(config), network(model, chosen.precision) {}
+  Impl(FoldedModel folded, const PredictorOptions& chosen)
+      : model(std::move(folded)),
+        options(chosen),
+        cost(model.config),
+        network(model, chosen.precision) {
+    // The network has its own copy of the layers.
+    model.particle_layers.clear();
+    model.blocks.clear();
+    model.head.clear();
+  }
+
+  void run(const edm::FeatureView& features, std::span<float> outputs) const;
+  void finish(const edm::FeatureView& features, std::span<float> y,
+              std::span<float> resolution) const;
 
   std::unique_ptr<detail::InferenceWorkspace> take_workspace() const;
   void give_back(std::unique_ptr<detail::InferenceWorkspace> work) const;
 
-  ModelConfig config;
+  FoldedModel model;
   PredictorOptions options;
   JetCost cost;
   detail::InferenceNetwork network;
@@ -125,28 +140,72 @@ Predictor::~Predictor() = default;
 Predictor::Predictor(Predictor&&) noexcept = default;
 Predictor& Predictor::operator=(Predictor&&) noexcept = default;
 
-void Predictor::predict(const edm::FeatureView& features, std::span<float> y) const {
-  require_shapes(features, y);
-  if (y.empty()) return;
+// Runs the network up to the numbers of its head's last layer.
+void Predictor::Impl::run(const edm::FeatureView& features, std::span<float> outputs) const {
   const int threads = num_threads();
-  const std::vector<std::int64_t> ends = cut_by_cost(impl_->cost, features.offsets, threads);
+  const std::vector<std::int64_t> ends = cut_by_cost(cost, features.offsets, threads);
   const std::int64_t tasks = std::ssize(ends) - 1;
   std::atomic<std::int64_t> next{0};
   parallel_for(std::min<std::int64_t>(threads, tasks), 1, [&](std::int64_t, std::int64_t) {
-    std::unique_ptr<detail::InferenceWorkspace> work = impl_->take_workspace();
+    std::unique_ptr<detail::InferenceWorkspace> work = take_workspace();
     for (std::int64_t task = next++; task < tasks; task = next++) {
       for (std::int64_t begin = ends[task]; begin < ends[task + 1]; begin += kHeadJets) {
-        impl_->network.pool_jets(features, begin, std::min(begin + kHeadJets, ends[task + 1]),
-                                 *work);
-        if (work->num_pooled >= kHeadJets) impl_->network.run_head(*work, y);
+        network.pool_jets(features, begin, std::min(begin + kHeadJets, ends[task + 1]), *work);
+        if (work->num_pooled >= kHeadJets) network.run_head(*work, outputs);
       }
     }
-    impl_->network.run_head(*work, y);
-    impl_->give_back(std::move(work));
+    network.run_head(*work, outputs);
+    give_back(std::move(work));
   });
 }
 
-const ModelConfig& Predictor::config() const noexcept { return impl_->config; }
+// Adds what follows the layers of the network.
+void Predictor::Impl::finish(const edm::FeatureView& features, std::span<float> y,
+                             std::span<float> resolution) const {
+  const Calibration& calibration = model.calibration;
+  if (model.skip_feature < 0 && calibration.empty()) return;
+  for (std::size_t jet = 0; jet < y.size(); ++jet) {
+    const float* const own =
+        features.jets.data() + static_cast<std::int64_t>(jet) * model.num_jet_features;
+    if (model.skip_feature >= 0) y[jet] += edm::bounded_feature(own[model.skip_feature]);
+    const float log_pt = own[0] + y[jet];
+    if (!calibration.closure.empty()) y[jet] += calibration.closure.at(own[1], log_pt);
+    if (!calibration.resolution.empty() && !resolution.empty())
+      resolution[jet] *= calibration.resolution.at(own[1], log_pt);
+  }
+}
+
+void Predictor::predict(const edm::FeatureView& features, std::span<float> y) const {
+  require_shapes(impl_->model, features, y);
+  if (y.empty()) return;
+  if (impl_->model.config.head == Head::Value) {
+    impl_->run(features, y);
+  } else {
+    std::vector<float> outputs(y.size() * static_cast<std::size_t>(impl_->network.num_outputs()));
+    impl_->run(features, outputs);
+    read_head(impl_->model.config.head, outputs, y, {});
+  }
+  impl_->finish(features, y, {});
+}
+
+void Predictor::predict(const edm::FeatureView& features, std::span<float> y,
+                        std::span<float> resolution) const {
+  require_shapes(impl_->model, features, y);
+  if (!has_resolution(impl_->model.config)) {
+    fail(ErrorCode::FailedPrecondition, "predict: the network gives no resolution");
+  }
+  if (resolution.size() != y.size()) {
+    fail(ErrorCode::InvalidArgument, "predict: the resolution has ", resolution.size(),
+         " values for ", y.size(), " jets");
+  }
+  if (y.empty()) return;
+  std::vector<float> outputs(y.size() * static_cast<std::size_t>(impl_->network.num_outputs()));
+  impl_->run(features, outputs);
+  read_head(impl_->model.config.head, outputs, y, resolution);
+  impl_->finish(features, y, resolution);
+}
+
+const ModelConfig& Predictor::config() const noexcept { return impl_->model.config; }
 const PredictorOptions& Predictor::options() const noexcept { return impl_->options; }
 
 }  // namespace jetcal::models

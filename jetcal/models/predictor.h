@@ -17,7 +17,8 @@ struct PredictorOptions {
   kernels::Precision precision = kernels::Precision::Float32;
 };
 
-/// Predicts y = log(pt_gen / pt_reco) for jets of any number of particles.
+/// Predicts y = log(pt_gen / pt) for jets of any number of particles; pt is pt_reco, or pt_raw
+/// where the configuration's target says so.
 class Predictor {
  public:
   /// Throws Unimplemented when this CPU lacks the precision, or the network does.
@@ -29,6 +30,11 @@ class Predictor {
   /// Shapes: y [J]. Features beyond edm::kLargestFeature are taken for it. Jets are independent:
   /// the same jet gives the same bits in any batch. Uses parallel_for; thread-safe.
   void predict(const edm::FeatureView& features, std::span<float> y) const;
+
+  /// The same with the resolution of y [J], the half width of its central 68 %. Throws
+  /// FailedPrecondition when the network predicts none.
+  void predict(const edm::FeatureView& features, std::span<float> y,
+               std::span<float> resolution) const;
 
   const ModelConfig& config() const noexcept;
   const PredictorOptions& options() const noexcept;

@@ -63,25 +63,30 @@ struct TrainingPass::Impl {
   void backward_particlenet(std::span<const float> parameters, std::span<float> grad_parameters,
                             const GradientsFinished& finished);
   void join_jet_features(const edm::FeatureView& features);
+  std::span<const float> particle_rows(std::span<const float> parameters, std::span<float> buffers,
+                                       kernels::SharedSums* shared);
+  void scale_pooled(std::span<float> rows) const;
 
   ModelConfig config;
   Standardisation standardisation;
   detail::NetworkPlan plan;
   detail::DenseStackPass head;
   std::optional<detail::DenseStackPass> particle_stack;      // PFN
-  std::optional<detail::NormPass> input_norm, feature_norm;  // ParticleNet
-  std::vector<detail::EdgeBlockPass> blocks;                 // ParticleNet
+  std::optional<detail::NormPass> input_norm, feature_norm;  // ParticleNet, input_norm also PFN
+  std::optional<detail::NormPass> head_norm;
+  std::vector<detail::EdgeBlockPass> blocks;  // ParticleNet
   kernels::EdgeConvWorkspace edge_workspace;
   std::optional<detail::TransformerPass> transformer;  // ParticleTransformer
 
   // Of the last forward.
   bool has_forward = false;
   std::vector<std::int64_t> offsets;
-  std::vector<float> particles;  // [P, 6], standardised
+  std::vector<float> particles;  // [P, features], standardised
   std::vector<float> normed, feature_values,
       feature;                                  // ParticleNet: around the feature convolution
   std::span<const float> particle_output;       // [P, pooled]
-  std::vector<float> pooled, jets, head_input;  // [J, pooled], [J, 8], [J, pooled + 8]
+  std::vector<float> pooled, jets, head_input;  // [J, pooled], [J, features], both beside
+  std::vector<float> normed_head_input;
   std::vector<float> grad_head, grad_pooled, grad_particles, grad_next;
 
   std::int64_t num_jets() const { return std::ssize(offsets) - 1; }
@@ -93,6 +98,8 @@ TrainingPass::Impl::Impl(const ModelConfig& model_config, Standardisation shifts
       standardisation(std::move(shifts)),
       plan(detail::make_plan(model_config)),
       head(plan.head, {.dropout = model_config.dropout, .linear_last = true}) {
+  if (plan.head_norm.channels > 0) head_norm.emplace(plan.head_norm, Activation::None);
+  if (plan.input_norm.channels > 0) input_norm.emplace(plan.input_norm, Activation::None);
   if (config.network == Network::Pfn) {
     particle_stack.emplace(plan.particle_layers, detail::DenseStackOptions{});
     return;
@@ -101,7 +108,6 @@ TrainingPass::Impl::Impl(const ModelConfig& model_config, Standardisation shifts
     transformer.emplace(*plan.transformer);
     return;
   }
-  input_norm.emplace(plan.input_norm, Activation::None);
   feature_norm.emplace(plan.feature_norm, Activation::Relu);
   for (const detail::EdgeBlockSlot& block : plan.blocks) {
     blocks.emplace_back(block, config.neighbors);
@@ -113,7 +119,7 @@ void TrainingPass::Impl::forward_particlenet(std::span<const float> parameters,
                                              const edm::FeatureView& features,
                                              kernels::SharedSums* shared) {
   const std::int64_t rows = num_particles();
-  const std::span<float> x = rows_in(particles, rows, edm::kNumParticleFeatures);
+  const std::span<float> x = rows_in(particles, rows, plan.particle_features);
   const std::span<float> input = rows_in(normed, rows, plan.feature.in);
   const std::span<float> values = rows_in(feature_values, rows, plan.feature.out);
   const std::span<float> output = rows_in(feature, rows, plan.feature.out);
@@ -134,14 +140,14 @@ void TrainingPass::Impl::forward_particlenet(std::span<const float> parameters,
 
 void TrainingPass::Impl::join_jet_features(const edm::FeatureView& features) {
   const std::int64_t rows = num_jets();
-  const std::span<float> own = rows_in(jets, rows, edm::kNumJetFeatures);
-  keep(features.jets, edm::kNumJetFeatures, standardisation.jet_low, standardisation.jet_high,
+  const std::span<float> own = rows_in(jets, rows, plan.jet_features);
+  keep(features.jets, plan.jet_features, standardisation.jet_low, standardisation.jet_high,
        standardisation.jet_mean, standardisation.jet_deviation, own);
-  const std::int64_t width = plan.pooled + edm::kNumJetFeatures;
+  const std::int64_t width = plan.pooled + plan.jet_features;
   const std::span<float> joined = rows_in(head_input, rows, width);
   for (std::int64_t jet = 0; jet < rows; ++jet) {
     std::copy_n(pooled.data() + jet * plan.pooled, plan.pooled, joined.data() + jet * width);
-    std::copy_n(own.data() + jet * edm::kNumJetFeatures, edm::kNumJetFeatures,
+    std::copy_n(own.data() + jet * plan.jet_features, plan.jet_features,
                 joined.data() + jet * width + plan.pooled);
   }
 }
@@ -151,32 +157,60 @@ void TrainingPass::Impl::forward(std::span<const float> parameters, std::span<fl
                                  std::span<float> y, const BatchShare& share) {
   require_size(parameters.size(), plan.layout.num_parameters, "parameters");
   require_size(buffers.size(), plan.layout.num_buffers, "buffers");
-  require_size(y.size(), features.num_jets(), "y");
+  require_size(y.size(), features.num_jets() * plan.outputs, "y");
+  require_size(features.particles.size(), features.num_particles() * plan.particle_features,
+               "particles");
+  require_size(features.jets.size(), features.num_jets() * plan.jet_features, "jets");
   has_forward = true;
   offsets.assign(features.offsets.begin(), features.offsets.end());
-  keep(features.particles, edm::kNumParticleFeatures, standardisation.particle_low,
+  keep(features.particles, plan.particle_features, standardisation.particle_low,
        standardisation.particle_high, standardisation.particle_mean,
        standardisation.particle_deviation,
-       rows_in(particles, num_particles(), edm::kNumParticleFeatures));
+       rows_in(particles, num_particles(), plan.particle_features));
   const std::span<float> sums = rows_in(pooled, num_jets(), plan.pooled);
   if (config.network == Network::Pfn) {
-    particle_stack->forward_sums(
-        parameters, rows_in(particles, num_particles(), edm::kNumParticleFeatures), offsets, sums);
+    particle_stack->forward_sums(parameters, particle_rows(parameters, buffers, share.sums),
+                                 offsets, sums);
   } else {
     if (transformer) {
       particle_output = transformer->forward(
-          parameters, rows_in(particles, num_particles(), edm::kNumParticleFeatures),
+          parameters, rows_in(particles, num_particles(), plan.particle_features),
           features.particles, offsets);
     } else {
       forward_particlenet(parameters, buffers, features, share.sums);
     }
     kernels::segment_mean(particle_output, offsets, plan.pooled, sums);
   }
+  scale_pooled(sums);
   join_jet_features(features);
-  const std::int64_t width = plan.pooled + edm::kNumJetFeatures;
-  std::ranges::copy(head.forward(parameters, rows_in(head_input, num_jets(), width), dropout_seed,
-                                 share.first_jet),
-                    y.begin());
+  const std::int64_t width = plan.pooled + plan.jet_features;
+  std::span<const float> input = rows_in(head_input, num_jets(), width);
+  if (head_norm) {
+    const std::span<float> normed_input = rows_in(normed_head_input, num_jets(), width);
+    head_norm->forward(parameters, buffers, input, normed_input, share.sums);
+    input = normed_input;
+  }
+  std::ranges::copy(head.forward(parameters, input, dropout_seed, share.first_jet), y.begin());
+}
+
+// The PFN's input: features, normalised where the configuration asks for it.
+std::span<const float> TrainingPass::Impl::particle_rows(std::span<const float> parameters,
+                                                         std::span<float> buffers,
+                                                         kernels::SharedSums* shared) {
+  const std::span<float> x = rows_in(particles, num_particles(), plan.particle_features);
+  if (!input_norm) return x;
+  const std::span<float> input = rows_in(normed, num_particles(), plan.particle_features);
+  input_norm->forward(parameters, buffers, x, input, shared);
+  return input;
+}
+
+// Turns the network's own pooling into the configuration's, and the gradient of this into that.
+void TrainingPass::Impl::scale_pooled(std::span<float> rows) const {
+  if (config.pooling == Pooling::Standard) return;
+  for (std::int64_t jet = 0; jet < num_jets(); ++jet) {
+    const float factor = pooling_factor(config, offsets[jet + 1] - offsets[jet]);
+    for (float& value : rows.subspan(jet * plan.pooled, plan.pooled)) value *= factor;
+  }
 }
 
 void TrainingPass::Impl::backward_particlenet(std::span<const float> parameters,
@@ -201,7 +235,7 @@ void TrainingPass::Impl::backward_particlenet(std::span<const float> parameters,
   const std::span<float> grad_input = rows_in(grad_next, rows, plan.feature.in);
   kernels::linear_backward_input(grad, weight_of(parameters, plan.feature), plan.feature.in,
                                  plan.feature.out, grad_input);
-  input_norm->backward(parameters, rows_in(particles, rows, edm::kNumParticleFeatures), grad_input,
+  input_norm->backward(parameters, rows_in(particles, rows, plan.particle_features), grad_input,
                        grad_parameters);
   if (finished) finished(0, block_end);
 }
@@ -213,20 +247,33 @@ void TrainingPass::Impl::backward(std::span<const float> parameters, std::span<c
     fail(ErrorCode::FailedPrecondition, "training pass: backward needs a forward before it");
   }
   require_size(parameters.size(), plan.layout.num_parameters, "parameters");
-  require_size(grad_y.size(), num_jets(), "grad_y");
+  require_size(grad_y.size(), num_jets() * plan.outputs, "grad_y");
   require_size(grad_parameters.size(), plan.layout.num_parameters, "grad_parameters");
   has_forward = false;  // its values give way to gradients
-  const std::int64_t width = plan.pooled + edm::kNumJetFeatures;
+  const std::int64_t width = plan.pooled + plan.jet_features;
   const std::span<float> grad_joined = rows_in(grad_head, num_jets(), width);
   head.backward(parameters, grad_y, grad_joined, grad_parameters);
   if (finished) finished(first_parameter(plan.head), plan.layout.num_parameters);
+  if (head_norm) {
+    head_norm->backward(parameters, rows_in(head_input, num_jets(), width), grad_joined,
+                        grad_parameters);
+  }
   const std::span<float> grad_sums = rows_in(grad_pooled, num_jets(), plan.pooled);
   for (std::int64_t jet = 0; jet < num_jets(); ++jet) {
     std::copy_n(grad_joined.data() + jet * width, plan.pooled,
                 grad_sums.data() + jet * plan.pooled);
   }
+  scale_pooled(grad_sums);
   if (config.network == Network::Pfn) {
-    particle_stack->backward(parameters, grad_sums, {}, grad_parameters);
+    if (input_norm) {
+      const std::span<float> grad_input =
+          rows_in(grad_particles, num_particles(), plan.particle_features);
+      particle_stack->backward(parameters, grad_sums, grad_input, grad_parameters);
+      input_norm->backward(parameters, rows_in(particles, num_particles(), plan.particle_features),
+                           grad_input, grad_parameters);
+    } else {
+      particle_stack->backward(parameters, grad_sums, {}, grad_parameters);
+    }
     if (finished) finished(0, first_parameter(plan.head));
     return;
   }

@@ -31,15 +31,16 @@ class TrainingPass {
   TrainingPass(const ModelConfig& config, const Standardisation& standardisation);
   ~TrainingPass();
 
-  /// Computes y [J] with batch statistics over real particles and edges, updates the running
-  /// statistics in `buffers` (momentum 0.1, unbiased variance, as PyTorch), and draws dropout masks
-  /// from `dropout_seed`. Keeps what backward needs. `share.sums` must live until backward.
+  /// Computes y [J, num_outputs(config)] with batch statistics over real particles and edges,
+  /// updates the running statistics in `buffers` (momentum 0.1, unbiased variance, as PyTorch), and
+  /// draws dropout masks from `dropout_seed`. Keeps what backward needs. `share.sums` must live
+  /// until backward.
   void forward(std::span<const float> parameters, std::span<float> buffers,
                const edm::FeatureView& features, std::uint64_t dropout_seed, std::span<float> y,
                const BatchShare& share = {});
 
-  /// Computes the gradient of every parameter [num_parameters] from the gradient of y [J] of the
-  /// last forward; overwrites. With one thread the result is the same bits every time.
+  /// Computes the gradient of every parameter [num_parameters] from the gradient of y of the last
+  /// forward; overwrites. With one thread the result is the same bits every time.
   /// `finished`, if any, is called for ranges that cover the buffer, each once, in the order of
   /// backward: those of the head first.
   void backward(std::span<const float> parameters, std::span<const float> grad_y,

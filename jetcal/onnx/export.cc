@@ -36,6 +36,11 @@ std::map<std::string, std::string> export_metadata(const models::Model& model) {
       {"input_mode", std::string(edm::input_mode_name(model.config.input_mode))},
       {"commit", commit()},
   };
+  const models::ModelConfig plain;
+  if (model.config.features != plain.features)
+    metadata["features"] = edm::feature_set_name(model.config.features);
+  if (model.config.target != plain.target)
+    metadata["target"] = edm::reference_name(model.config.target);
   for (const auto& [key, value] : model.provenance) metadata.emplace("provenance." + key, value);
   return metadata;
 }

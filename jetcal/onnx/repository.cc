@@ -141,14 +141,25 @@ std::string config_text(const models::ModelConfig& config, const std::string& na
   out << "name: \"" << name
       << "\"\nplatform: \"onnxruntime_onnx\"\nmax_batch_size: " << kMaxBatchSize << "\n";
   if (particle_net) write_tensor(out, "input", "pf_points", "[ 2, -1 ]");
-  write_tensor(out, "input", "pf_features", "[ 6, -1 ]");
+  const auto size = [](std::int64_t features) { return std::to_string(features); };
+  write_tensor(out, "input", "pf_features",
+               "[ " + size(edm::num_particle_features(config.inputs())) + ", -1 ]");
   write_tensor(out, "input", "pf_mask", "[ 1, -1 ]");
-  write_tensor(out, "input", "jet_features", "[ 8 ]");
+  write_tensor(out, "input", "jet_features",
+               "[ " + size(edm::num_jet_features(config.inputs())) + " ]");
   write_tensor(out, "output", "output", "[ 1 ]");
+  if (models::has_resolution(config)) write_tensor(out, "output", "resolution", "[ 1 ]");
   out << "optimization { graph { level: " << (particle_net ? -1 : 1) << " } }\n";
   // Tells clients which particles the network was trained on; Triton passes it through.
   out << "parameters { key: \"jetcal_input_mode\" value { string_value: \""
       << edm::input_mode_name(config.input_mode) << "\" } }\n";
+  const models::ModelConfig plain;
+  const auto parameter = [&out](const char* key, std::string_view value) {
+    out << "parameters { key: \"" << key << "\" value { string_value: \"" << value << "\" } }\n";
+  };
+  if (config.features != plain.features)
+    parameter("jetcal_features", edm::feature_set_name(config.features));
+  if (config.target != plain.target) parameter("jetcal_target", edm::reference_name(config.target));
   return out.str();
 }
 

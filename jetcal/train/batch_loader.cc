@@ -27,13 +27,13 @@ void check_usable(const JetSource& source, std::span<const std::int64_t> rows,
          rows.size(), " jets");
   }
   if (unusable == 0) return;
+  const std::vector<std::string_view> names = edm::jet_feature_names(source.inputs());
   for (std::size_t j = 0; j < rows.size(); ++j) {
-    for (std::size_t f = 0; f < edm::kJetFeatureNames.size(); ++f) {
-      const float value = batch.jets[j * edm::kJetFeatureNames.size() + f];
+    for (std::size_t f = 0; f < names.size(); ++f) {
+      const float value = batch.jets[j * names.size() + f];
       if (!usable(value)) {
         fail(ErrorCode::InvalidArgument, "jet ", rows[j], " of the ", source.name(), " has ",
-             edm::kJetFeatureNames[f], " = ", value,
-             std::isfinite(value) ? ", which no jet reaches" : "");
+             names[f], " = ", value, std::isfinite(value) ? ", which no jet reaches" : "");
       }
     }
     if (!std::isfinite(batch.target[j])) {

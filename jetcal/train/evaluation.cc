@@ -21,6 +21,9 @@ std::optional<Evaluation> evaluate(const models::Model& model, const JetSource& 
     if (should_stop && should_stop()) return std::nullopt;
     prediction.resize(batch->target.size());
     predictor.predict(batch->view(), prediction);
+    // The loss is that of the correction of pt_reco, whichever pt the network corrects.
+    for (std::size_t jet = 0; jet < batch->log_jec.size(); ++jet)
+      prediction[jet] -= batch->log_jec[jet];
     result.network += sum_loss(batch->target, prediction, batch->weight);
     result.no_correction += sum_loss(batch->target, 0.0, batch->weight);
     result.constant += sum_loss(batch->target, constant, batch->weight);

@@ -83,6 +83,7 @@ nlohmann::ordered_json report(const TrainResult& result) {
             {"over_best_constant", result.gain_percent(result.test.best_constant_loss)}}},
           {"jets_per_second", result.jets_per_second()},
           {"data_percent", result.data_percent()},
+          {"performance", result.performance},
           {"fingerprint", result.fingerprint},
           {"was_finished", result.was_finished},
           {"resumed_step", result.resumed_step}};

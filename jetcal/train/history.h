@@ -67,6 +67,10 @@ struct TrainResult {
   std::string fingerprint;     ///< Of the model, see models::fingerprint.
   bool stopped_early = false;  ///< Before all epochs: the validation loss no longer fell.
 
+  /// Coverage of the predicted resolution and closure of the response on the test split, see
+  /// performance_json(). Kept apart.
+  nlohmann::ordered_json performance;
+
   // How this call came to it; not kept.
   bool was_finished = false;      ///< Nothing was trained: the run had ended before.
   std::int64_t resumed_step = 0;  ///< Steps that an earlier call had done; 0 for a fresh run.

@@ -42,13 +42,13 @@ class RowReader final : public JetReader {
 
 class ShardSource final : public JetSource {
  public:
-  ShardSource(data::Dataset dataset, edm::InputMode mode, std::string name)
-      : dataset_(std::move(dataset)), mode_(mode), name_(std::move(name)) {}
+  ShardSource(data::Dataset dataset, const edm::InputOptions& inputs, std::string name)
+      : dataset_(std::move(dataset)), inputs_(inputs), name_(std::move(name)) {}
 
   std::int64_t num_jets() const override { return dataset_.num_jets(); }
 
   void append_features(std::span<const std::int64_t> rows, edm::FeatureBatch& out) const override {
-    dataset_.append_features(rows, mode_, out);
+    dataset_.append_features(rows, inputs_, out);
   }
 
   // The jet columns tell samples apart; reading every particle would cost a pass over the files.
@@ -65,10 +65,11 @@ class ShardSource final : public JetSource {
   }
 
   std::string name() const override { return name_; }
+  edm::InputOptions inputs() const override { return inputs_; }
 
  private:
   data::Dataset dataset_;
-  edm::InputMode mode_;
+  edm::InputOptions inputs_;
   std::string name_;
 };
 
@@ -102,9 +103,9 @@ JetSources with_jets(JetSources sources) {
   return sources;
 }
 
-JetSources map_shards(const std::filesystem::path& folder, edm::InputMode mode) {
-  const auto open = [&folder, mode](data::Split split) {
-    return std::make_unique<ShardSource>(data::Dataset::open(folder, split), mode,
+JetSources map_shards(const std::filesystem::path& folder, const edm::InputOptions& inputs) {
+  const auto open = [&folder, &inputs](data::Split split) {
+    return std::make_unique<ShardSource>(data::Dataset::open(folder, split), inputs,
                                          split_name_at(split, folder.string()));
   };
   return {open(data::Split::Train), open(data::Split::Validation), open(data::Split::Test), [] {
@@ -123,7 +124,7 @@ nlohmann::ordered_json report_storage(std::string_view mode, const data::FileSto
   return report;
 }
 
-JetSources open_blocks(const std::string& location, edm::InputMode mode,
+JetSources open_blocks(const std::string& location, const edm::InputOptions& inputs,
                        const StorageOptions& storage) {
   const std::shared_ptr<const data::FileStore> store = data::open_store(location);
   const int connections = static_cast<int>(storage.connections);
@@ -143,10 +144,10 @@ JetSources open_blocks(const std::string& location, edm::InputMode mode,
     data::JetBlocks& blocks = splits[static_cast<std::size_t>(split)];
     std::string name = split_name_at(split, location);
     if (keep) {
-      return std::make_unique<ShardSource>(data::load_dataset(blocks, connections), mode,
+      return std::make_unique<ShardSource>(data::load_dataset(blocks, connections), inputs,
                                            std::move(name));
     }
-    auto source = std::make_unique<StreamedSource>(std::move(blocks), mode, std::move(name),
+    auto source = std::make_unique<StreamedSource>(std::move(blocks), inputs, std::move(name),
                                                    memory_bytes, connections);
     if (split == data::Split::Train) window_blocks = source->window_blocks();
     return source;
@@ -166,15 +167,15 @@ bool maps_shards(const std::filesystem::path& location, const StorageOptions& st
   return storage.mode == StorageMode::Auto && !data::is_remote(location.string());
 }
 
-JetSources open_shards(const std::filesystem::path& location, edm::InputMode mode,
+JetSources open_shards(const std::filesystem::path& location, const edm::InputOptions& inputs,
                        const StorageOptions& storage) {
   const bool remote = data::is_remote(location.string());
   if (remote && storage.mode == StorageMode::Mapped) {
     fail(ErrorCode::InvalidArgument, "data.mode mapped needs a folder; ", location.string(),
          " can be held in memory or streamed");
   }
-  return with_jets(maps_shards(location, storage) ? map_shards(location, mode)
-                                                   : open_blocks(location.string(), mode, storage));
+  return with_jets(maps_shards(location, storage) ? map_shards(location, inputs)
+                                                   : open_blocks(location.string(), inputs, storage));
 }
 
 }  // namespace jetcal::train

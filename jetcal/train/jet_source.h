@@ -49,6 +49,8 @@ class JetSource {
   virtual std::string fingerprint() const = 0;
   /// Names the jets in messages, e.g. "train split of shards/".
   virtual std::string name() const = 0;
+  /// Says which features it gives.
+  virtual edm::InputOptions inputs() const { return {}; }
 };
 
 /// The jets of a sample, in its three parts.
@@ -66,7 +68,7 @@ bool maps_shards(const std::filesystem::path& location, const StorageOptions& st
 /// Opens the shards in a folder or at s3://bucket/prefix (see data::open_store). Throws what
 /// data::Dataset::open and data::JetBlocks::open do, and InvalidArgument when a split has no jets,
 /// when an object store shall be mapped or when the memory cannot hold two blocks.
-JetSources open_shards(const std::filesystem::path& location, edm::InputMode mode,
+JetSources open_shards(const std::filesystem::path& location, const edm::InputOptions& inputs,
                        const StorageOptions& storage = {});
 
 }  // namespace jetcal::train

@@ -13,6 +13,7 @@
 #include "jetcal/kernels/optimizer_step.h"
 #include "jetcal/models/training_pass.h"
 #include "jetcal/train/detail/loss_terms.h"
+#include "jetcal/train/head_loss.h"
 
 namespace jetcal::train {
 namespace {
@@ -60,10 +61,12 @@ struct NetworkFunction : torch::autograd::Function<NetworkFunction> {
 }  // namespace
 
 struct Learner::Impl {
-  Impl(models::Model start, const OptimizerOptions& options, const ClipOptions& clip_options)
+  Impl(models::Model start, const OptimizerOptions& options, const ClipOptions& clip_options,
+       double flavor_weight)
       : model(std::move(start)),
         clip(clip_options),
         ranges(options.ranges),
+        loss_options{model.config.head, model.config.flavor_head, flavor_weight},
         gradient(model.parameters.size(), 0.0F),
         pass(model.config, model.standardisation),
         optimizer(options, model.parameters, gradient) {
@@ -71,8 +74,29 @@ struct Learner::Impl {
     parameters = at::from_blob(model.parameters.data(), {size}, at::kFloat).requires_grad_();
   }
 
+  // Whether the network gives y alone, and y is what the batch calls target.
+  bool is_plain() const {
+    const bool from_raw = model.config.target == edm::Reference::Raw && !model.config.skip;
+    return model.config.head == models::Head::Value && !model.config.flavor_head && !from_raw;
+  }
+
+  // The same for a network that gives more than y.
+  double differentiate_head(const edm::FeatureBatch& batch, std::uint64_t dropout_seed) {
+    const auto size =
+        static_cast<std::size_t>(batch.num_jets() * models::num_outputs(model.config));
+    outputs.resize(size);
+    grad_outputs.resize(size);
+    pass.forward(model.parameters, model.buffers, batch.view(), dropout_seed, outputs);
+    HeadTargets targets{batch.target, {}, batch.flavor, batch.weight};
+    if (!model.config.skip) targets.offset = batch.log_jec;
+    const double value = head_loss(loss_options, targets, outputs, grad_outputs);
+    if (std::isfinite(value)) pass.backward(model.parameters, grad_outputs, gradient);
+    return value;
+  }
+
   // Leaves the gradient in `gradient` and returns the loss.
   double differentiate(const edm::FeatureBatch& batch, std::uint64_t dropout_seed) {
+    if (!is_plain()) return differentiate_head(batch, dropout_seed);
     NetworkCall call{pass, model.buffers, batch.view(), dropout_seed, gradient};
     auto* const target_data = const_cast<float*>(batch.target.data());  // only read
     const at::Tensor target = at::from_blob(target_data, {batch.num_jets()}, at::kFloat);
@@ -102,17 +126,20 @@ struct Learner::Impl {
   models::Model model;
   ClipOptions clip;
   std::vector<ParameterRange> ranges;
+  HeadLossOptions loss_options;
+  std::vector<float> outputs, grad_outputs;
   std::vector<float> gradient;
   models::TrainingPass pass;
   Optimizer optimizer;
   at::Tensor parameters;  // shares the memory of model.parameters
 };
 
-Learner::Learner(models::Model start, const OptimizerOptions& options, const ClipOptions& clip) {
+Learner::Learner(models::Model start, const OptimizerOptions& options, const ClipOptions& clip,
+                 double flavor_weight) {
   // libtorch only touches one number a jet here; its own pool would spin on the cores that the
   // native pass needs.
   at::set_num_threads(1);
-  impl_ = std::make_unique<Impl>(std::move(start), options, clip);
+  impl_ = std::make_unique<Impl>(std::move(start), options, clip, flavor_weight);
 }
 
 Learner::~Learner() = default;

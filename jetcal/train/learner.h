@@ -23,13 +23,16 @@ struct StepOutcome {
 };
 
 /// Holds a network in training. The forward and backward pass is models::TrainingPass, wrapped in
-/// one autograd function; the loss is libtorch's, the update kernels/optimizer_step.h.
+/// one autograd function; the published loss is libtorch's, those of other heads head_loss.h, the
+/// update kernels/optimizer_step.h.
 ///
 /// Not thread-safe; the pass uses parallel_for inside. With one thread the same calls give the same
 /// bits.
 class Learner {
  public:
-  Learner(models::Model start, const OptimizerOptions& options, const ClipOptions& clip = {});
+  /// `flavor_weight` is that of the flavors' loss; it needs a model with a flavor head.
+  Learner(models::Model start, const OptimizerOptions& options, const ClipOptions& clip = {},
+          double flavor_weight = 0);
   ~Learner();
 
   /// Makes one update. Where the loss or the gradient is not finite, parameters stay as they were.

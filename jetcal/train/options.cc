@@ -29,11 +29,25 @@ models::ModelConfig named_model(const Config& config) {
   return model;
 }
 
+void read_model_beyond_paper(const Config& config, models::ModelConfig& model) {
+  const auto text = [&config](const char* field, std::string_view fallback) {
+    return config.get(field, std::string(fallback));
+  };
+  model.features =
+      edm::parse_feature_set(text("model.features", edm::feature_set_name(model.features)));
+  model.target = edm::parse_reference(text("model.target", edm::reference_name(model.target)));
+  if (model.target == edm::Reference::Raw) model.skip = config.get("model.skip", model.skip);
+  model.head = models::parse_head(text("model.head", models::head_name(model.head)));
+  model.pooling = models::parse_pooling(text("model.pooling", models::pooling_name(model.pooling)));
+  model.norm = models::parse_norm(text("model.norm", models::norm_name(model.norm)));
+}
+
 models::ModelConfig read_model(const Config& config) {
   models::ModelConfig model = named_model(config);
   model.input_mode = edm::parse_input_mode(
       config.get("model.mode", std::string(edm::input_mode_name(model.input_mode))));
   model.standardise = config.get("model.standardise", model.standardise);
+  read_model_beyond_paper(config, model);
   if (model.network == models::Network::Pfn) {
     model.particle_layers = config.get("model.particle_layers", model.particle_layers);
     model.particle_units = config.get("model.particle_units", model.particle_units);
@@ -104,6 +118,9 @@ TrainOptions read_train_options(const Config& config) {
   options.epochs = config.get("training.epochs", options.epochs);
   options.batch_size = config.get("training.batch_size", options.batch_size);
   options.seed = config.get("training.seed", options.seed);
+  options.flavor_weight = config.get("training.flavor_weight", options.flavor_weight);
+  options.model.flavor_head = options.flavor_weight > 0;
+  options.closure = config.get("training.closure", options.closure);
   options.checkpoint_steps = config.get("training.checkpoint_steps", options.checkpoint_steps);
   options.checkpoint_seconds =
       config.get("training.checkpoint_seconds", options.checkpoint_seconds);
@@ -137,6 +154,10 @@ void validate(const TrainOptions& options) {
   const double decay = options.optimizer.resolved_weight_decay();
   if (!(decay >= 0) || !std::isfinite(decay))
     fail(ErrorCode::InvalidArgument, "training.weight_decay must not be negative, got ", decay);
+  if (!(options.flavor_weight >= 0) || !std::isfinite(options.flavor_weight)) {
+    fail(ErrorCode::InvalidArgument, "training.flavor_weight must not be negative, got ",
+         options.flavor_weight);
+  }
   if (!(options.checkpoint_seconds > 0)) {
     fail(ErrorCode::InvalidArgument, "training.checkpoint_seconds must be positive, got ",
          options.checkpoint_seconds);
@@ -152,6 +173,9 @@ nlohmann::json identity(const TrainOptions& options) {
                              {"batch_size", options.batch_size},
                              {"seed", options.seed}};
   add_identity(options.course, training);
+  // Runs of older versions have neither and go on.
+  if (options.flavor_weight > 0) training["flavor_weight"] = options.flavor_weight;
+  if (options.closure) training["closure"] = true;
   nlohmann::json whole{{"model", models::to_json(options.model)}, {"training", training}};
   nlohmann::json of_data = data_identity(options);
   if (!of_data.empty()) whole["data"] = std::move(of_data);
@@ -161,7 +185,8 @@ nlohmann::json identity(const TrainOptions& options) {
 nlohmann::json hyperparameters(const TrainOptions& options) {
   const bool pfn = options.model.network == models::Network::Pfn;
   nlohmann::json flat = nlohmann::json::object();
-  for (const auto& [section, fields] : identity(options).items()) {
+  const nlohmann::json whole = identity(options);
+  for (const auto& [section, fields] : whole.items()) {
     for (const auto& [name, value] : fields.items()) {
       const bool of_pfn = name.starts_with("particle_");
       const bool of_particlenet = name.starts_with("edge_") || name == "neighbors";

@@ -37,7 +37,9 @@ struct TrainOptions {
   std::int64_t histogram_epochs = 10;   ///< Histograms every so many epochs; 0: none.
   std::int64_t figure_epochs = 10;      ///< Figures every so many epochs; 0: none.
   std::filesystem::path metrics_file;   ///< Gets the metrics too; empty: none.
-  bool restart = false;                 ///< Throws an existing run in `output` away.
+  double flavor_weight = 0;             ///< Of the flavors' loss; above 0 there is a flavor head.
+  bool closure = false;  ///< Correct the response after training, in pt and |eta|.
+  bool restart = false;  ///< Throws an existing run in `output` away.
 };
 
 /// Reads the sections data, model and training, and output. Throws InvalidArgument naming the

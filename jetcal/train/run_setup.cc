@@ -20,7 +20,7 @@ std::unique_ptr<Learner> make_learner(const TrainOptions& options,
   if (options.course.rules.any())
     optimizer.ranges = parameter_ranges(options.course.rules, models::make_layout(options.model));
   return std::make_unique<Learner>(make_first_model(options, standardisation), optimizer,
-                                   options.course.clip);
+                                   options.course.clip, options.flavor_weight);
 }
 
 }  // namespace jetcal::train

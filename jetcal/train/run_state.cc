@@ -32,6 +32,10 @@ Checkpoint to_checkpoint(const RunState& state) {
                       {"best_epoch", state.best_epoch},
                       {"best_validation_loss", state.best_validation_loss}};
   if (state.result) checkpoint.state["result"] = *state.result;
+  if (!state.performance.is_null()) checkpoint.state["performance"] = state.performance.dump();
+  const models::CalibrationShape shape = models::shape_of(state.calibration);
+  checkpoint.state["calibration"] = {shape.closure.num_eta, shape.closure.num_knots,
+                                     shape.resolution.num_eta, shape.resolution.num_knots};
   checkpoint.tensors = {{"parameters", state.parameters},
                         {"buffers", state.buffers},
                         {"best_parameters", state.best_parameters},
@@ -48,10 +52,27 @@ Checkpoint to_checkpoint(const RunState& state) {
     checkpoint.tensors["average_parameters"] = state.average_parameters;
     checkpoint.tensors["average_buffers"] = state.average_buffers;
   }
+  checkpoint.tensors["calibration"] = models::calibration_values(state.calibration);
   for (const auto& [name, values] : state.optimizer.tensors) {
     checkpoint.tensors[std::string(kOptimizerPrefix) + name] = values;
   }
   return checkpoint;
+}
+
+// Older checkpoints have no calibration.
+static models::Calibration read_calibration(const Checkpoint& checkpoint) {
+  if (!checkpoint.state.contains("calibration")) return {};
+  const nlohmann::json& extents = checkpoint.state.at("calibration");
+  const models::CalibrationShape shape{
+      {extents.at(0).get<std::int64_t>(), extents.at(1).get<std::int64_t>()},
+      {extents.at(2).get<std::int64_t>(), extents.at(3).get<std::int64_t>()}};
+  std::int64_t size = 0;
+  for (const models::CalibrationTensor& tensor : models::calibration_tensors(shape))
+    size += tensor.size;
+  const std::vector<float>& values = checkpoint.tensor("calibration");
+  if (std::ssize(values) != size)
+    fail(ErrorCode::DataLoss, "the checkpoint's calibration does not have its size");
+  return models::make_calibration(shape, values);
 }
 
 static RunState read_state(const Checkpoint& checkpoint) {
@@ -77,6 +98,9 @@ static RunState read_state(const Checkpoint& checkpoint) {
   json.at("best_epoch").get_to(state.best_epoch);
   json.at("best_validation_loss").get_to(state.best_validation_loss);
   if (json.contains("result")) state.result = json.at("result").get<TrainResult>();
+  if (json.contains("performance"))
+    state.performance = nlohmann::ordered_json::parse(json.at("performance").get<std::string>());
+  state.calibration = read_calibration(checkpoint);
   state.parameters = checkpoint.tensor("parameters");
   state.buffers = checkpoint.tensor("buffers");
   if (checkpoint.tensors.contains("average_parameters")) {

@@ -42,7 +42,9 @@ struct RunState {
   double best_validation_loss = 0;
   std::vector<float> best_parameters, best_buffers;
 
-  std::optional<TrainResult> result;  ///< Set when the run has ended.
+  models::Calibration calibration;     ///< Of the best state; derived when the run ends.
+  nlohmann::ordered_json performance;  ///< Tables of coverage and closure; set when the run ends.
+  std::optional<TrainResult> result;   ///< Set when the run has ended.
 };
 
 Checkpoint to_checkpoint(const RunState& state);

@@ -72,6 +72,12 @@ void take_weights(const models::Model& source, const std::vector<std::string>& e
          " its inputs, this network ", model.config.standardise ? "does" : "does not",
          ": set model.standardise alike");
   }
+  if (source.config.features != model.config.features ||
+      source.config.target != model.config.target) {
+    fail(ErrorCode::InvalidArgument, "the model to start from has the features '",
+         edm::feature_set_name(source.config.features), "' and the target '",
+         edm::reference_name(source.config.target), "', this network others");
+  }
   take(source.layout.parameters, source.parameters, exclude, model.layout.parameters,
        model.parameters);
   take(source.layout.buffers, source.buffers, exclude, model.layout.buffers, model.buffers);

@@ -13,26 +13,26 @@ namespace {
 
 class StreamReader final : public JetReader {
  public:
-  StreamReader(const data::JetBlocks& blocks, data::RowOrder order, edm::InputMode mode,
+  StreamReader(const data::JetBlocks& blocks, data::RowOrder order, const edm::InputOptions& inputs,
                int connections)
-      : mode_(mode), stream_(blocks, std::move(order), connections) {}
+      : inputs_(inputs), stream_(blocks, std::move(order), connections) {}
 
   std::span<const std::int64_t> append(std::int64_t begin, std::int64_t end,
                                        edm::FeatureBatch& out) override {
-    return stream_.append(begin, end, mode_, out);
+    return stream_.append(begin, end, inputs_, out);
   }
 
  private:
-  edm::InputMode mode_;
+  const edm::InputOptions& inputs_;
   data::JetStream stream_;
 };
 
 }  // namespace
 
-StreamedSource::StreamedSource(data::JetBlocks blocks, edm::InputMode mode, std::string name,
+StreamedSource::StreamedSource(data::JetBlocks blocks, const edm::InputOptions& inputs, std::string name,
                                std::int64_t memory_bytes, int connections)
     : blocks_(std::move(blocks)),
-      mode_(mode),
+      inputs_(inputs),
       name_(std::move(name)),
       window_blocks_(data::window_blocks(blocks_, memory_bytes)),
       connections_(connections) {
@@ -50,7 +50,7 @@ void StreamedSource::append_features(std::span<const std::int64_t> rows,
     const std::int64_t block = blocks_.block_of(row);
     if (block != held_block) blocks_.load(block, held);
     held_block = block;
-    edm::append_features(held.jets, row - blocks_.starts()[block], mode_, out);
+    edm::append_features(held.jets, row - blocks_.starts()[block], inputs_, out);
   }
 }
 
@@ -63,7 +63,7 @@ data::RowOrder StreamedSource::stored_order() const {
 }
 
 std::unique_ptr<JetReader> StreamedSource::read(data::RowOrder order) const {
-  return std::make_unique<StreamReader>(blocks_, std::move(order), mode_, connections_);
+  return std::make_unique<StreamReader>(blocks_, std::move(order), inputs_, connections_);
 }
 
 std::string StreamedSource::order_name() const {

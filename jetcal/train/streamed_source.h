@@ -15,7 +15,7 @@ namespace jetcal::train {
 class StreamedSource final : public JetSource {
  public:
   /// Throws InvalidArgument when `memory_bytes` cannot hold two blocks.
-  StreamedSource(data::JetBlocks blocks, edm::InputMode mode, std::string name,
+  StreamedSource(data::JetBlocks blocks, const edm::InputOptions& inputs, std::string name,
                  std::int64_t memory_bytes, int connections);
 
   std::int64_t num_jets() const override { return blocks_.num_jets(); }
@@ -31,7 +31,7 @@ class StreamedSource final : public JetSource {
 
  private:
   data::JetBlocks blocks_;
-  edm::InputMode mode_;
+  const edm::InputOptions& inputs_;
   std::string name_;
   std::int64_t window_blocks_;
   int connections_;

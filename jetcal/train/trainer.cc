@@ -13,6 +13,7 @@
 #include "jetcal/base/random.h"
 #include "jetcal/base/version.h"
 #include "jetcal/train/batch_loader.h"
+#include "jetcal/train/calibrate.h"
 #include "jetcal/train/detail/folder_lock.h"
 #include "jetcal/train/evaluation.h"
 #include "jetcal/train/learner.h"
@@ -81,6 +82,7 @@ class Run {
     }
     models::save_model(best_model(), options_.output / "model.jetcal");
     TrainResult result = *state_.result;
+    result.performance = state_.performance;
     result.was_finished = was_finished;
     result.resumed_step = resumed ? resumed_step : 0;
     return result;
@@ -122,7 +124,7 @@ class Run {
     // Another model's weights mean what they say only with its shifts and scales.
     const std::string& start = options_.course.start.model;
     const bool fits = options_.model.standardise && start.empty();
-    models::StandardisationFit fit;
+    models::StandardisationFit fit(options_.model.inputs());
     std::vector<float> targets, weights;
     while (const edm::FeatureBatch* const batch = loader.next()) {
       if (stopping()) fail(ErrorCode::Cancelled, "stopped before the first step");
@@ -370,6 +372,7 @@ class Run {
     models::Model model = learner_->model();
     model.parameters = state_.best_parameters;
     model.buffers = state_.best_buffers;
+    model.calibration = state_.calibration;
     if (!state_.result) return model;
     const TrainResult& result = *state_.result;
     model.provenance = {{"made_by", fmt::format("jetcal {} ({})", version(), commit())},
@@ -386,7 +389,15 @@ class Run {
   }
 
   void test() {
+    const std::optional<models::Calibration> calibration = calibrate(
+        best_model(), *sources_.validation, {.closure = options_.closure}, hooks_.should_stop);
+    if (!calibration) stop();
+    state_.calibration = *calibration;
     const models::Model model = best_model();
+    const std::optional<PredictedJets> jets =
+        predict_all(model, *sources_.test, hooks_.should_stop);
+    if (!jets) stop();
+    state_.performance = performance_json(*jets);
     const std::optional<Evaluation> test =
         evaluate(model, *sources_.test, state_.constant, hooks_.should_stop);
     if (!test) stop();

@@ -215,6 +215,98 @@ TEST(Features, AppendOfARowKeepsItsParticles) {
   EXPECT_THAT(to.offsets, ElementsAre(0, 3));
 }
 
+// Marks particle p by its mass, so that every row can be told from its neighbors.
+void mark(JetColumns& jets, const std::vector<std::int32_t>& ids) {
+  for (std::size_t p = 0; p < ids.size(); ++p) {
+    jets.pf_id[p] = ids[p];
+    jets.pf_mass[p] = static_cast<float>(p);
+    jets.pf_from_pv[p] = static_cast<std::uint8_t>(p % 4);
+    jets.pf_from_jet[p] = 1;
+  }
+}
+
+TEST(ExtendedFeatures, FollowTheirParticleThroughSortingAndDropping) {
+  JetColumns jets;
+  add_jet(jets, 50.0F, 55.0F, {2.0F, 0.0F, 9.0F, 3.0F, 5.0F, 4.0F, 6.0F});
+  const std::vector<std::int32_t> ids{211, 22, -11, 22, 13, 130, 1};
+  mark(jets, ids);
+  const InputOptions options(InputMode::Constituents, FeatureSet::Extended);
+  FeatureBatch batch;
+  append_features(jets.view(), 0, options, batch);
+  const std::vector<std::string_view> names = particle_feature_names(options);
+  ASSERT_EQ(batch.particle_features, 17);
+  ASSERT_EQ(std::ssize(names), 17);
+  const std::vector<int> order{2, 6, 4, 5, 3, 0};  // by falling pT, without the particle of pT 0
+  const std::vector<std::string_view> kinds{"PF_isElectron", "PF_isOther",
+                                            "PF_isMuon",     "PF_isNeutralHadron",
+                                            "PF_isPhoton",   "PF_isChargedHadron"};
+  ASSERT_EQ(batch.num_particles(), std::ssize(order));
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    const float* const row = batch.particles.data() + 17 * i;
+    EXPECT_FLOAT_EQ(row[0], std::log(jets.pf_pt[order[i]]));
+    EXPECT_EQ(row[6], static_cast<float>(order[i]));
+    for (int c = 7; c < 13; ++c) EXPECT_EQ(row[c], names[c] == kinds[i] ? 1.0F : 0.0F) << names[c];
+    for (int c = 13; c < 17; ++c) EXPECT_EQ(row[c], c - 13 == order[i] % 4 ? 1.0F : 0.0F);
+  }
+}
+
+TEST(ExtendedFeatures, LargeJetsKeepTheirRowsTogether) {
+  JetColumns jets;
+  std::vector<float> pt(400);
+  for (std::size_t i = 0; i < pt.size(); ++i) pt[i] = 1.0F + static_cast<float>(i * 7919 % 400);
+  add_jet(jets, 50.0F, 55.0F, pt);
+  mark(jets, std::vector<std::int32_t>(400, 211));
+  FeatureBatch batch;
+  append_features(jets.view(), 0, {InputMode::Constituents, FeatureSet::Extended}, batch);
+  ASSERT_EQ(batch.num_particles(), 400);
+  for (std::size_t i = 0; i < 400; ++i) {
+    const auto particle = static_cast<std::size_t>(batch.particles[17 * i + 6]);
+    EXPECT_FLOAT_EQ(batch.particles[17 * i], std::log(pt[particle]));
+  }
+}
+
+TEST(RawReference, ReplacesTheJetsMomentumAndGivesTheCorrection) {
+  JetColumns jets;
+  add_jet(jets, 50.0F, 55.0F, {2.0F});
+  jets.pt_raw.back() = 40.0F;
+  jets.rho.back() = 21.5F;
+  jets.num_vertices.back() = 33;
+  const InputOptions options(InputMode::Paper, FeatureSet::Extended, Reference::Raw);
+  FeatureBatch batch;
+  append_features(jets.view(), 0, options, batch);
+  EXPECT_FLOAT_EQ(batch.particles[1], std::log(0.05F));
+  EXPECT_THAT(batch.jets, ElementsAre(FloatEq(std::log(40.0F)), 1.5F, -2.0F, 12.0F, 0.5F, 0.4F,
+                                      0.05F, 17.0F, 21.5F, 33.0F, FloatEq(std::log(1.25F))));
+  EXPECT_THAT(batch.log_jec, ElementsAre(FloatEq(std::log(1.25F))));
+  EXPECT_THAT(batch.target, ElementsAre(FloatEq(std::log(1.1F))));
+  EXPECT_EQ(jet_feature_names(options).size(), 11U);
+  EXPECT_EQ(jet_feature_names(options).back(), "log_JEC");
+  batch.clear();
+  EXPECT_TRUE(batch.log_jec.empty());
+  EXPECT_TRUE(batch.flavor.empty());
+}
+
+TEST(Features, KnowTheFlavorsPlace) {
+  JetColumns jets;
+  add_jet(jets, 50.0F, 55.0F, {});
+  jets.hadron_flavor.back() = 5;
+  add_jet(jets, 50.0F, 55.0F, {});
+  FeatureBatch batch;
+  append_features(jets.view(), 0, InputMode::Paper, batch);
+  append_features(jets.view(), 1, InputMode::Paper, batch);
+  EXPECT_THAT(batch.flavor, ElementsAre(4, -1));
+  EXPECT_EQ(kFlavors[4], Flavor::B);
+}
+
+TEST(InputOptions, NamesRoundTripAndOthersAreRefused) {
+  for (const FeatureSet set : {FeatureSet::Published, FeatureSet::Extended})
+    EXPECT_EQ(parse_feature_set(feature_set_name(set)), set);
+  for (const Reference reference : {Reference::Jec, Reference::Raw})
+    EXPECT_EQ(parse_reference(reference_name(reference)), reference);
+  EXPECT_THROW(parse_feature_set("all"), Error);
+  EXPECT_THROW(parse_reference("gen"), Error);
+}
+
 TEST(InputMode, NamesRoundTripAndOthersAreRefused) {
   for (const InputMode mode : {InputMode::Paper, InputMode::Constituents}) {
     EXPECT_EQ(parse_input_mode(input_mode_name(mode)), mode);

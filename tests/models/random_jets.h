@@ -12,9 +12,12 @@
 namespace jetcal::models {
 
 /// Makes one jet for every entry of `sizes`, its number of particles.
-inline edm::FeatureBatch random_jets(const std::vector<std::int64_t>& sizes, std::uint64_t seed) {
+inline edm::FeatureBatch random_jets(const std::vector<std::int64_t>& sizes, std::uint64_t seed,
+                                     const edm::InputOptions& inputs = {}) {
   Rng rng(seed);
   edm::FeatureBatch batch;
+  batch.particle_features = edm::num_particle_features(inputs);
+  batch.jet_features = edm::num_jet_features(inputs);
   const auto draw = [&rng](double width) { return static_cast<float>(width * rng.normal()); };
   for (const std::int64_t size : sizes) {
     for (std::int64_t p = 0; p < size; ++p) {
@@ -25,9 +28,11 @@ inline edm::FeatureBatch random_jets(const std::vector<std::int64_t>& sizes, std
       batch.particles.insert(
           batch.particles.end(),
           {log_pt, log_pt - 4, d_eta, d_phi, std::atan2(d_phi, d_eta), std::hypot(d_eta, d_phi)});
+      for (std::int64_t c = edm::kNumParticleFeatures; c < batch.particle_features; ++c)
+        batch.particles.push_back(draw(1));
     }
     batch.offsets.push_back(batch.offsets.back() + size);
-    for (int c = 0; c < edm::kNumJetFeatures; ++c) batch.jets.push_back(draw(1));
+    for (std::int64_t c = 0; c < batch.jet_features; ++c) batch.jets.push_back(draw(1));
     batch.target.push_back(draw(0.1));
   }
   return batch;
@@ -37,6 +42,8 @@ inline edm::FeatureBatch random_jets(const std::vector<std::int64_t>& sizes, std
 inline edm::FeatureBatch select(const edm::FeatureBatch& batch,
                                 const std::vector<std::int64_t>& rows) {
   edm::FeatureBatch chosen;
+  chosen.particle_features = batch.particle_features;
+  chosen.jet_features = batch.jet_features;
   const auto copy = [](const std::vector<float>& from, std::int64_t begin, std::int64_t end,
                        std::int64_t channels, std::vector<float>& to) {
     to.insert(to.end(), from.begin() + begin * channels, from.begin() + end * channels);
@@ -45,8 +52,8 @@ inline edm::FeatureBatch select(const edm::FeatureBatch& batch,
     const std::int64_t begin = batch.offsets[row];
     const std::int64_t end = batch.offsets[row + 1];
     copy(batch.points, begin, end, edm::kNumPointCoordinates, chosen.points);
-    copy(batch.particles, begin, end, edm::kNumParticleFeatures, chosen.particles);
-    copy(batch.jets, row, row + 1, edm::kNumJetFeatures, chosen.jets);
+    copy(batch.particles, begin, end, batch.particle_features, chosen.particles);
+    copy(batch.jets, row, row + 1, batch.jet_features, chosen.jets);
     chosen.offsets.push_back(chosen.offsets.back() + end - begin);
     chosen.target.push_back(batch.target[row]);
   }
@@ -75,11 +82,11 @@ inline Model random_model(const ModelConfig& config, std::uint64_t seed) {
     }
   }
   if (!config.standardise) return model;
-  for (int c = 0; c < edm::kNumParticleFeatures; ++c) {
+  for (std::int64_t c = 0; c < edm::num_particle_features(config.inputs()); ++c) {
     model.standardisation.particle_mean.push_back(draw(-1, 1));
     model.standardisation.particle_deviation.push_back(draw(0.5, 2));
   }
-  for (int c = 0; c < edm::kNumJetFeatures; ++c) {
+  for (std::int64_t c = 0; c < edm::num_jet_features(config.inputs()); ++c) {
     model.standardisation.jet_mean.push_back(draw(-1, 1));
     model.standardisation.jet_deviation.push_back(draw(0.5, 2));
   }
@@ -103,6 +110,17 @@ inline ModelConfig tiny(Network network) {
   config.feed_forward_units = 13;
   config.head_layers = 2;
   config.head_units = 11;
+  return config;
+}
+
+/// Goes beyond the paper wherever a configuration can.
+inline ModelConfig beyond_paper(ModelConfig config) {
+  config.features = edm::FeatureSet::Extended;
+  config.target = edm::Reference::Raw;
+  config.head = Head::Quantiles;
+  config.pooling = config.network == Network::Pfn ? Pooling::Mean : Pooling::Sum;
+  config.norm = Norm::Batch;
+  config.flavor_head = true;
   return config;
 }
 

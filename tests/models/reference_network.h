@@ -44,10 +44,10 @@ class ReferenceNetwork {
 
   std::vector<double> run(const edm::FeatureView& features) {
     const Standardisation& shifts = model_.standardisation;
-    const Matrix x = input(features.particles, edm::kNumParticleFeatures, shifts.particle_mean,
+    const Matrix x = input(features.particles, features.particle_features, shifts.particle_mean,
                            shifts.particle_deviation);
     const Matrix jets =
-        input(features.jets, edm::kNumJetFeatures, shifts.jet_mean, shifts.jet_deviation);
+        input(features.jets, features.jet_features, shifts.jet_mean, shifts.jet_deviation);
     const bool pfn = model_.config.network == Network::Pfn;
     const Matrix particles = pfn ? particle_network(x)
                              : model_.config.network == Network::ParticleTransformer
@@ -60,16 +60,33 @@ class ReferenceNetwork {
       for (std::int64_t c = 0; c < particles.columns; ++c) {
         double sum = 0;
         for (std::int64_t p = begin; p < end; ++p) sum += particles.at(p, c);
-        joined.at(jet, c) = pfn || end == begin ? sum : sum / static_cast<double>(end - begin);
+        joined.at(jet, c) = sum * pooling(end - begin);
       }
       for (std::int64_t c = 0; c < jets.columns; ++c) {
         joined.at(jet, particles.columns + c) = jets.at(jet, c);
       }
     }
+    if (model_.config.norm == Norm::Batch) joined = norm(joined, "head_norm");
     return head(joined).values;
   }
 
  private:
+  // By what the sum over a jet's particles is multiplied.
+  double pooling(std::int64_t count) const {
+    const double mean = count == 0 ? 0.0 : 1.0 / static_cast<double>(count);
+    switch (model_.config.pooling) {
+      case Pooling::Sum:
+        return 1;
+      case Pooling::Mean:
+        return mean;
+      case Pooling::PaddedMean:
+        return 0.01;
+      case Pooling::Standard:
+        break;
+    }
+    return model_.config.network == Network::Pfn ? 1 : mean;
+  }
+
   static Matrix input(std::span<const float> values, std::int64_t channels,
                       const std::vector<float>& mean, const std::vector<float>& deviation) {
     Matrix x(std::ssize(values) / channels, channels);
@@ -146,7 +163,8 @@ class ReferenceNetwork {
     return y;
   }
 
-  Matrix particle_network(Matrix x) const {
+  Matrix particle_network(Matrix x) {
+    if (model_.config.norm == Norm::Batch) x = norm(x, "input_norm");
     for (int layer = 0; layer < model_.config.particle_layers; ++layer) {
       x = relu(linear(x, "particle" + std::to_string(layer), model_.config.particle_units, true));
     }
@@ -260,7 +278,7 @@ class ReferenceNetwork {
     attention.offsets.assign(features.offsets.begin(), features.offsets.end());
     for (std::int64_t p = 0; p < x.rows; ++p) {
       for (const std::int64_t c : {0, 2, 3}) {  // ln pT, d_eta, d_phi
-        attention.momenta.push_back(features.particles[p * edm::kNumParticleFeatures + c]);
+        attention.momenta.push_back(features.particles[p * features.particle_features + c]);
       }
     }
     for (int block = 0; block < config.attention_blocks; ++block) {
@@ -285,7 +303,7 @@ class ReferenceNetwork {
       if (masks_.empty()) continue;
       for (std::size_t i = 0; i < x.values.size(); ++i) x.values[i] *= masks_[layer][i];
     }
-    return linear(x, "head" + std::to_string(hidden), 1, true);
+    return linear(x, "head" + std::to_string(hidden), num_outputs(model_.config), true);
   }
 
   const Model& model_;

@@ -120,9 +120,7 @@ BlockPlace make_block(const models::ModelConfig& config, int index, std::int64_t
 
 NetworkLayout make_layout(const models::ModelConfig& config) {
   models::validate(config);
-  if (config.network == models::Network::ParticleTransformer) {
-    fail(ErrorCode::Unimplemented, "a particletransformer trains on CPUs only");
-  }
+  models::require_published(config, "training on a GPU");
   NetworkLayout layout;
   layout.config = config;
   layout.flat = models::make_layout(config);

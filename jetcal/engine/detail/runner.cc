@@ -26,8 +26,8 @@ class NativeRunner : public Runner {
  public:
   explicit NativeRunner(const models::Model& model)
       : predictor_(model),
-        inputs_(network_inputs(model.config.network)),
-        outputs_(network_outputs()) {}
+        inputs_(network_inputs(model.config.network, model.config.inputs())),
+        outputs_(network_outputs(models::has_resolution(model.config))) {}
 
   std::string_view engine() const noexcept override { return "native"; }
   const std::vector<TensorSpec>& inputs() const noexcept override { return inputs_; }
@@ -39,22 +39,36 @@ class NativeRunner : public Runner {
     jets_.clear();
     unpad(inputs, jets_);
     y_.resize(jets_.num_jets());
+    const bool with_resolution = outputs_.size() > 1;
+    if (with_resolution) resolution_.resize(y_.size());
     times.input_ns = watch.lap();
-    predictor_.predict(jets_.view(), y_);
+    if (with_resolution)
+      predictor_.predict(jets_.view(), y_, resolution_);
+    else
+      predictor_.predict(jets_.view(), y_);
     times.infer_ns = watch.lap();
-    Tensor output{outputs_.front().name, DataType::Fp32, {jets_.num_jets(), 1}, {}};
-    output.data.resize(y_.size() * sizeof(float));
-    if (!y_.empty()) std::memcpy(output.data.data(), y_.data(), output.data.size());
-    std::vector<Tensor> reply(outputs.empty() ? 1 : outputs.size(), output);
+    std::vector<Tensor> reply;
+    if (outputs.empty()) {
+      for (const TensorSpec& spec : outputs_) reply.push_back(make_output(spec.name));
+    }
+    for (const std::string& name : outputs) reply.push_back(make_output(name));
     times.output_ns = watch.lap();
     return reply;
   }
 
  private:
+  Tensor make_output(const std::string& name) const {
+    const std::vector<float>& values = name == outputs_.front().name ? y_ : resolution_;
+    Tensor output{name, DataType::Fp32, {std::ssize(values), 1}, {}};
+    output.data.resize(values.size() * sizeof(float));
+    if (!values.empty()) std::memcpy(output.data.data(), values.data(), output.data.size());
+    return output;
+  }
+
   models::Predictor predictor_;
   std::vector<TensorSpec> inputs_, outputs_;
   edm::FeatureBatch jets_;  // kept between requests: fresh pages cost more than the copy
-  std::vector<float> y_;
+  std::vector<float> y_, resolution_;
 };
 
 class OnnxRunner : public Runner {

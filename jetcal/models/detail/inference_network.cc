@@ -51,9 +51,13 @@ std::size_t num_float_layers(const FoldedModel& model, kernels::Precision precis
 }  // namespace
 
 InferenceNetwork::InferenceNetwork(const FoldedModel& model, kernels::Precision precision)
-    : network_(model.config.network),
+    : config_(model.config),
+      network_(model.config.network),
       neighbors_(model.config.neighbors),
-      pooled_(model.head.front().in - edm::kNumJetFeatures),
+      particle_features_(model.num_particle_features),
+      jet_features_(model.num_jet_features),
+      num_outputs_(model.head.back().out),
+      pooled_(model.head.front().in - jet_features_),
       head_stride_(
           std::max(kernels::row_length(model.head.front().in), kernels::row_length(pooled_))),
       precision_(precision),
@@ -84,12 +88,12 @@ InferenceNetwork::InferenceNetwork(const FoldedModel& model, kernels::Precision 
 const float* InferenceNetwork::feature_rows(std::span<const float> particles, std::int64_t rows,
                                             std::int64_t layers, std::int64_t& stride,
                                             InferenceWorkspace& work) const {
-  const std::int64_t size = rows * edm::kNumParticleFeatures;
+  const std::int64_t size = rows * particle_features_;
   float* const bounded = kernels::room_for(work.features, size);
   bound_features(particles.first(static_cast<std::size_t>(size)), particle_low_, particle_high_,
                  bounded);
   const float* x = bounded;
-  stride = edm::kNumParticleFeatures;
+  stride = particle_features_;
   for (std::int64_t l = 0; l < layers; ++l) {
     const kernels::RowLayer& layer = particle_layers_[l];
     float* const y = kernels::room_for(work.y, rows * layer.length());
@@ -118,7 +122,7 @@ void InferenceNetwork::sum_particles(const edm::FeatureView& features, std::int6
     const std::int32_t* const segments = work.segments.data() + row;
     std::int64_t stride = 0;
     const float* const x =
-        feature_rows(features.particles.subspan((first + row) * edm::kNumParticleFeatures), rows,
+        feature_rows(features.particles.subspan((first + row) * particle_features_), rows,
                      std::ssize(particle_layers_) - (quantised ? 0 : 1), stride, work);
     if (quantised) {
       sum_quantised(rows, x, stride, segments, work, pooled);
@@ -188,7 +192,7 @@ void InferenceNetwork::convolve_particles(const edm::FeatureView& features, std:
   const std::int64_t first = features.offsets[begin];
   const std::int64_t rows = work.offsets.back();
   std::int64_t stride = 0;
-  feature_rows(features.particles.subspan(first * edm::kNumParticleFeatures), rows,
+  feature_rows(features.particles.subspan(first * particle_features_), rows,
                std::ssize(particle_layers_), stride, work);
   std::span<const float> coordinates =
       features.points.subspan(first * edm::kNumPointCoordinates, rows * edm::kNumPointCoordinates);
@@ -209,8 +213,8 @@ void InferenceNetwork::attend_particles(const edm::FeatureView& features, std::i
                                         float* pooled) const {
   start_tile(features, begin, end, work);
   const std::span<const float> particles =
-      features.particles.subspan(features.offsets[begin] * edm::kNumParticleFeatures,
-                                 work.offsets.back() * edm::kNumParticleFeatures);
+      features.particles.subspan(features.offsets[begin] * particle_features_,
+                                 work.offsets.back() * particle_features_);
   const float* const rows = transformer_->forward(particles, work.offsets, work.transformer);
   average_tile(work, rows, transformer_->stride(), pooled);
 }
@@ -238,16 +242,26 @@ void InferenceNetwork::pool_jets(const edm::FeatureView& features, std::int64_t 
       tile = last;
     }
   }
+  if (config_.pooling != Pooling::Standard) scale_pooled(features, begin, end, pooled);
   work.jets.resize(static_cast<std::size_t>(work.num_pooled));
   for (std::int64_t jet = begin; jet < end; ++jet) {
-    bound_features(features.jets.subspan(jet * edm::kNumJetFeatures, edm::kNumJetFeatures),
-                   jet_low_, jet_high_, pooled + (jet - begin) * head_stride_ + pooled_);
+    bound_features(features.jets.subspan(jet * jet_features_, jet_features_), jet_low_, jet_high_,
+                   pooled + (jet - begin) * head_stride_ + pooled_);
     work.jets.push_back(jet);
   }
   work.num_pooled += end - begin;
 }
 
-void InferenceNetwork::run_head(InferenceWorkspace& work, std::span<float> y) const {
+void InferenceNetwork::scale_pooled(const edm::FeatureView& features, std::int64_t begin,
+                                    std::int64_t end, float* pooled) const {
+  for (std::int64_t jet = begin; jet < end; ++jet) {
+    const float factor = pooling_factor(config_, features.offsets[jet + 1] - features.offsets[jet]);
+    float* const row = pooled + (jet - begin) * head_stride_;
+    std::transform(row, row + pooled_, row, [factor](float value) { return factor * value; });
+  }
+}
+
+void InferenceNetwork::run_head(InferenceWorkspace& work, std::span<float> outputs) const {
   const std::int64_t rows = work.num_pooled;
   const float* x = work.pooled.data();
   std::int64_t stride = head_stride_;
@@ -259,7 +273,9 @@ void InferenceNetwork::run_head(InferenceWorkspace& work, std::span<float> y) co
     x = next;
     stride = layer.length();
   }
-  for (std::int64_t row = 0; row < rows; ++row) y[work.jets[row]] = x[row * stride];
+  for (std::int64_t row = 0; row < rows; ++row) {
+    std::copy_n(x + row * stride, num_outputs_, outputs.data() + work.jets[row] * num_outputs_);
+  }
   work.num_pooled = 0;
 }
 

@@ -35,8 +35,10 @@ class InferenceNetwork {
   /// Runs everything up to the head for the jets [begin, end) and keeps their rows in `work`.
   void pool_jets(const edm::FeatureView& features, std::int64_t begin, std::int64_t end,
                  InferenceWorkspace& work) const;
-  /// Runs the head on the rows kept, writes y of their jets and forgets them.
-  void run_head(InferenceWorkspace& work, std::span<float> y) const;
+  /// Runs the head on the rows kept, writes the outputs [J, num_outputs()] of their jets and
+  /// forgets them.
+  void run_head(InferenceWorkspace& work, std::span<float> outputs) const;
+  std::int64_t num_outputs() const noexcept { return num_outputs_; }
 
  private:
   void sum_particles(const edm::FeatureView& features, std::int64_t begin, std::int64_t end,
@@ -58,8 +60,13 @@ class InferenceNetwork {
                  std::int64_t dimensions, std::int64_t coordinate_stride,
                  InferenceWorkspace& work) const;
 
+  void scale_pooled(const edm::FeatureView& features, std::int64_t begin, std::int64_t end,
+                    float* pooled) const;
+
+  ModelConfig config_;
   Network network_;
   std::int64_t neighbors_;
+  std::int64_t particle_features_, jet_features_, num_outputs_;
   std::int64_t pooled_;       // channels
   std::int64_t head_stride_;  // of pooled rows, which are the head's input
   kernels::Precision precision_;

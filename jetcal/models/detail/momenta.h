@@ -11,13 +11,15 @@ namespace jetcal::models::detail {
 
 static_assert(kMomentumFeatures.size() == kernels::kMomentumColumns);
 
-/// Shapes: particles [P, 6] as they come, before standardisation; momenta [P, 3].
+/// Shapes: particles [P, features] as they come, before standardisation; momenta [P, 3].
 inline void take_momenta(std::span<const float> particles, std::span<float> momenta) {
-  const std::int64_t rows = std::ssize(particles) / edm::kNumParticleFeatures;
+  const std::int64_t rows = std::ssize(momenta) / kernels::kMomentumColumns;
+  if (rows == 0) return;
+  const std::int64_t width = std::ssize(particles) / rows;
   for (std::int64_t row = 0; row < rows; ++row) {
     for (std::int64_t c = 0; c < kernels::kMomentumColumns; ++c) {
       momenta[row * kernels::kMomentumColumns + c] =
-          edm::bounded_feature(particles[row * edm::kNumParticleFeatures + kMomentumFeatures[c]]);
+          edm::bounded_feature(particles[row * width + kMomentumFeatures[c]]);
     }
   }
 }

@@ -112,8 +112,12 @@ TransformerSlots make_transformer(const ModelConfig& config, std::int64_t in, Bu
 NetworkPlan make_plan(const ModelConfig& config) {
   NetworkPlan plan;
   Builder builder(plan.layout);
-  std::int64_t width = edm::kNumParticleFeatures;
+  plan.particle_features = edm::num_particle_features(config.inputs());
+  plan.jet_features = edm::num_jet_features(config.inputs());
+  plan.outputs = num_outputs(config);
+  std::int64_t width = plan.particle_features;
   if (config.network == Network::Pfn) {
+    if (config.norm == Norm::Batch) plan.input_norm = builder.norm("input_norm", width);
     for (int layer = 0; layer < config.particle_layers; ++layer) {
       plan.particle_layers.push_back(
           builder.linear("particle" + std::to_string(layer), width, config.particle_units, true));
@@ -133,13 +137,15 @@ NetworkPlan make_plan(const ModelConfig& config) {
     }
   }
   plan.pooled = width;
-  width += edm::kNumJetFeatures;
+  width += plan.jet_features;
+  if (config.norm == Norm::Batch) plan.head_norm = builder.norm("head_norm", width);
   for (int layer = 0; layer < config.head_layers; ++layer) {
     plan.head.push_back(
         builder.linear("head" + std::to_string(layer), width, config.head_units, true));
     width = config.head_units;
   }
-  plan.head.push_back(builder.linear("head" + std::to_string(config.head_layers), width, 1, true));
+  plan.head.push_back(
+      builder.linear("head" + std::to_string(config.head_layers), width, plan.outputs, true));
   return plan;
 }
 

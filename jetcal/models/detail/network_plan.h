@@ -59,12 +59,15 @@ struct TransformerSlots {
 
 struct NetworkPlan {
   std::vector<LinearSlot> particle_layers;  ///< PFN
-  NormSlot input_norm, feature_norm;        ///< ParticleNet
+  NormSlot input_norm, feature_norm;        ///< ParticleNet; Norm::Batch gives the PFN the first
   LinearSlot feature;                       ///< ParticleNet
   std::vector<EdgeBlockSlot> blocks;        ///< ParticleNet
   std::optional<TransformerSlots> transformer;
-  std::vector<LinearSlot> head;  ///< The last one gives y.
-  std::int64_t pooled = 0;       ///< Width of the pooled particles.
+  NormSlot head_norm;                       ///< Of the head's input, with Norm::Batch
+  std::vector<LinearSlot> head;             ///< The last one gives y.
+  std::int64_t particle_features = 0, jet_features = 0;
+  std::int64_t pooled = 0;   ///< Width of the pooled particles.
+  std::int64_t outputs = 0;  ///< Of the head's last layer.
   Layout layout;
 };
 

@@ -48,10 +48,10 @@ TransformerInference::TransformerInference(const FoldedModel& model)
 
 void TransformerInference::embed(std::span<const float> particles, std::int64_t rows,
                                  TransformerWorkspace& work) const {
-  float* const bounded = room_for(work.features, rows * edm::kNumParticleFeatures);
+  float* const bounded = room_for(work.features, std::ssize(particles));
   bound_features(particles, low_, high_, bounded);
   const float* x = bounded;
-  std::int64_t x_stride = edm::kNumParticleFeatures;
+  std::int64_t x_stride = rows == 0 ? 0 : std::ssize(particles) / rows;
   for (const kernels::RowLayer& layer : embedding_) {
     const bool last = &layer == &embedding_.back();
     float* const y = room_for(work.next, rows * stride_);

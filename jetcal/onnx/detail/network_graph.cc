@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "jetcal/edm/features.h"
+#include "jetcal/onnx/detail/prediction_graph.h"
 #include "jetcal/onnx/detail/transformer_graph.h"
 
 namespace jetcal::onnx::detail {
@@ -192,11 +193,15 @@ Value add_edge_blocks(GraphBuilder& graph, Batch& batch, Value rows, std::int64_
   return rows;
 }
 
-// Sums (PFN) or averages (the others) the real particles of each jet: [N, C].
+// Sums or averages the real particles of each jet: [N, C].
 Value add_pooling(GraphBuilder& graph, const Batch& batch, const Value& rows, std::int64_t channels,
-                  bool mean) {
+                  models::Pooling pooling) {
   Value weights = graph.cast(batch.valid, TensorProto::FLOAT);  // [N, 1, P]
-  if (mean) {
+  if (pooling == models::Pooling::PaddedMean) {
+    const auto slots = static_cast<float>(edm::kPaperMaxParticles);
+    weights = graph.op("Mul", {weights, graph.float_scalar(1.0F / slots)});
+  }
+  if (pooling == models::Pooling::Mean) {
     const Value count = graph.op("ReduceSum", {weights, graph.int_list({2})});
     weights = graph.op("Div", {weights, graph.op("Max", {count, graph.float_scalar(1)})});
   }
@@ -204,20 +209,20 @@ Value add_pooling(GraphBuilder& graph, const Batch& batch, const Value& rows, st
   return graph.op("Squeeze", {pooled, graph.int_list({1})});
 }
 
-}  // namespace
+models::Pooling pooling_of(const models::ModelConfig& config) {
+  if (config.pooling != models::Pooling::Standard) return config.pooling;
+  return config.network == models::Network::Pfn ? models::Pooling::Sum : models::Pooling::Mean;
+}
 
-void add_network(GraphBuilder& graph, const FoldedModel& network) {
+// Everything up to the numbers of the head's last layer, [N, outputs].
+Value add_layers(GraphBuilder& graph, const FoldedModel& network, const Value& jet_features) {
   const bool particle_net = network.config.network == models::Network::ParticleNet;
   Value points;
-  if (particle_net) points = graph.input("pf_points", {"N", edm::kNumPointCoordinates, "P"});
-  const Value features = graph.input("pf_features", {"N", edm::kNumParticleFeatures, "P"});
-  const Value mask = graph.input("pf_mask", {"N", std::int64_t{1}, "P"});
-  const Value jet_features = graph.input("jet_features", {"N", edm::kNumJetFeatures});
-
-  Batch batch = add_batch(graph, mask);
-  const Value plain = particle_rows(graph, batch, features, edm::kNumParticleFeatures);
+  if (particle_net) points = "pf_points";
+  Batch batch = add_batch(graph, "pf_mask");
+  const Value plain = particle_rows(graph, batch, "pf_features", network.num_particle_features);
   Value rows = clip(graph, plain, "particles", network.particle_low, network.particle_high);
-  std::int64_t channels = edm::kNumParticleFeatures;
+  std::int64_t channels = network.num_particle_features;
   for (std::size_t i = 0; i < network.particle_layers.size(); ++i) {
     const Dense& layer = network.particle_layers[i];
     rows = dense(graph, rows, "particle" + std::to_string(i + 1), layer, true);
@@ -237,15 +242,29 @@ void add_network(GraphBuilder& graph, const FoldedModel& network) {
     rows = add_transformer(graph, {rows, plain, batch.valid, batch.shape}, network);
     channels = network.config.attention_units;
   }
-  const bool mean = network.config.network != models::Network::Pfn;
-  const Value pooled = add_pooling(graph, batch, rows, channels, mean);
+  const Value pooled = add_pooling(graph, batch, rows, channels, pooling_of(network.config));
   const Value jets = clip(graph, jet_features, "jets", network.jet_low, network.jet_high);
   Value head = graph.op("Concat", {pooled, jets}, {{"axis", std::int64_t{1}}});
   for (std::size_t i = 0; i < network.head.size(); ++i) {
     const bool last = i + 1 == network.head.size();
     head = dense(graph, head, "head" + std::to_string(i + 1), network.head[i], !last);
   }
-  graph.output(graph.named("output", "Identity", {head}), {"N", std::int64_t{1}});
+  return head;
+}
+
+}  // namespace
+
+void add_network(GraphBuilder& graph, const FoldedModel& network) {
+  if (network.config.network == models::Network::ParticleNet)
+    graph.input("pf_points", {"N", edm::kNumPointCoordinates, "P"});
+  graph.input("pf_features", {"N", network.num_particle_features, "P"});
+  graph.input("pf_mask", {"N", std::int64_t{1}, "P"});
+  const Value jet_features = graph.input("jet_features", {"N", network.num_jet_features});
+  const Predictions made =
+      add_predictions(graph, network, add_layers(graph, network, jet_features), jet_features);
+  graph.output(graph.named("output", "Identity", {made.y}), {"N", std::int64_t{1}});
+  if (!made.resolution.empty())
+    graph.output(graph.named("resolution", "Identity", {made.resolution}), {"N", std::int64_t{1}});
 }
 
 }  // namespace jetcal::onnx::detail

@@ -25,6 +25,7 @@ class TransformerGraph {
         jets_(jets),
         heads_(config.attention_heads),
         units_(config.attention_units / config.attention_heads),
+        features_(edm::num_particle_features(config.inputs())),
         valid_(graph.op("Unsqueeze", {jets.valid, graph.int_list({1})})),
         ones_(graph.floats("norm.ones", {config.attention_units},
                            std::vector<float>(config.attention_units, 1))) {
@@ -72,7 +73,7 @@ class TransformerGraph {
   // Stacks ln dR, ln kT, ln z and ln m^2 of all pairs: float [N, 4, P * P].
   void add_pairs() {
     const Value rows =
-        reshape_to(jets_.plain, {jets_.shape, graph_.int_list({edm::kNumParticleFeatures})});
+        reshape_to(jets_.plain, {jets_.shape, graph_.int_list({features_})});
     std::vector<Value> own;     // [N, P, 1]: of particle i
     std::vector<Value> others;  // [N, 1, P]: of particle j
     for (const std::int64_t column : models::kMomentumFeatures) {
@@ -136,7 +137,7 @@ class TransformerGraph {
 
   GraphBuilder& graph_;
   const PaddedJets& jets_;
-  std::int64_t heads_, units_;
+  std::int64_t heads_, units_, features_;
   Value valid_;  // bool [N, 1, 1, P]
   Value ones_;
   Value num_jets_, slots_;  // int64 [1]
