@@ -63,12 +63,15 @@ endif()
 # ---- Arrow ----------------------------------------------------------------------------------------------------------------
 file(GLOB jetcal_arrow_library ${JETCAL_WHEELS}/pyarrow/libarrow.so.*)
 file(GLOB jetcal_parquet_library ${JETCAL_WHEELS}/pyarrow/libparquet.so.*)
+file(GLOB jetcal_arrow_s3_library ${JETCAL_WHEELS}/pyarrow/libarrow_s3.so.*) # older wheels have it in libarrow
 if(jetcal_arrow_library AND jetcal_parquet_library)
   file(STRINGS ${JETCAL_WHEELS}/pyarrow/include/arrow/util/config.h jetcal_arrow_version
        REGEX "#define ARROW_VERSION_STRING")
   string(REGEX MATCH "[0-9]+\\.[0-9]+\\.[0-9]+" jetcal_arrow_version "${jetcal_arrow_version}")
   jetcal_external(arrow VERSION ${jetcal_arrow_version} INCLUDES ${JETCAL_WHEELS}/pyarrow/include
-                  LIBRARIES ${jetcal_parquet_library} ${jetcal_arrow_library})
+                  LIBRARIES ${jetcal_parquet_library} ${jetcal_arrow_library}
+                            # Only programs that read from an object store load the client.
+                            "-Wl,--push-state,--as-needed" ${jetcal_arrow_s3_library} "-Wl,--pop-state")
 endif()
 
 # ---- libtorch ---------------------------------------------------------------------------------------------------------------

@@ -19,6 +19,8 @@ namespace jetcal::cli {
 namespace {
 
 struct TrainFlags {
+  std::string data_mode;
+  std::optional<double> memory_mb;
   std::string data, output, preset, mode, optimizer, schedule;
   std::optional<bool> standardise;
   std::optional<std::int64_t> epochs, batch_size, seed, checkpoint_steps;
@@ -27,7 +29,12 @@ struct TrainFlags {
 };
 
 void add_flags(CLI::App& app, TrainFlags& flags) {
-  app.add_option("--data", flags.data, "folder of shards that jetcal ingest wrote");
+  app.add_option("--data", flags.data,
+                 "folder of shards that jetcal ingest wrote, or s3://bucket/prefix");
+  app.add_option("--data-mode", flags.data_mode,
+                 "auto (default), memory, mapped or streamed: where jets are held");
+  app.add_option("--memory-mb", flags.memory_mb,
+                 "memory for streamed jets, default 1024; more mixes them further");
   app.add_option("--output", flags.output, "folder for model, metrics and checkpoint");
   app.add_option("--preset", flags.preset,
                  "paper-pfn, paper-particlenet, transformer, small-pfn, small-particlenet or "
@@ -61,6 +68,8 @@ void override_field(Config& config, const char* name, const std::string& flag) {
 train::TrainOptions read_options(const TrainFlags& flags, const CommonOptions& common) {
   Config config = load_config(common);
   override_field(config, "data.directory", flags.data);
+  override_field(config, "data.mode", flags.data_mode);
+  override_field(config, "data.memory_mb", flags.memory_mb);
   override_field(config, "output", flags.output);
   override_field(config, "model.preset", flags.preset);
   override_field(config, "model.mode", flags.mode);
@@ -142,7 +151,8 @@ void print_table(const train::TrainResult& result, const std::string& output) {
 
 int train_and_print(const TrainFlags& flags, const CommonOptions& common) {
   const train::TrainOptions options = read_options(flags, common);
-  const train::JetSources sources = train::open_shards(options.data, options.model.input_mode);
+  const train::JetSources sources =
+      train::open_shards(options.data, options.model.input_mode, options.storage);
   EpochProgress progress;
   train::TrainHooks hooks;
   hooks.should_stop = [] { return stop_requested(); };
@@ -160,6 +170,7 @@ int train_and_print(const TrainFlags& flags, const CommonOptions& common) {
   nlohmann::ordered_json document = train::report(result);
   document["model"] = (options.output / "model.jetcal").string();
   document["configuration"] = train::identity(options);
+  if (sources.storage_report) document["storage"] = sources.storage_report();
   print_json(document);
   return 0;
 }

@@ -2,18 +2,15 @@
 #include "jetcal/data/dataset.h"
 
 #include <algorithm>
-#include <array>
 #include <numeric>
 
 #include "jetcal/base/error.h"
 #include "jetcal/base/random.h"
+#include "jetcal/data/detail/jet_gather.h"
 #include "jetcal/data/detail/manifest.h"
 #include "jetcal/data/detail/shard_file.h"
 
 namespace jetcal::data {
-
-// Jets between the first word about a jet and its use.
-static constexpr std::int64_t kAhead = 16;
 
 std::string_view split_name(Split split) noexcept {
   switch (split) {
@@ -73,57 +70,27 @@ void Dataset::append_features(std::span<const std::int64_t> rows, edm::InputMode
          "jets without particle-flow candidates cannot be used with a network, in either mode: ",
          without_particles_, " is NanoAOD without candidates");
   }
-  // Rows in the order of an epoch lie all over the shards: every column of every jet is a miss of
-  // the caches, unless the processor hears of the jet some jets before it is needed.
-  const std::int64_t count = std::ssize(rows);
-  std::array<Place, kAhead> places;
-  for (std::int64_t i = 0; i < count + kAhead; ++i) {
-    if (i >= kAhead) {
-      const Place& place = places[i % kAhead];
-      edm::append_features(*place.jets, place.row, mode, out);
-    }
-    if (i < count) {
-      places[i % kAhead] = find(rows[i]);
-      prefetch_jet(places[i % kAhead]);
-    }
-    const std::int64_t half = i - kAhead / 2;
-    if (half >= 0 && half < count) prefetch_particles(places[half % kAhead], mode);
-  }
+  detail::gather_features(rows, mode, out, [this](std::int64_t row) { return find(row); });
 }
 
-Dataset::Place Dataset::find(std::int64_t row) const {
+Dataset Dataset::of_views(std::vector<edm::JetView> views, std::int64_t num_particles,
+                          std::shared_ptr<const void> memory) {
+  Dataset dataset;
+  for (const edm::JetView& view : views)
+    dataset.first_rows_.push_back(dataset.num_jets() + view.num_jets);
+  dataset.views_ = std::move(views);
+  dataset.num_particles_ = num_particles;
+  dataset.mapped_ = std::move(memory);
+  return dataset;
+}
+
+detail::JetPlace Dataset::find(std::int64_t row) const {
   if (row < 0 || row >= num_jets()) {
     fail(ErrorCode::InvalidArgument, "row ", row, " is not in a dataset of ", num_jets(), " jets");
   }
   const auto after = std::upper_bound(first_rows_.begin(), first_rows_.end(), row);
   const auto i = static_cast<std::size_t>(after - first_rows_.begin()) - 1;
   return {&views_[i], row - first_rows_[i]};
-}
-
-void Dataset::prefetch_jet(const Place& place) {
-  const edm::JetView& jets = *place.jets;
-  __builtin_prefetch(&jets.offsets[place.row]);
-  for (const auto& column : {jets.pt_reco, jets.eta, jets.phi, jets.mass, jets.area, jets.qg_pt_d,
-                             jets.qg_axis2, jets.pt_gen}) {
-    __builtin_prefetch(&column[place.row]);
-  }
-  __builtin_prefetch(&jets.qg_mult[place.row]);
-}
-
-void Dataset::prefetch_particles(const Place& place, edm::InputMode mode) {
-  const edm::JetView& jets = *place.jets;
-  const std::int64_t begin = jets.offsets[place.row];
-  std::int64_t end = jets.offsets[place.row + 1];
-  if (mode == edm::InputMode::Paper) end = std::min(end, begin + edm::kPaperMaxParticles);
-  const auto lines = [begin, end](const auto& column) {
-    constexpr std::int64_t kLine = 64 / sizeof(column[0]);
-    for (std::int64_t p = begin; p < end; p += kLine) __builtin_prefetch(&column[p]);
-    if (end > begin) __builtin_prefetch(&column[end - 1]);
-  };
-  lines(jets.pf_pt);
-  lines(jets.pf_d_eta);
-  lines(jets.pf_d_phi);
-  if (mode == edm::InputMode::Constituents) lines(jets.pf_from_jet);
 }
 
 std::vector<std::int64_t> epoch_order(std::int64_t n, std::uint64_t seed, std::int64_t epoch) {

@@ -17,6 +17,10 @@
 
 namespace jetcal::data {
 
+namespace detail {
+struct JetPlace;
+}
+
 /// Names the three disjoint parts of a sample.
 enum class Split { Train, Validation, Test };
 
@@ -37,6 +41,10 @@ class Dataset {
   /// naming the shard when one is corrupt, has another number of rows than the manifest says, or
   /// lacks a column (which is named).
   static Dataset open(const std::filesystem::path& dir, Split split);
+
+  /// Takes views of memory that `memory` keeps.
+  static Dataset of_views(std::vector<edm::JetView> views, std::int64_t num_particles,
+                          std::shared_ptr<const void> memory);
 
   std::int64_t num_jets() const noexcept { return first_rows_.back(); }
   std::int64_t num_particles() const noexcept { return num_particles_; }
@@ -59,21 +67,14 @@ class Dataset {
                        edm::FeatureBatch& out) const;
 
  private:
-  // Row `row` of a view.
-  struct Place {
-    const edm::JetView* jets = nullptr;
-    std::int64_t row = 0;
-  };
-  Place find(std::int64_t row) const;
-  static void prefetch_jet(const Place& place);
-  static void prefetch_particles(const Place& place, edm::InputMode mode);
+  detail::JetPlace find(std::int64_t row) const;
 
   Dataset() = default;
   std::vector<edm::JetView> views_;
   std::vector<std::int64_t> first_rows_{0};  // one more than views_
   std::int64_t num_particles_ = 0;
   std::string without_particles_;  // the first input file without particles, if any
-  // Shared by copies: the mapped record batches behind views_.
+  // Shared by copies: the mapped or loaded record batches behind views_.
   std::shared_ptr<const void> mapped_;
 };
 

@@ -3,12 +3,16 @@
 
 #include <fmt/format.h>
 
+#include <nlohmann/json.hpp>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "jetcal/base/error.h"
 #include "jetcal/base/files.h"
+#include "jetcal/data/file_store.h"
+#include "jetcal/data/jet_blocks.h"
+#include "jetcal/train/streamed_source.h"
 
 namespace jetcal::train {
 namespace {
@@ -38,10 +42,8 @@ class RowReader final : public JetReader {
 
 class ShardSource final : public JetSource {
  public:
-  ShardSource(const std::filesystem::path& dir, data::Split split, edm::InputMode mode)
-      : dataset_(data::Dataset::open(dir, split)),
-        mode_(mode),
-        name_(std::string(data::split_name(split)) + " split of " + dir.string()) {}
+  ShardSource(data::Dataset dataset, edm::InputMode mode, std::string name)
+      : dataset_(std::move(dataset)), mode_(mode), name_(std::move(name)) {}
 
   std::int64_t num_jets() const override { return dataset_.num_jets(); }
 
@@ -84,14 +86,91 @@ std::unique_ptr<JetReader> JetSource::read(data::RowOrder order) const {
   return std::make_unique<RowReader>(*this, std::move(order));
 }
 
-JetSources open_shards(const std::filesystem::path& dir, edm::InputMode mode) {
-  const auto open = [&dir, mode](data::Split split) -> std::unique_ptr<JetSource> {
-    auto source = std::make_unique<ShardSource>(dir, split, mode);
-    if (source->num_jets() == 0)
-      fail(ErrorCode::InvalidArgument, "the ", source->name(), " has no jets");
+namespace {
+
+constexpr double kMega = 1024 * 1024;
+
+std::string split_name_at(data::Split split, const std::string& location) {
+  return std::string(data::split_name(split)) + " split of " + location;
+}
+
+JetSources with_jets(JetSources sources) {
+  for (const auto* const source : {&sources.train, &sources.validation, &sources.test}) {
+    if ((*source)->num_jets() == 0)
+      fail(ErrorCode::InvalidArgument, "the ", (*source)->name(), " has no jets");
+  }
+  return sources;
+}
+
+JetSources map_shards(const std::filesystem::path& folder, edm::InputMode mode) {
+  const auto open = [&folder, mode](data::Split split) {
+    return std::make_unique<ShardSource>(data::Dataset::open(folder, split), mode,
+                                         split_name_at(split, folder.string()));
+  };
+  return {open(data::Split::Train), open(data::Split::Validation), open(data::Split::Test), [] {
+            return nlohmann::ordered_json{{"mode", "mapped"}};
+          }};
+}
+
+nlohmann::ordered_json report_storage(std::string_view mode, const data::FileStore& store,
+                                      std::int64_t window_blocks) {
+  const data::StoreCounts counts = store.counts();
+  nlohmann::ordered_json report{{"mode", mode}};
+  if (window_blocks > 0) report["window_blocks"] = window_blocks;
+  report["reads"] = counts.reads;
+  report["read_mb"] = static_cast<double>(counts.bytes) / kMega;
+  report["retries"] = counts.retries;
+  return report;
+}
+
+JetSources open_blocks(const std::string& location, edm::InputMode mode,
+                       const StorageOptions& storage) {
+  const std::shared_ptr<const data::FileStore> store = data::open_store(location);
+  const int connections = static_cast<int>(storage.connections);
+  const auto memory_bytes = static_cast<std::int64_t>(storage.memory_mb * kMega);
+  std::vector<data::JetBlocks> splits;
+  std::int64_t total_bytes = 0;
+  for (const data::Split split : data::kSplits) {
+    splits.push_back(data::JetBlocks::open(store, split, connections));
+    splits.back().require_particles();
+    total_bytes += splits.back().total_bytes();
+  }
+  const bool keep = storage.mode == StorageMode::Memory ||
+                    (storage.mode == StorageMode::Auto && total_bytes <= memory_bytes);
+  std::int64_t window_blocks = 0;
+  const auto open = [&](data::Split split) -> std::unique_ptr<JetSource> {
+    data::JetBlocks& blocks = splits[static_cast<std::size_t>(split)];
+    std::string name = split_name_at(split, location);
+    if (keep) {
+      return std::make_unique<ShardSource>(data::load_dataset(blocks, connections), mode,
+                                           std::move(name));
+    }
+    auto source = std::make_unique<StreamedSource>(std::move(blocks), mode, std::move(name),
+                                                   memory_bytes, connections);
+    if (split == data::Split::Train) window_blocks = source->window_blocks();
     return source;
   };
-  return {open(data::Split::Train), open(data::Split::Validation), open(data::Split::Test)};
+  JetSources sources{
+      open(data::Split::Train), open(data::Split::Validation), open(data::Split::Test), {}};
+  sources.storage_report = [keep, store, window_blocks] {
+    return report_storage(keep ? "memory" : "streamed", *store, window_blocks);
+  };
+  return sources;
+}
+
+}  // namespace
+
+JetSources open_shards(const std::filesystem::path& location, edm::InputMode mode,
+                       const StorageOptions& storage) {
+  const bool remote = data::is_remote(location.string());
+  if (remote && storage.mode == StorageMode::Mapped) {
+    fail(ErrorCode::InvalidArgument, "data.mode mapped needs a folder; ", location.string(),
+         " can be held in memory or streamed");
+  }
+  const bool map =
+      storage.mode == StorageMode::Mapped || (storage.mode == StorageMode::Auto && !remote);
+  return with_jets(map ? map_shards(location, mode)
+                       : open_blocks(location.string(), mode, storage));
 }
 
 }  // namespace jetcal::train

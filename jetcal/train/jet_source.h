@@ -4,13 +4,16 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <span>
 #include <string>
 
 #include "jetcal/data/dataset.h"
 #include "jetcal/data/row_order.h"
 #include "jetcal/edm/features.h"
+#include "jetcal/train/storage.h"
 
 namespace jetcal::train {
 
@@ -40,6 +43,8 @@ class JetSource {
   /// Starts to read in an order of this source; as given here through append_features(). The source
   /// must outlive the reader.
   virtual std::unique_ptr<JetReader> read(data::RowOrder order) const;
+  /// Tells how epoch_order() mixes jets, where that is not a full shuffle; part of what a run is.
+  virtual std::string order_name() const { return {}; }
   /// Returns hexadecimal digits that change when the jets do.
   virtual std::string fingerprint() const = 0;
   /// Names the jets in messages, e.g. "train split of shards/".
@@ -49,10 +54,16 @@ class JetSource {
 /// The jets of a sample, in its three parts.
 struct JetSources {
   std::unique_ptr<JetSource> train, validation, test;
+  /// Reports how the jets are held, and what was read and asked again so far: `mode`,
+  /// `window_blocks` and, where files are not mapped, `reads`, `read_mb` and `retries`. May be
+  /// empty.
+  std::function<nlohmann::ordered_json()> storage_report = {};
 };
 
-/// Opens the shards of a folder. Throws what data::Dataset::open does, and InvalidArgument when a
-/// split has no jets.
-JetSources open_shards(const std::filesystem::path& dir, edm::InputMode mode);
+/// Opens the shards in a folder or at s3://bucket/prefix (see data::open_store). Throws what
+/// data::Dataset::open and data::JetBlocks::open do, and InvalidArgument when a split has no jets,
+/// when an object store shall be mapped or when the memory cannot hold two blocks.
+JetSources open_shards(const std::filesystem::path& location, edm::InputMode mode,
+                       const StorageOptions& storage = {});
 
 }  // namespace jetcal::train

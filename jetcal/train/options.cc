@@ -65,6 +65,7 @@ void require_at_least(const char* field, std::int64_t value, std::int64_t least)
 TrainOptions read_train_options(const Config& config) {
   TrainOptions options;
   options.data = config.get<std::string>("data.directory", "");
+  options.storage = read_storage_options(config);
   options.output = config.get<std::string>("output", "");
   options.model = read_model(config);
   OptimizerOptions& optimizer = options.optimizer;
@@ -92,6 +93,7 @@ void validate(const TrainOptions& options) {
     fail(ErrorCode::InvalidArgument,
          "the folder for the results is not given: use --output or the field output");
   }
+  validate(options.storage);
   models::validate(options.model);
   validate(options.course);
   require_at_least("training.epochs", options.epochs, 1);

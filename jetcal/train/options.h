@@ -11,12 +11,13 @@
 #include "jetcal/models/model_config.h"
 #include "jetcal/train/course.h"
 #include "jetcal/train/optimizer.h"
+#include "jetcal/train/storage.h"
 
 namespace jetcal::train {
 
 /// Configures train().
 struct TrainOptions {
-  std::filesystem::path data;    ///< Folder of shards.
+  std::filesystem::path data;    ///< Folder of shards, or s3://bucket/prefix.
   std::filesystem::path output;  ///< Folder of the results; made when it is not there.
   models::ModelConfig model;
   OptimizerOptions optimizer;
@@ -26,7 +27,8 @@ struct TrainOptions {
   std::int64_t seed = 1;                ///< Initial weights, order of the jets and dropout.
   std::int64_t checkpoint_steps = 200;  ///< A checkpoint at least every so many steps ...
   double checkpoint_seconds = 60;       ///< ... and every so many seconds.
-  bool restart = false;                 ///< Throws an existing run in `output` away.
+  StorageOptions storage;
+  bool restart = false;  ///< Throws an existing run in `output` away.
 };
 
 /// Reads the sections data, model and training, and output. Throws InvalidArgument naming the

@@ -47,6 +47,9 @@ nlohmann::json identity_of(const TrainOptions& options, const JetSources& source
     whole["data"][split] =
         fmt::format("{} jets, fingerprint {}", source->num_jets(), source->fingerprint());
   }
+  // A full shuffle has no name: runs from before there were others go on.
+  const std::string order = sources.train->order_name();
+  if (!order.empty()) whole["data"]["order"] = order;
   return whole;
 }
 

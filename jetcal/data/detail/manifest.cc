@@ -142,14 +142,12 @@ std::string describe_options(const IngestOptions& options,
   return json.dump();
 }
 
-std::optional<Manifest> load_manifest(const std::filesystem::path& dir) {
-  const std::filesystem::path path = dir / kFileName;
-  if (!std::filesystem::exists(path)) return std::nullopt;
+Manifest parse_manifest(const std::string& text, const std::string& name) {
   try {
-    const Json json = Json::parse(read_file(path));
+    const Json json = Json::parse(text);
     if (json.at("version").get<int>() != kVersion) {
-      fail(ErrorCode::FailedPrecondition, path.string(), " is of version ",
-           json.at("version").get<int>(), ", this jetcal reads version ", kVersion);
+      fail(ErrorCode::FailedPrecondition, name, " is of version ", json.at("version").get<int>(),
+           ", this jetcal reads version ", kVersion);
     }
     Manifest manifest;
     manifest.options = json.at("options").dump();
@@ -159,8 +157,29 @@ std::optional<Manifest> load_manifest(const std::filesystem::path& dir) {
     }
     return manifest;
   } catch (const nlohmann::json::exception& error) {
-    fail(ErrorCode::DataLoss, "cannot understand ", path.string(), ": ", error.what());
+    fail(ErrorCode::DataLoss, "cannot understand ", name, ": ", error.what());
   }
+}
+
+std::optional<Manifest> load_manifest(const std::filesystem::path& dir) {
+  const std::filesystem::path path = dir / kFileName;
+  if (!std::filesystem::exists(path)) return std::nullopt;
+  return parse_manifest(read_file(path), path.string());
+}
+
+Manifest read_finished_manifest(const FileStore& store) {
+  Manifest manifest = parse_manifest(store.read_all(kFileName), store.name_of(kFileName));
+  if (!manifest.complete()) {
+    fail(ErrorCode::FailedPrecondition, "the ingest that wrote ", store.name_of(kFileName),
+         " has not finished, run it again to resume it");
+  }
+  return manifest;
+}
+
+std::int64_t Manifest::batch_jets() const {
+  const std::int64_t jets = Json::parse(options).value("shard_batch_jets", std::int64_t{0});
+  if (jets < 1) fail(ErrorCode::DataLoss, "a manifest does not say shard_batch_jets");
+  return jets;
 }
 
 void save_manifest(const std::filesystem::path& dir, const Manifest& manifest) {

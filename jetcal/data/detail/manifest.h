@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "jetcal/data/file_store.h"
 #include "jetcal/data/ingest.h"
 
 namespace jetcal::data::detail {
@@ -19,11 +20,19 @@ struct Manifest {
   std::vector<std::optional<IngestedFile>> files;
 
   bool complete() const noexcept;
+  /// Returns the jets of every record batch of a shard but its last.
+  std::int64_t batch_jets() const;
 };
 
 /// Describes everything in the options and inputs that changes the result.
 std::string describe_options(const IngestOptions& options,
                              const std::vector<std::filesystem::path>& inputs);
+
+/// Parses a manifest; `name` is for messages. Throws DataLoss when it cannot be understood.
+Manifest parse_manifest(const std::string& text, const std::string& name);
+/// Reads the manifest of a finished ingest from a store. Throws NotFound where there is none, and
+/// FailedPrecondition when the ingest has not finished.
+Manifest read_finished_manifest(const FileStore& store);
 
 /// Returns nothing when the folder has no manifest. Throws DataLoss when it cannot be understood.
 std::optional<Manifest> load_manifest(const std::filesystem::path& dir);

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "jetcal/data/detail/aws_environment.h"
+
+#include <array>
+#include <charconv>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <string_view>
+
+#include "jetcal/base/error.h"
+
+namespace jetcal::data::detail {
+namespace {
+
+std::string variable(const char* name) {
+  const char* const value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+std::string_view trimmed(std::string_view text) {
+  const auto first = text.find_first_not_of(" \t\r");
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(" \t\r") - first + 1);
+}
+
+std::string config_file() {
+  const std::string named = variable("AWS_CONFIG_FILE");
+  if (!named.empty()) return named;
+  const std::string home = variable("HOME");
+  return home.empty() ? "" : home + "/.aws/config";
+}
+
+// Returns a field of the present profile; fields of nested sections are indented and not ours.
+std::string profile_field(std::string_view field) {
+  std::ifstream file(config_file());
+  const std::string profile = variable("AWS_PROFILE");
+  const std::string wanted =
+      profile.empty() || profile == "default" ? "[default]" : "[profile " + profile + "]";
+  bool inside = false;
+  for (std::string line; std::getline(file, line);) {
+    if (line.starts_with('[')) inside = trimmed(line) == wanted;
+    const auto equals = line.find('=');
+    if (!inside || equals == std::string::npos || line.starts_with(' ')) continue;
+    if (trimmed(std::string_view(line).substr(0, equals)) == field)
+      return std::string(trimmed(std::string_view(line).substr(equals + 1)));
+  }
+  return {};
+}
+
+void set_endpoint(AwsEnvironment& environment, const std::string& source, std::string url) {
+  while (url.ends_with('/')) url.pop_back();
+  const auto colons = url.find("://");
+  const std::string scheme = url.substr(0, colons == std::string::npos ? 0 : colons);
+  if (scheme != "http" && scheme != "https") {
+    fail(ErrorCode::InvalidArgument, source, " must be a URL such as http://127.0.0.1:9000, got '",
+         url, "'");
+  }
+  environment.scheme = scheme;
+  environment.endpoint = url.substr(colons + 3);
+  if (environment.endpoint.empty() || environment.endpoint.find('/') != std::string::npos)
+    fail(ErrorCode::InvalidArgument, source, " must name a host without a path, got '", url, "'");
+}
+
+std::string find_ca_file() {
+  for (const char* const name : {"AWS_CA_BUNDLE", "SSL_CERT_FILE"}) {
+    const std::string named = variable(name);
+    if (named.empty()) continue;
+    if (!std::filesystem::exists(named))
+      fail(ErrorCode::NotFound, name, " names a file that does not exist: ", named);
+    return named;
+  }
+  // The client's own default is that of the system where it was compiled.
+  for (const char* const path :
+       {"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"}) {
+    if (std::filesystem::exists(path)) return path;
+  }
+  return {};
+}
+
+}  // namespace
+
+AwsEnvironment read_aws_environment() {
+  AwsEnvironment environment;
+  const std::array<std::pair<std::string, std::string>, 3> endpoints{
+      {{"AWS_ENDPOINT_URL_S3", variable("AWS_ENDPOINT_URL_S3")},
+       {"AWS_ENDPOINT_URL", variable("AWS_ENDPOINT_URL")},
+       {"endpoint_url of " + config_file(), profile_field("endpoint_url")}}};
+  for (const auto& [source, url] : endpoints) {
+    if (url.empty()) continue;
+    set_endpoint(environment, source, url);
+    break;
+  }
+  environment.region = variable("AWS_REGION");
+  if (environment.region.empty()) environment.region = variable("AWS_DEFAULT_REGION");
+  if (environment.region.empty()) environment.region = profile_field("region");
+  // A store of one's own has no region; without one the client would ask the metadata service.
+  if (environment.region.empty() && !environment.endpoint.empty()) environment.region = "us-east-1";
+  environment.ca_file = find_ca_file();
+  const std::string attempts = variable("AWS_MAX_ATTEMPTS");
+  if (!attempts.empty()) {
+    const char* const end = attempts.data() + attempts.size();
+    const auto [stop, error] = std::from_chars(attempts.data(), end, environment.max_attempts);
+    if (error != std::errc() || stop != end || environment.max_attempts < 1) {
+      fail(ErrorCode::InvalidArgument, "AWS_MAX_ATTEMPTS must be a positive number, got '",
+           attempts, "'");
+    }
+  }
+  return environment;
+}
+
+}  // namespace jetcal::data::detail

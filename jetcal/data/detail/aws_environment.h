@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the environment says about an S3 store that Arrow's client does not read by itself.
+#pragma once
+
+#include <string>
+
+namespace jetcal::data::detail {
+
+/// Holds the settings of the variables and files that AWS tools share.
+struct AwsEnvironment {
+  std::string scheme = "https";
+  std::string endpoint;  ///< host[:port]; empty for AWS itself.
+  std::string region;    ///< Empty where the client finds it by itself.
+  std::string ca_file;   ///< Of certificates; empty where none is found.
+  int max_attempts = 8;
+};
+
+/// Reads AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, endpoint_url of the profile in the configuration
+/// file, AWS_REGION, AWS_DEFAULT_REGION, AWS_CA_BUNDLE and AWS_MAX_ATTEMPTS. Throws InvalidArgument
+/// naming the variable or file whose value cannot be understood.
+AwsEnvironment read_aws_environment();
+
+}  // namespace jetcal::data::detail
