@@ -22,6 +22,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
 import time
 import tomllib
 
@@ -133,6 +134,27 @@ def install_python(group):
             run([str(folder / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check", *flags,
                  *(f"{name}=={version}" for name, version in sorted(packages.items()))])
     (folder / "jetcal-pins.txt").write_text(stamp_text(wanted | alone))
+
+
+# ---- Go programs ----------------------------------------------------------------------------------------------------------
+
+
+def install_go(group):
+    wanted = pins("go", group)
+    folder = DEPS / "go"
+    if not wanted or stamp_is_current(folder, wanted):
+        return
+    go = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
+    if not go:
+        say(f"Go is not installed: left out {', '.join(sorted(wanted))}; tests that need them are skipped")
+        return
+    say(f"compiling {', '.join(sorted(wanted))} (about {4 // len(os.sched_getaffinity(0)) or 1} minutes)")
+    with tempfile.TemporaryDirectory(dir=DEPS) as scratch:
+        environment = dict(os.environ, GOBIN=str(folder / "bin"), GOMODCACHE=f"{scratch}/modules", GOCACHE=f"{scratch}/objects",
+                           GOFLAGS="-modcacherw -buildvcs=false", CGO_ENABLED="0")
+        for module, version in sorted(wanted.items()):
+            run([go, "install", "-trimpath", "-ldflags=-s -w", f"{module}@v{version}"], env=environment, cwd=scratch)
+    (folder / "jetcal-pins.txt").write_text(stamp_text(wanted))
 
 
 # ---- torch in Python, without the CUDA libraries that its wheel is linked against ------------------------------------------
@@ -270,7 +292,7 @@ def main():
     parser.add_argument("--list", action="store_true", help="print the pinned versions and stop")
     options = parser.parse_args()
     if options.list:
-        for kind in ("apt", "wheels", "source", "python"):
+        for kind in ("apt", "wheels", "source", "python", "go"):
             for group, packages in PINS.get(kind, {}).items():
                 print(f"{kind}.{group}: " + ", ".join(f"{name} {version}" for name, version in packages.items()))
         return
@@ -285,6 +307,7 @@ def main():
     for group in options.groups:
         install_wheels(group)
         install_python(group)
+        install_go(group)
     if "bench" in options.groups:
         lend_torch()
     if "sim" in options.groups:

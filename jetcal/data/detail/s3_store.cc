@@ -21,21 +21,25 @@ namespace {
 
 using FilePointer = std::shared_ptr<arrow::io::RandomAccessFile>;  // Arrow's interface
 
-// The client's library must be shut down before the process ends, and cannot be started again.
-// Built after the library's own static objects, this is destroyed before them.
-class S3Session {
- public:
-  S3Session() {
+void start_client_library() {
+  static const arrow::Status status = [] {
     arrow::fs::S3GlobalOptions options = arrow::fs::S3GlobalOptions::Defaults();
     options.log_level = arrow::fs::S3LogLevel::Off;  // errors are ours to tell
     options.install_sigpipe_handler = true;          // a TLS connection that was closed raises it
-    const arrow::Status status = arrow::fs::InitializeS3(options);
-    if (!status.ok()) fail(ErrorCode::Internal, "cannot start the S3 client: ", status.message());
-  }
-  ~S3Session() { static_cast<void>(arrow::fs::EnsureS3Finalized()); }
-  S3Session(const S3Session&) = delete;
-  S3Session& operator=(const S3Session&) = delete;
-};
+    return arrow::fs::InitializeS3(options);
+  }();
+  if (!status.ok()) fail(ErrorCode::Internal, "cannot start the S3 client: ", status.message());
+}
+
+// The library must be shut down before the process ends, and cannot be started again. Static
+// objects die in the reverse order of their birth: this one must be born after those that the
+// library makes with its first client, or it would find them dead.
+void stop_client_library_at_exit() {
+  struct Stop {
+    ~Stop() { static_cast<void>(arrow::fs::EnsureS3Finalized()); }
+  };
+  static const Stop stop;
+}
 
 // Sends a failed request again, at growing intervals, unless the failure will stay.
 class CountingRetries final : public arrow::fs::S3RetryStrategy {
@@ -43,6 +47,7 @@ class CountingRetries final : public arrow::fs::S3RetryStrategy {
   explicit CountingRetries(int max_attempts) : max_attempts_(max_attempts) {}
 
   bool ShouldRetry(const AWSErrorDetail& error, std::int64_t attempted) override {
+    attempts_ = attempted + 1;
     if (!error.should_retry || attempted + 1 >= max_attempts_ || stop_requested()) return false;
     ++retries_;
     return true;
@@ -53,11 +58,16 @@ class CountingRetries final : public arrow::fs::S3RetryStrategy {
     return std::min(kFirstMs << std::min<std::int64_t>(attempted, 10), kLongestMs);
   }
   std::int64_t retries() const noexcept { return retries_; }
+  // Of the last request that failed; the client asks on the thread that made the request.
+  static std::int64_t attempts() noexcept { return attempts_; }
 
  private:
   const int max_attempts_;
   std::atomic<std::int64_t> retries_{0};
+  static thread_local std::int64_t attempts_;
 };
+
+thread_local std::int64_t CountingRetries::attempts_ = 1;
 
 bool has_any(std::string_view text, std::initializer_list<std::string_view> words) {
   return std::any_of(words.begin(), words.end(), [text](std::string_view word) {
@@ -72,7 +82,7 @@ class S3Store final : public FileStore {
         prefix_(prefix.empty() ? "" : prefix + "/"),
         environment_(read_aws_environment()),
         retries_(std::make_shared<CountingRetries>(environment_.max_attempts)) {
-    static const S3Session session;
+    start_client_library();
     arrow::fs::S3Options options = arrow::fs::S3Options::Defaults();
     options.scheme = environment_.scheme;
     options.endpoint_override = environment_.endpoint;
@@ -82,6 +92,7 @@ class S3Store final : public FileStore {
     options.request_timeout = 30;
     options.retry_strategy = retries_;
     auto made = arrow::fs::S3FileSystem::Make(options);
+    stop_client_library_at_exit();
     if (!made.ok()) fail_with(made.status(), "");
     client_ = *made;
   }
@@ -127,14 +138,14 @@ class S3Store final : public FileStore {
   }
 
   // The answer to a question for an object's size has no body, so a refusal gives no reason. Asking
-  // for its first byte does.
+  // for its first bytes does, where there is room for the reason.
   arrow::Status reason(const arrow::Status& status, const std::string& file) const {
+    std::array<char, 16 * 1024> room{};
     arrow::fs::FileInfo info(path_of(file), arrow::fs::FileType::File);
-    info.set_size(1);
+    info.set_size(std::ssize(room));
     const auto opened_blindly = client_->OpenInputFile(info);
     if (!opened_blindly.ok()) return status;
-    char byte = 0;
-    const auto got = (*opened_blindly)->ReadAt(0, 1, &byte);
+    const auto got = (*opened_blindly)->ReadAt(0, std::ssize(room), room.data());
     return got.ok() ? status : got.status();
   }
 
@@ -145,10 +156,11 @@ class S3Store final : public FileStore {
         environment_.endpoint.empty() ? "AWS" : environment_.scheme + "://" + environment_.endpoint;
     if (has_any(text, {"NO_SUCH_BUCKET", "NoSuchBucket"}))
       fail(ErrorCode::NotFound, "cannot read ", name, ": there is no bucket ", bucket_, " at ", at);
-    if (has_any(text, {"INVALID_ACCESS_KEY_ID", "SIGNATURE_DOES_NOT_MATCH", "InvalidAccessKeyId",
-                       "SignatureDoesNotMatch", "ACCESS_DENIED", "AccessDenied",
-                       "INVALID_SIGNATURE", "INVALID_CLIENT_TOKEN_ID", "EXPIRED_TOKEN",
-                       "ExpiredToken", "MISSING_AUTHENTICATION_TOKEN", "UNRECOGNIZED_CLIENT"})) {
+    if (has_any(text,
+                {"INVALID_ACCESS_KEY_ID", "SIGNATURE_DOES_NOT_MATCH", "InvalidAccessKeyId",
+                 "SignatureDoesNotMatch", "ACCESS_DENIED", "AccessDenied", "INVALID_SIGNATURE",
+                 "INVALID_CLIENT_TOKEN_ID", "EXPIRED_TOKEN", "ExpiredToken",
+                 "MISSING_AUTHENTICATION_TOKEN", "UNRECOGNIZED_CLIENT", "UserNotFound"})) {
       fail(ErrorCode::InvalidArgument, "cannot read ", name, ": ", at,
            " refuses the credentials or what they may read (", summary(text), ")");
     }
@@ -156,8 +168,9 @@ class S3Store final : public FileStore {
       fail(ErrorCode::NotFound, "there is no object ", name, " at ", at);
     if (has_any(text, {"InvalidRange", "416"}))
       fail(ErrorCode::DataLoss, "the object ", name, " has become shorter (", summary(text), ")");
-    fail(ErrorCode::Unavailable, "cannot read ", name, " from ", at, " in ",
-         environment_.max_attempts, " attempts: ", summary(text));
+    const std::int64_t attempts = CountingRetries::attempts();
+    fail(ErrorCode::Unavailable, "cannot read ", name, " from ", at, " in ", attempts,
+         attempts == 1 ? " attempt: " : " attempts: ", summary(text));
   }
 
   // "... AWS Error X during Y operation: reason" without what the message says already.
