@@ -43,7 +43,8 @@ JetStream::~JetStream() {
 }
 
 std::span<const std::int64_t> JetStream::append(std::int64_t begin, std::int64_t end,
-                                                const edm::InputOptions& inputs, edm::FeatureBatch& out) {
+                                                const edm::InputOptions& inputs,
+                                                edm::FeatureBatch& out) {
   if (begin >= end) return {};
   move_to(order_.window_of(begin), order_.window_of(end - 1));
   const std::span<const std::int64_t> rows = cursor_.rows(begin, end);

@@ -36,8 +36,8 @@ class JetStream {
 
   /// Appends the jets at the positions [begin, end) and returns their rows, valid until the next
   /// call. `begin` must not fall from call to call. Throws what JetBlocks::load does.
-  std::span<const std::int64_t> append(std::int64_t begin, std::int64_t end, const edm::InputOptions& inputs,
-                                       edm::FeatureBatch& out);
+  std::span<const std::int64_t> append(std::int64_t begin, std::int64_t end,
+                                       const edm::InputOptions& inputs, edm::FeatureBatch& out);
 
   /// Returns the most blocks that were in memory at the same time.
   std::int64_t most_blocks() const;

@@ -129,7 +129,7 @@ struct FeatureBatch {
   /// Weight of each jet in the loss [J], not negative; empty where every jet counts 1. Whoever
   /// makes the batch appends it beside the features: append_features() leaves it alone.
   std::vector<float> weight;
-  std::vector<float> log_jec;  ///< log(pt_reco / pt_raw) [J]; empty with Reference::Jec.
+  std::vector<float> log_jec;       ///< log(pt_reco / pt_raw) [J]; empty with Reference::Jec.
   std::vector<std::int8_t> flavor;  ///< Place in kFlavors, -1 for an undefined one [J].
   std::int64_t particle_features = kNumParticleFeatures;
   std::int64_t jet_features = kNumJetFeatures;

@@ -68,7 +68,8 @@ ModelConfig small_transformer() {
   return config;
 }
 
-// What configurations of configs/beyond add up to, but for the closure, which is no part of a network.
+// What configurations of configs/beyond add up to, but for the closure, which is no part of a
+// network.
 ModelConfig beyond(ModelConfig config) {
   config.input_mode = edm::InputMode::Constituents;
   config.standardise = true;

@@ -41,8 +41,8 @@ struct Extras {
 };
 
 Extras extras_of(const Model& model) {
-  return {model.config.inputs(), !model.standardisation.empty(),
-          model.standardisation.has_bounds(), shape_of(model.calibration)};
+  return {model.config.inputs(), !model.standardisation.empty(), model.standardisation.has_bounds(),
+          shape_of(model.calibration)};
 }
 
 std::vector<FileTensor> expected_tensors(const Layout& layout, const Extras& extras) {
@@ -374,7 +374,7 @@ Model load_model(const std::filesystem::path& path) {
   model.config = parse_config(metadata["config"], path);
   model.layout = make_layout(model.config);
   const Extras extras{model.config.inputs(), header.contains("standardisation.particle_mean"),
-                       header.contains("standardisation.particle_low"),
+                      header.contains("standardisation.particle_low"),
                       read_calibration_shape(header, path)};
   const std::vector<FileTensor> tensors = expected_tensors(model.layout, extras);
   scatter_values(read_values(header, tensors, data, path), extras, model);

@@ -27,7 +27,8 @@ Rows rows_of(const std::string& layer, const ModelConfig& config, std::int64_t n
 
 std::string with_thousands(std::int64_t value) {
   std::string digits = std::to_string(value);
-  for (int at = static_cast<int>(digits.size()) - 3; at > 0; at -= 3) digits.insert(at, ",");
+  for (int at = static_cast<int>(digits.size()) - 3; at > 0; at -= 3)
+    digits.insert(static_cast<std::size_t>(at), 1, ',');
   return digits;
 }
 

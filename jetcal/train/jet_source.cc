@@ -174,8 +174,9 @@ JetSources open_shards(const std::filesystem::path& location, const edm::InputOp
     fail(ErrorCode::InvalidArgument, "data.mode mapped needs a folder; ", location.string(),
          " can be held in memory or streamed");
   }
-  return with_jets(maps_shards(location, storage) ? map_shards(location, inputs)
-                                                   : open_blocks(location.string(), inputs, storage));
+  return with_jets(maps_shards(location, storage)
+                       ? map_shards(location, inputs)
+                       : open_blocks(location.string(), inputs, storage));
 }
 
 }  // namespace jetcal::train

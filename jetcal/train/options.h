@@ -34,12 +34,12 @@ struct TrainOptions {
   std::int64_t checkpoint_steps = 200;  ///< A checkpoint at least every so many steps ...
   double checkpoint_seconds = 60;       ///< ... and every so many seconds.
   StorageOptions storage;
-  std::int64_t histogram_epochs = 10;   ///< Histograms every so many epochs; 0: none.
-  std::int64_t figure_epochs = 10;      ///< Figures every so many epochs; 0: none.
-  std::filesystem::path metrics_file;   ///< Gets the metrics too; empty: none.
-  double flavor_weight = 0;             ///< Of the flavors' loss; above 0 there is a flavor head.
-  bool closure = false;  ///< Correct the response after training, in pt and |eta|.
-  bool restart = false;  ///< Throws an existing run in `output` away.
+  std::int64_t histogram_epochs = 10;  ///< Histograms every so many epochs; 0: none.
+  std::int64_t figure_epochs = 10;     ///< Figures every so many epochs; 0: none.
+  std::filesystem::path metrics_file;  ///< Gets the metrics too; empty: none.
+  double flavor_weight = 0;            ///< Of the flavors' loss; above 0 there is a flavor head.
+  bool closure = false;                ///< Correct the response after training, in pt and |eta|.
+  bool restart = false;                ///< Throws an existing run in `output` away.
 };
 
 /// Reads the sections data, model and training, and output. Throws InvalidArgument naming the

@@ -29,8 +29,8 @@ class StreamReader final : public JetReader {
 
 }  // namespace
 
-StreamedSource::StreamedSource(data::JetBlocks blocks, const edm::InputOptions& inputs, std::string name,
-                               std::int64_t memory_bytes, int connections)
+StreamedSource::StreamedSource(data::JetBlocks blocks, const edm::InputOptions& inputs,
+                               std::string name, std::int64_t memory_bytes, int connections)
     : blocks_(std::move(blocks)),
       inputs_(inputs),
       name_(std::move(name)),

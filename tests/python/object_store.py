@@ -26,8 +26,8 @@ class ObjectStore:
     """Serves `folder` on 127.0.0.1; can be stopped and started again on its port."""
 
     def __init__(self, folder, port=None):
-        self.folder, self.port, self.process = folder, port or free_port(), None
-        self.notes = folder.with_name("notes-of-" + folder.name)  # where file systems have no extended attributes
+        self.folder, self.port, self.process = folder.resolve(), port or free_port(), None
+        self.notes = self.folder.with_name("notes-of-" + folder.name)  # where file systems have no extended attributes
         self.notes.mkdir(exist_ok=True)
         self.start()
 

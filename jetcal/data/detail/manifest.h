@@ -42,12 +42,6 @@ Manifest parse_manifest(const std::string& text, const std::string& name);
 /// FailedPrecondition when the ingest has not finished.
 Manifest read_finished_manifest(const FileStore& store);
 
-/// Parses a manifest; `name` is for messages. Throws DataLoss when it cannot be understood.
-Manifest parse_manifest(const std::string& text, const std::string& name);
-/// Reads the manifest of a finished ingest from a store. Throws NotFound where there is none, and
-/// FailedPrecondition when the ingest has not finished.
-Manifest read_finished_manifest(const FileStore& store);
-
 /// Returns nothing when the folder has no manifest. Throws DataLoss when it cannot be understood.
 std::optional<Manifest> load_manifest(const std::filesystem::path& dir);
 /// Writes the manifest completely or not at all.

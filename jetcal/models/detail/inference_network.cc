@@ -212,9 +212,8 @@ void InferenceNetwork::attend_particles(const edm::FeatureView& features, std::i
                                         std::int64_t end, InferenceWorkspace& work,
                                         float* pooled) const {
   start_tile(features, begin, end, work);
-  const std::span<const float> particles =
-      features.particles.subspan(features.offsets[begin] * particle_features_,
-                                 work.offsets.back() * particle_features_);
+  const std::span<const float> particles = features.particles.subspan(
+      features.offsets[begin] * particle_features_, work.offsets.back() * particle_features_);
   const float* const rows = transformer_->forward(particles, work.offsets, work.transformer);
   average_tile(work, rows, transformer_->stride(), pooled);
 }

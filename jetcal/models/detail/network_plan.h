@@ -63,8 +63,8 @@ struct NetworkPlan {
   LinearSlot feature;                       ///< ParticleNet
   std::vector<EdgeBlockSlot> blocks;        ///< ParticleNet
   std::optional<TransformerSlots> transformer;
-  NormSlot head_norm;                       ///< Of the head's input, with Norm::Batch
-  std::vector<LinearSlot> head;             ///< The last one gives y.
+  NormSlot head_norm;            ///< Of the head's input, with Norm::Batch
+  std::vector<LinearSlot> head;  ///< The last one gives y.
   std::int64_t particle_features = 0, jet_features = 0;
   std::int64_t pooled = 0;   ///< Width of the pooled particles.
   std::int64_t outputs = 0;  ///< Of the head's last layer.

@@ -72,8 +72,7 @@ class TransformerGraph {
 
   // Stacks ln dR, ln kT, ln z and ln m^2 of all pairs: float [N, 4, P * P].
   void add_pairs() {
-    const Value rows =
-        reshape_to(jets_.plain, {jets_.shape, graph_.int_list({features_})});
+    const Value rows = reshape_to(jets_.plain, {jets_.shape, graph_.int_list({features_})});
     std::vector<Value> own;     // [N, P, 1]: of particle i
     std::vector<Value> others;  // [N, 1, P]: of particle j
     for (const std::int64_t column : models::kMomentumFeatures) {
