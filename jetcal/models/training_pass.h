@@ -40,7 +40,7 @@ class TrainingPass {
                const BatchShare& share = {});
 
   /// Computes the gradient of every parameter [num_parameters] from the gradient of y of the last
-  /// forward; overwrites. With one thread the result is the same bits every time.
+  /// forward, once; overwrites. With one thread the result is the same bits every time.
   /// `finished`, if any, is called for ranges that cover the buffer, each once, in the order of
   /// backward: those of the head first.
   void backward(std::span<const float> parameters, std::span<const float> grad_y,
