@@ -113,6 +113,9 @@ function(jetcal_python_tests)
     add_test(NAME ${stem} COMMAND ${JETCAL_DEPS}/python/bin/python -m pytest -q -p no:cacheprovider ${suite})
     set_tests_properties(${stem} PROPERTIES LABELS "python" TIMEOUT 1200
                          ENVIRONMENT "JETCAL=${CMAKE_BINARY_DIR}/bin/jetcal;PYTHONDONTWRITEBYTECODE=1")
+    if(suite MATCHES "/test_nightly_")
+      set_tests_properties(${stem} PROPERTIES LABELS "nightly" TIMEOUT 14400) # the preset `nightly` runs these alone
+    endif()
   endforeach()
 endfunction()
 
