@@ -75,11 +75,6 @@ std::vector<FileTensor> expected_tensors(const Layout& layout, const Extras& ext
   return tensors;
 }
 
-std::vector<FileTensor> expected_tensors(const Model& model) {
-  return expected_tensors(model.layout, !model.standardisation.empty(),
-                          model.standardisation.has_bounds());
-}
-
 // The values in the order of expected_tensors().
 std::vector<float> gather_values(const Model& model) {
   std::vector<float> values = model.parameters;
@@ -109,8 +104,8 @@ bool bounds_consistent(const Standardisation& shifts) {
            std::equal(low.begin(), low.end(), high.begin(), std::less_equal<>());
   };
   return !shifts.empty() &&
-         ordered(shifts.particle_low, shifts.particle_high, edm::kNumParticleFeatures) &&
-         ordered(shifts.jet_low, shifts.jet_high, edm::kNumJetFeatures);
+         ordered(shifts.particle_low, shifts.particle_high, shifts.particle_mean.size()) &&
+         ordered(shifts.jet_low, shifts.jet_high, shifts.jet_mean.size());
 }
 
 void require_consistent(const Model& model, const std::filesystem::path& path) {

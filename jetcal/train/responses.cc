@@ -20,7 +20,7 @@ JetResponses find_responses(const models::Model& model, const JetSource& source,
     prediction.resize(batch->target.size());
     predictor.predict(batch->view(), prediction);
     for (std::size_t jet = 0; jet < prediction.size(); ++jet) {
-      const float* const features = batch->jets.data() + jet * edm::kNumJetFeatures;
+      const float* const features = batch->jets.data() + jet * batch->jet_features;
       const float pt_reco = std::exp(features[0]);
       result.pt_reco.push_back(pt_reco);
       result.eta.push_back(features[1]);
