@@ -18,6 +18,8 @@ struct Rows {
 Rows rows_of(const std::string& layer, const ModelConfig& config, std::int64_t num_particles) {
   if (layer.starts_with("head")) return {1, 1};
   const std::int64_t neighbors = std::clamp<std::int64_t>(num_particles - 1, 0, config.neighbors);
+  if (layer.ends_with(".pair"))
+    return {edm::kPaperMaxParticles * edm::kPaperMaxParticles, num_particles * num_particles};
   const std::size_t edge = layer.find(".edge");
   if (edge == std::string::npos) return {edm::kPaperMaxParticles, num_particles};
   const bool first = layer.substr(edge) == ".edge0";  // factored: one product a particle
@@ -33,9 +35,9 @@ std::string with_thousands(std::int64_t value) {
 }
 
 std::string text_of(const std::vector<std::int64_t>& shape) {
-  std::string text;
-  for (const std::int64_t size : shape) text += (text.empty() ? "" : " x ") + std::to_string(size);
-  return text;
+  std::ostringstream text;
+  for (std::size_t i = 0; i < shape.size(); ++i) text << (i == 0 ? "" : " x ") << shape[i];
+  return text.str();
 }
 
 void print_row(std::ostream& out, const std::string& name, const std::string& shape,
@@ -56,8 +58,11 @@ std::vector<LayerSummary> summarise(const ModelConfig& config, std::int64_t num_
     layer.parameters += slice.size;
     if (slice.shape.size() != 2) continue;
     const Rows rows = rows_of(name, config, num_particles);
-    layer.macs_padded += rows.padded * slice.size;
-    layer.macs += rows.ragged * slice.size;
+    // Scores and sums of attention have no weights of their own: they count with the pairs' bias.
+    const std::int64_t of_row =
+        slice.size + (name.ends_with(".pair") ? 2 * config.attention_units : 0);
+    layer.macs_padded += rows.padded * of_row;
+    layer.macs += rows.ragged * of_row;
   }
   return layers;
 }

@@ -67,11 +67,14 @@ void judge(LrFinderResult& result) {
   const auto lowest = static_cast<std::size_t>(
       std::min_element(result.smoothed.begin(), result.smoothed.end()) - result.smoothed.begin());
   result.lowest_rate = result.rates[lowest];
+  // The average of the first losses is that of few jets, and so is the slope between neighbors.
+  const std::size_t first = result.rates.size() / 10;
+  const std::size_t reach = std::max<std::size_t>(1, result.rates.size() / 20);
   double steepest_slope = 0;
   result.steepest = 0;
-  for (std::size_t i = 1; i < lowest; ++i) {
-    const double slope = (result.smoothed[i + 1] - result.smoothed[i - 1]) /
-                         std::log(result.rates[i + 1] / result.rates[i - 1]);
+  for (std::size_t i = first + reach; i + reach <= lowest; ++i) {
+    const double slope = (result.smoothed[i + reach] - result.smoothed[i - reach]) /
+                         std::log(result.rates[i + reach] / result.rates[i - reach]);
     if (slope >= steepest_slope) continue;
     steepest_slope = slope;
     result.steepest = result.rates[i];

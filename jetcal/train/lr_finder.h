@@ -29,7 +29,8 @@ struct LrFinderResult {
   std::vector<double> rates, losses, smoothed;  ///< Step by step.
   bool diverged = false;
   double lowest_rate = 0;  ///< Where the smoothed loss is lowest.
-  double steepest = 0;     ///< Where it falls fastest over the logarithm of the rate, before that.
+  /// Where it falls fastest over the logarithm of the rate, before that and after a tenth of all.
+  double steepest = 0;
   /// The steepest point, or a tenth of the lowest one where the loss never falls.
   double suggestion = 0;
 };

@@ -183,14 +183,19 @@ nlohmann::json identity(const TrainOptions& options) {
 }
 
 nlohmann::json hyperparameters(const TrainOptions& options) {
-  const bool pfn = options.model.network == models::Network::Pfn;
-  nlohmann::json flat = nlohmann::json::object();
+  const auto of_another = [network = options.model.network](const std::string& name) {
+    if (name.starts_with("particle_")) return network != models::Network::Pfn;
+    if (name.starts_with("edge_") || name == "neighbors")
+      return network != models::Network::ParticleNet;
+    if (name.starts_with("attention_") || name == "feed_forward_units")
+      return network != models::Network::ParticleTransformer;
+    return false;
+  };
   const nlohmann::json whole = identity(options);
+  nlohmann::json flat = nlohmann::json::object();
   for (const auto& [section, fields] : whole.items()) {
     for (const auto& [name, value] : fields.items()) {
-      const bool of_pfn = name.starts_with("particle_");
-      const bool of_particlenet = name.starts_with("edge_") || name == "neighbors";
-      if (section == "model" && (pfn ? of_particlenet : of_pfn)) continue;
+      if (section == "model" && of_another(name)) continue;
       flat[section + "." + name] = value.is_structured() ? nlohmann::json(value.dump()) : value;
     }
   }

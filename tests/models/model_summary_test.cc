@@ -28,7 +28,7 @@ TEST(ModelSummary, AddsUpToThePapersCounts) {
 
 TEST(ModelSummary, AddsUpToTheCountsOfTheWholeNetwork) {
   for (const char* const name :
-       {"paper-pfn", "paper-particlenet", "small-pfn", "small-particlenet"}) {
+       {"paper-pfn", "paper-particlenet", "small-pfn", "small-particlenet", "transformer"}) {
     const ModelConfig config = preset(name);
     for (const std::int64_t particles : {0, 1, 7, 40, 150}) {
       const LayerSummary sum = sum_of(config, particles);

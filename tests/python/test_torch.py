@@ -14,6 +14,7 @@ from test_train import write_jet_ntuple
 from torch_networks import Network, import_torch, optimizer, read_tensors
 
 torch = import_torch()
+torch.set_num_threads(1)  # the tensors are small
 
 STEPS, BATCH = 10, 24
 # The paper's best networks have these shapes, with up to eight times as many units.

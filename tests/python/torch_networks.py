@@ -94,7 +94,7 @@ class Network:
             distance = (own[:, None] - own[None, :]).square().sum(2)
             distance.fill_diagonal_(float("inf"))
             k = min(self.config["neighbors"], int(end - begin) - 1)
-            rows += list(distance.argsort(1, stable=True)[:, :k] + begin)
+            rows += list(distance.argsort(dim=1, stable=True)[:, :k] + int(begin))
         return rows
 
     def edge_block(self, x, coordinates, begins, name):
