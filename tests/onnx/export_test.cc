@@ -68,7 +68,8 @@ Model random_model(const ModelConfig& config, std::uint64_t seed) {
       for (float& value : values) value = static_cast<float>(low + rng.uniform());
       return values;
     };
-    model.standardisation = {fill(6, -0.5), fill(6, 0.5), fill(8, -0.5), fill(8, 0.5)};
+    model.standardisation = {fill(6, -0.5), fill(6, 0.5), fill(8, -0.5), fill(8, 0.5),
+                             fill(6, -1.5), fill(6, 0.5), fill(8, -1.5), fill(8, 0.5)};
   }
   return model;
 }

@@ -31,7 +31,9 @@ def target(jets):
 def weighted_median(values, weights):
     order = numpy.argsort(values)
     values, weights = values[order], weights[order]
-    return values[numpy.searchsorted(numpy.cumsum(weights), weights.sum() / 2)]
+    sums = numpy.cumsum(weights)
+    middle = numpy.searchsorted(sums, sums[-1] / 2)
+    return values[middle] if sums[middle] > sums[-1] / 2 else (values[middle] + values[middle + 1]) / 2
 
 
 def train(jetcal, shards, tmp_path, data, name="run"):
