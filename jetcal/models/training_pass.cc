@@ -280,7 +280,7 @@ void TrainingPass::Impl::backward(std::span<const float> parameters, std::span<c
   const std::span<float> grad = rows_in(grad_particles, num_particles(), plan.pooled);
   kernels::segment_mean_backward(grad_sums, offsets, plan.pooled, grad);
   if (transformer) {
-    transformer->backward(parameters, grad, grad_parameters, finished);
+    transformer->backward(parameters, grad, grad_parameters, first_parameter(plan.head), finished);
     return;
   }
   backward_particlenet(parameters, grad_parameters, finished);

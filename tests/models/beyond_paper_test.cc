@@ -42,7 +42,7 @@ struct Case {
 
 std::vector<Case> cases() {
   std::vector<Case> all;
-  for (const Network network : {Network::Pfn, Network::ParticleNet}) {
+  for (const Network network : {Network::Pfn, Network::ParticleNet, Network::ParticleTransformer}) {
     const std::string name(network_name(network));
     for (const Head head : kAllHeads) {
       all.push_back({name + "_" + std::string(head_name(head)), tiny(network)});

@@ -119,9 +119,8 @@ class SharedBatch : public testing::TestWithParam<Network> {
   void TearDown() override { set_num_threads(0); }
 };
 
-TEST_P(SharedBatch, GivesWhatOneWorkerGives) {
-  ModelConfig config = tiny(GetParam());
-  config.dropout = 0.3;
+// Compares workers that share a batch with one that has it alone.
+void expect_same_as_alone(const ModelConfig& config) {
   const Model model = random_model(config, 41);
   const edm::FeatureBatch jets = random_jets({6, 0, 1, 2, 3, 9, 5, 14, 4, 1, 7, 12, 3}, 42);
   const Outcome alone = run(model, jets, 1);
@@ -140,6 +139,18 @@ TEST_P(SharedBatch, GivesWhatOneWorkerGives) {
     }
     EXPECT_LT(length_of(difference), 1e-5 * length_of(alone.gradient)) << world;
   }
+}
+
+TEST_P(SharedBatch, GivesWhatOneWorkerGives) {
+  ModelConfig config = tiny(GetParam());
+  config.dropout = 0.3;
+  expect_same_as_alone(config);
+}
+
+TEST_P(SharedBatch, GivesWhatOneWorkerGivesWithANormBeforeTheHead) {
+  ModelConfig config = tiny(GetParam());
+  config.norm = Norm::Batch;
+  expect_same_as_alone(config);
 }
 
 INSTANTIATE_TEST_SUITE_P(Networks, SharedBatch,

@@ -13,7 +13,6 @@ TransformerPass::TransformerPass(const TransformerSlots& slots)
     blocks_.emplace_back(slot, kernels::AttentionShape{slots.heads, slots.units});
     first_parameters_.push_back(slot.norm.scale);
   }
-  first_parameters_.push_back(slots.norm.shift + slots.norm.channels);
 }
 
 std::span<const float> TransformerPass::forward(std::span<const float> parameters,
@@ -34,15 +33,16 @@ std::span<const float> TransformerPass::forward(std::span<const float> parameter
 }
 
 void TransformerPass::backward(std::span<const float> parameters, std::span<float> grad,
-                               std::span<float> grad_parameters,
+                               std::span<float> grad_parameters, std::int64_t end,
                                const GradientsFinished& finished) {
   norm_.backward(parameters, last_, grad, {}, grad, grad_parameters);
   for (std::size_t i = blocks_.size(); i-- > 0;) {
     blocks_[i].backward(parameters, grad, grad_parameters, work_);
-    if (finished) finished(first_parameters_[i], first_parameters_[i + 1]);
+    if (finished) finished(first_parameters_[i], end);
+    end = first_parameters_[i];
   }
   embedding_.backward(parameters, grad, {}, grad_parameters);
-  if (finished) finished(0, first_parameters_.front());
+  if (finished) finished(0, end);
 }
 
 }  // namespace jetcal::models::detail

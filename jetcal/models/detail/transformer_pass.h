@@ -23,16 +23,18 @@ class TransformerPass {
                                  std::span<const std::int64_t> offsets);
 
   /// Takes the gradient of what the last forward gave, which it changes, and writes those of the
-  /// parameters. `finished`, if any, hears of them as in TrainingPass::backward.
+  /// parameters. `finished`, if any, hears of them as in TrainingPass::backward, and of
+  /// those up to `end` that lie behind them, with the first.
   void backward(std::span<const float> parameters, std::span<float> grad,
-                std::span<float> grad_parameters, const GradientsFinished& finished);
+                std::span<float> grad_parameters, std::int64_t end,
+                const GradientsFinished& finished);
 
  private:
   DenseStackPass embedding_;
   std::deque<AttentionBlockPass> blocks_;  // they stay where they are
   LayerNormPass norm_;
   std::int64_t width_;
-  std::vector<std::int64_t> first_parameters_;  // of the blocks, and of what follows them all
+  std::vector<std::int64_t> first_parameters_;  // of the blocks
   AttentionWorkspace work_;
 
   // Of the last forward.
