@@ -17,12 +17,18 @@ torch = import_torch()
 torch.set_num_threads(1)  # the tensors are small
 
 STEPS, BATCH = 10, 24
-# The paper's best networks have these shapes, with up to eight times as many units.
+# The paper's best networks have these shapes, with more units. In particlenet-all everybody is a neighbor of everybody: where k of
+# many are chosen, a rounding may choose another one, and two runs that differ by a rounding then part for good.
 NETWORKS = {
     "pfn": {"network": "pfn", "particle_layers": 5, "particle_units": 50, "head_layers": 3, "head_units": 100},
     "particlenet": {"network": "particlenet", "edge_blocks": 3, "neighbors": 16, "edge_layers": 3, "edge_units": 24,
                     "head_layers": 3, "head_units": 50},
+    "particlenet-all": {"network": "particlenet", "edge_blocks": 2, "neighbors": 100, "edge_layers": 2, "edge_units": 12,
+                        "head_layers": 2, "head_units": 50},
 }
+# Largest relative deviations from PyTorch in double. What PyTorch's own single precision deviates by, times ten, is allowed too.
+LOSS = {"pfn": 5e-6, "particlenet": 5e-3, "particlenet-all": 1e-5}
+GRADIENT = {"pfn": 256 * 2**-24, "particlenet": 4e-3, "particlenet-all": 1e-3}  # of the largest entry; as in gradients_test.cc
 RATES = {"adam": 1e-3, "adamw": 1e-3, "adagrad": 1e-2, "rmsprop": 1e-3, "ranger": 1e-2}
 
 
@@ -83,9 +89,19 @@ def test_ten_steps_equal_pytorchs(stored, network, name):
     ours, our_gradients = our_steps(stored, network, name)
     exact, exact_gradients = torch_steps(stored, network, name, torch.float64)
     single, single_gradients = torch_steps(stored, network, name, torch.float32)
-    print(network, name, np.abs(ours / exact - 1).max(), np.abs(single / exact - 1).max(),
-          [float(np.abs(a - b).max() / np.abs(b).max()) for a, b in zip(our_gradients, exact_gradients)][::3],
-          [float(np.abs(a - b).max() / np.abs(b).max()) for a, b in zip(single_gradients, exact_gradients)][::3])
+    def deviation(losses):
+        return np.abs(losses / exact - 1)
+
+    def deviations(gradients):
+        return [np.abs(a - b).max() / np.abs(b).max() for a, b in zip(gradients, exact_gradients)]
+    report = f"{network} {name}: ours {deviation(ours)}, single {deviation(single)}; {deviations(our_gradients)}, " \
+             f"{deviations(single_gradients)}"
+    print(report)
+    assert deviation(ours)[0] < 2e-6, report
+    assert deviations(our_gradients)[0] < GRADIENT[network], report
+    assert deviation(ours).max() < max(LOSS[network], 10 * deviation(single).max()), report
+    if network != "particlenet":
+        assert max(deviations(our_gradients)) < max(GRADIENT[network], 10 * max(deviations(single_gradients))), report
 
 
 @pytest.fixture(scope="module")
