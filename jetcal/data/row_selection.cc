@@ -103,7 +103,8 @@ void drop_unused_variables(DataRules& rules, const ReweightRules& reweighting) {
   std::set<std::string> used;
   const auto use = [&used](const std::string& text) {
     if (text.empty()) return;
-    for (const std::string& name : Expression(text, "data").names()) used.insert(name);
+    const Expression expression(text, "data");  // outlives its names
+    for (const std::string& name : expression.names()) used.insert(name);
   };
   use(rules.selection);
   use(rules.weight);
