@@ -29,13 +29,12 @@ data::DataRules observing(const data::DataRules& rules) {
 
 class TableMaker {
  public:
-  TableMaker(const TableOptions& options, edm::InputMode mode, std::int64_t batch_size,
+  TableMaker(const TableOptions& options, const NetworkUse& use, std::int64_t batch_size,
              const PredictFunction& predict)
-      : options_(options),
-        rules_(observing(options.rules)),
-        correction_(mode, batch_size, predict) {
+      : options_(options), rules_(observing(options.rules)), correction_(use, batch_size, predict) {
     for (const data::NamedExpression& observer : rules_.observers) {
-      for (const std::string own : {"source_file", "source_entry", "source_jet", "y", "status"}) {
+      for (const std::string own :
+           {"source_file", "source_entry", "source_jet", "y", "status", "resolution"}) {
         if (observer.name == own || observer.name == options.branch) {
           fail(ErrorCode::InvalidArgument, "the observer '", observer.name,
                "' bears the name of another column of the table");
@@ -105,6 +104,10 @@ class TableMaker {
       status.integer.push_back(static_cast<std::int64_t>(one));
     columns.push_back(std::move(y));
     columns.push_back(std::move(pt));
+    if (!table_.jets.resolution.empty()) {
+      columns.push_back({"resolution", data::NumberType::Real, {}, {}});
+      columns.back().real.assign(table_.jets.resolution.begin(), table_.jets.resolution.end());
+    }
     columns.push_back(std::move(status));
     table_.columns = std::move(columns);
     return std::move(table_);
@@ -150,9 +153,9 @@ class TableMaker {
 
 bool is_shard_folder(const std::string& input) { return std::filesystem::is_directory(input); }
 
-PredictionTable predict_table(const TableOptions& options, edm::InputMode mode,
+PredictionTable predict_table(const TableOptions& options, const NetworkUse& use,
                               std::int64_t batch_size, const PredictFunction& predict) {
-  TableMaker maker(options, mode, batch_size, predict);
+  TableMaker maker(options, use, batch_size, predict);
   if (!is_shard_folder(options.input)) {
     for (const std::filesystem::path& path : glob_files(options.input)) maker.read_file(path);
     return maker.finish();

@@ -35,9 +35,10 @@ struct PredictionTable {
 };
 
 /// Predicts every jet of the input. Columns: source_file, source_entry, source_jet, the observers,
-/// `y` (the network's output), the corrected pT, `status` (of CorrectionStatus). Throws what the
-/// readers throw, and InvalidArgument for an observer that bears the name of another column.
-PredictionTable predict_table(const TableOptions& options, edm::InputMode mode,
+/// `y` (the network's output), the corrected pT, its relative `resolution` where the network
+/// predicts one, `status` (of CorrectionStatus). Throws what the readers throw, and InvalidArgument
+/// for an observer that bears the name of another column.
+PredictionTable predict_table(const TableOptions& options, const NetworkUse& use,
                               std::int64_t batch_size, const PredictFunction& predict);
 
 }  // namespace jetcal::cli

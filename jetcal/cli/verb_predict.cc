@@ -275,7 +275,7 @@ int predict_to_table(const PredictOptions& options, bool json) {
   const TableOptions asked{options.input, options.tree, options.split, options.rules,
                            options.branch};
   const PredictionTable table =
-      predict_table(asked, source.mode, options.batch_size, source.predict);
+      predict_table(asked, source.use, options.batch_size, source.predict);
   data::write_table(options.output, table.columns);
   std::vector<std::string> names;
   for (const data::NumberColumn& column : table.columns) names.push_back(column.name);
