@@ -29,7 +29,8 @@ NETWORKS = {
 # Largest relative deviations from PyTorch in double. What PyTorch's own single precision deviates by, times ten, is allowed too.
 LOSS = {"pfn": 5e-6, "particlenet": 5e-3, "particlenet-all": 1e-5}
 GRADIENT = {"pfn": 256 * 2**-24, "particlenet": 4e-3, "particlenet-all": 1e-3}  # of the largest entry; as in gradients_test.cc
-RATES = {"adam": 1e-3, "adamw": 1e-3, "adagrad": 1e-2, "rmsprop": 1e-3, "ranger": 1e-2}
+# No first step longer than 0.001: it follows the gradient's signs alone, and where an entry is rounding so is its sign.
+RATES = {"adam": 1e-3, "adamw": 1e-3, "adagrad": 1e-3, "rmsprop": 1e-4, "ranger": 1e-2}
 
 
 @pytest.fixture(scope="module")
