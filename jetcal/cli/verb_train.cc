@@ -42,6 +42,14 @@ struct TrainFlags {
   bool restart = false, summary = false;
 };
 
+// Leaves `value` empty when neither --x nor --no-x is given: add_flag() would make it false, and so
+// override the configuration.
+void add_switch(CLI::App& app, const std::string& names, std::optional<bool>& value,
+                const std::string& text) {
+  app.add_flag_function(
+      names, [&value](std::int64_t count) { value = count > 0; }, text);
+}
+
 void add_flags(CLI::App& app, TrainFlags& flags) {
   app.add_option("--data", flags.data,
                  "folder of shards that jetcal ingest wrote, or s3://bucket/prefix");
@@ -57,12 +65,12 @@ void add_flags(CLI::App& app, TrainFlags& flags) {
                  "paper-pfn, paper-particlenet, transformer, small-pfn, small-particlenet, "
                  "small-transformer, beyond-pfn or beyond-particlenet");
   app.add_option("--mode", flags.mode, "input mode: paper or constituents");
-  app.add_flag("--standardise,!--no-standardise", flags.standardise,
-               "shift and scale features by the training set's mean and deviation");
+  add_switch(app, "--standardise,!--no-standardise", flags.standardise,
+             "shift and scale features by the training set's mean and deviation");
   app.add_option("--features", flags.features, "published (default) or extended");
   app.add_option("--target", flags.target, "pT to correct: jec (default) or raw");
-  app.add_flag("--skip,!--no-skip", flags.skip,
-               "of target raw: start at the conventional correction (default)");
+  add_switch(app, "--skip,!--no-skip", flags.skip,
+             "of target raw: start at the conventional correction (default)");
   app.add_option("--head", flags.head,
                  "value (default), quantiles, gaussian, laplace or mixture: the others predict a "
                  "resolution too");
@@ -70,8 +78,8 @@ void add_flags(CLI::App& app, TrainFlags& flags) {
   app.add_option("--norm", flags.norm, "none (default) or batch");
   app.add_option("--flavor-weight", flags.flavor_weight,
                  "weight of the flavors' loss, default 0: none");
-  app.add_flag("--closure,!--no-closure", flags.closure,
-               "correct the response of the trained network in bins of pT and |eta|");
+  add_switch(app, "--closure,!--no-closure", flags.closure,
+             "correct the response of the trained network in bins of pT and |eta|");
   app.add_option("--epochs", flags.epochs, "epochs, default 50");
   app.add_option("--batch-size", flags.batch_size, "jets a batch, default 500");
   app.add_option("--optimizer", flags.optimizer,

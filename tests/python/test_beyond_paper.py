@@ -103,6 +103,17 @@ def test_mistakes_are_named(jetcal, shards, tmp_path, flags, named):
     assert status != 0 and named in message
 
 
+@pytest.mark.parametrize("flags, standardise, closure", [
+    ([], True, False),
+    (["--no-standardise", "--closure"], False, True),
+    (["--no-closure"], True, False),
+])
+def test_a_flag_that_is_not_given_overrides_nothing(jetcal, shards, tmp_path, flags, standardise, closure):
+    run = jetcal("train", "--data", shards, "--output", tmp_path / "run", *SMALL, "--epochs", "1", *flags)
+    assert run["configuration"]["model"]["standardise"] is standardise  # small-pfn standardises
+    assert run["configuration"]["training"].get("closure", False) is closure
+
+
 def test_every_configuration_is_read(jetcal, tmp_path):
     for config in sorted((ROOT / "configs" / "beyond").glob("*.yaml")):
         status, message = jetcal.fails("train", "--config", config, "--data", tmp_path / "none", "--output", tmp_path / "run")
