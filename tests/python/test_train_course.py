@@ -208,7 +208,7 @@ def test_another_models_weights(jetcal, whole, shards, tmp_path):  # noqa: F811
         assert np.array_equal(all_taken[name], values), name
         assert np.array_equal(some_taken[name], values) != name.startswith("head"), name
     flags[flags.index("small-pfn")] = "paper-pfn"
-    status, message = jetcal.fails("train", "--output", tmp_path / "c", *flags, "--init", model, "--no-standardise")
+    status, message = jetcal.fails("train", "--output", tmp_path / "c", *flags, "--init", model, "--standardise")
     assert status == 2 and re.search(r"tensor '[\w.]+' has the shape", message)
 
 
