@@ -61,7 +61,7 @@ def test_predict_writes_correction_and_resolution(jetcal, sample, trained, tmp_p
 
 
 def test_a_network_without_resolution_writes_one_branch(jetcal, shards, sample, tmp_path):
-    run = jetcal("train", "--data", shards, "--output", tmp_path / "run", *SMALL, "--epochs", "1")
+    run = jetcal("train", "--data", shards, "--output", tmp_path / "run", *SMALL)
     assert "coverage" not in run["performance"]
     report = jetcal("predict", "--model", run["model"], "--input", sample, "--output", tmp_path / "out.root")
     assert report["resolution_branch"] is None
@@ -109,7 +109,7 @@ def test_mistakes_are_named(jetcal, shards, tmp_path, flags, named):
     (["--no-closure"], True, False),
 ])
 def test_a_flag_that_is_not_given_overrides_nothing(jetcal, shards, tmp_path, flags, standardise, closure):
-    run = jetcal("train", "--data", shards, "--output", tmp_path / "run", *SMALL, "--epochs", "1", *flags)
+    run = jetcal("train", "--data", shards, "--output", tmp_path / "run", *SMALL, *flags)
     assert run["configuration"]["model"]["standardise"] is standardise  # small-pfn standardises
     assert run["configuration"]["training"].get("closure", False) is closure
 
