@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cfenv>
 #include <cmath>
 #include <deque>
 #include <limits>
@@ -163,6 +164,14 @@ struct Expression::State {
   std::vector<std::string> names;
   std::deque<double> slots;  // one for each name; the parser keeps their addresses
 
+  // A comparison hides that one of its sides is no number; the processor remembers it.
+  double evaluate_finite() {
+    constexpr int kNoNumber = FE_INVALID | FE_DIVBYZERO | FE_OVERFLOW;
+    std::feclearexcept(kNoNumber);
+    const double result = parser.Eval();
+    return std::fetestexcept(kNoNumber) == 0 || !std::isfinite(result) ? result : kNaN;
+  }
+
   // Called by the parser for each name that it does not know.
   static double* make_slot(const char* name, void* self) {
     auto* const state = static_cast<State*>(self);
@@ -226,7 +235,7 @@ void Expression::evaluate(std::span<const std::span<const double>> columns, std:
         own.slots[i] = columns[i][row];
         finite = finite && std::isfinite(own.slots[i]);
       }
-      out[row] = finite ? own.parser.Eval() : kNaN;
+      out[row] = finite ? own.evaluate_finite() : kNaN;
     }
   } catch (const mu::Parser::exception_type& error) {
     own.fail_parse(error);

@@ -199,6 +199,7 @@ void require_published(const ModelConfig& config, std::string_view who) {
          field);
   };
   const ModelConfig plain;
+  if (config.network == Network::ParticleTransformer) refuse("kind, particletransformer");
   if (config.features != plain.features) refuse("set of features");
   if (config.target != plain.target) refuse("target");
   if (config.head != plain.head) refuse("head");

@@ -82,6 +82,9 @@ TEST(Expression, GivesNaNWhereANumberIsNotFinite) {
   EXPECT_TRUE(std::isnan(value("min(1, log(x - 2))", {{"x", 1}})));
   EXPECT_TRUE(std::isnan(value("max(log(x - 2), 1)", {{"x", 1}})));
   EXPECT_TRUE(std::isnan(value("clip(sqrt(x), 0, 1)", {{"x", -1}})));
+  EXPECT_TRUE(std::isnan(value("sqrt(x) >= 0", {{"x", -1}})));
+  EXPECT_TRUE(std::isnan(value("1 / x > 3", {{"x", 0}})));
+  EXPECT_EQ(value("x > 0 ? 1 / x > 3 : 0", {{"x", 0}}), 0);
   EXPECT_TRUE(std::isnan(value("x & 1", {{"x", 0.5}})));
   EXPECT_FALSE(std::isfinite(value("1 / x", {{"x", 0}})));
 }
