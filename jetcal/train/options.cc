@@ -74,6 +74,7 @@ void read_data(const Config& config, TrainOptions& options) {
   options.rules = data::read_data_rules(config, "data.");
   options.reweighting = data::read_reweighting(config, "data.");
   options.standardisation = read_standardisation(config, "data.");
+  require_features(options.standardisation, options.model.inputs());
   const std::string& method = options.standardisation.method;
   if (method.empty()) return;
   const bool standardise = method != "none";

@@ -4,36 +4,14 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <string_view>
 
 #include "jetcal/base/error.h"
 
 namespace jetcal::train {
 namespace {
 
-template <typename Names>
-std::optional<std::size_t> find_feature(const Names& names, const std::string& feature) {
-  const auto found = std::find(names.begin(), names.end(), feature);
-  if (found == names.end()) return std::nullopt;
-  return static_cast<std::size_t>(found - names.begin());
-}
-
-bool is_feature(const std::string& name) {
-  return find_feature(edm::kParticleFeatureNames, name) ||
-         find_feature(edm::kJetFeatureNames, name);
-}
-
-std::string all_features() {
-  std::string names;
-  for (const auto& name : edm::kParticleFeatureNames) names += std::string(name) + ", ";
-  for (const auto& name : edm::kJetFeatureNames) names += std::string(name) + ", ";
-  return names.substr(0, names.size() - 2);
-}
-
 FeatureRule read_feature(const Config& config, const std::string& field, const std::string& name) {
-  if (!is_feature(name)) {
-    fail(ErrorCode::InvalidArgument, config.source(), ": ", field, ": unknown feature '", name,
-         "', known are ", all_features());
-  }
   FeatureRule rule{name, {}, {}, {}, {}};
   const std::string of_feature = field + "." + name;
   const auto number = [&](const char* key, std::optional<double>& value) {
@@ -76,8 +54,8 @@ void apply(const FeatureRule& rule, const std::optional<double>& clip, std::size
   if (rule.max || clip) table.high[at] = raw(rule.max ? *rule.max : *clip);
 }
 
-template <typename Names>
-void apply_all(const StandardisationRules& rules, const Names& names, Table table) {
+void apply_all(const StandardisationRules& rules, const std::vector<std::string_view>& names,
+               Table table) {
   table.low.assign(names.size(), -edm::kLargestFeature);
   table.high.assign(names.size(), edm::kLargestFeature);
   if (rules.method == "manual") {
@@ -145,15 +123,28 @@ nlohmann::json to_json(const StandardisationRules& rules) {
   return json;
 }
 
+void require_features(const StandardisationRules& rules, const edm::InputOptions& inputs) {
+  std::vector<std::string_view> names = edm::particle_feature_names(inputs);
+  for (const std::string_view name : edm::jet_feature_names(inputs)) names.push_back(name);
+  for (const FeatureRule& rule : rules.features) {
+    if (std::find(names.begin(), names.end(), rule.feature) != names.end()) continue;
+    std::string known;
+    for (const std::string_view name : names) known.append(known.empty() ? "" : ", ").append(name);
+    fail(ErrorCode::InvalidArgument, "data.standardisation.features: unknown feature '",
+         rule.feature, "', known are ", known);
+  }
+}
+
 models::Standardisation make_standardisation(const StandardisationRules& rules,
-                                             const models::Standardisation& fit) {
+                                             const models::Standardisation& fit,
+                                             const edm::InputOptions& inputs) {
   models::Standardisation made = fit;
   const bool bounds =
       rules.clip || std::any_of(rules.features.begin(), rules.features.end(),
                                 [](const FeatureRule& rule) { return rule.min || rule.max; });
-  apply_all(rules, edm::kParticleFeatureNames,
+  apply_all(rules, edm::particle_feature_names(inputs),
             {made.particle_mean, made.particle_deviation, made.particle_low, made.particle_high});
-  apply_all(rules, edm::kJetFeatureNames,
+  apply_all(rules, edm::jet_feature_names(inputs),
             {made.jet_mean, made.jet_deviation, made.jet_low, made.jet_high});
   if (!bounds) {
     for (auto* const list :
@@ -163,12 +154,14 @@ models::Standardisation make_standardisation(const StandardisationRules& rules,
   return made;
 }
 
-std::map<std::string, std::int64_t> named_counts(const models::ClipCounts& counts) {
+std::map<std::string, std::int64_t> named_counts(const models::ClipCounts& counts,
+                                                 const edm::InputOptions& inputs) {
   std::map<std::string, std::int64_t> named;
+  const std::vector<std::string_view> particles = edm::particle_feature_names(inputs);
+  const std::vector<std::string_view> jets = edm::jet_feature_names(inputs);
   for (std::size_t i = 0; i < counts.particles.size(); ++i)
-    named[std::string(edm::kParticleFeatureNames[i])] = counts.particles[i];
-  for (std::size_t i = 0; i < counts.jets.size(); ++i)
-    named[std::string(edm::kJetFeatureNames[i])] = counts.jets[i];
+    named[std::string(particles[i])] = counts.particles[i];
+  for (std::size_t i = 0; i < counts.jets.size(); ++i) named[std::string(jets[i])] = counts.jets[i];
   return named;
 }
 

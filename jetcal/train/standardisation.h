@@ -16,7 +16,7 @@ namespace jetcal::train {
 
 /// Numbers of one feature: x' = (x - center) * scale, clipped to [min, max].
 struct FeatureRule {
-  std::string feature;  ///< As in edm::kParticleFeatureNames or edm::kJetFeatureNames.
+  std::string feature;  ///< As in edm::particle_feature_names() or edm::jet_feature_names().
   std::optional<double> center, scale, min, max;
   bool operator==(const FeatureRule&) const = default;
 };
@@ -36,12 +36,17 @@ StandardisationRules read_standardisation(const Config& config, const std::strin
 /// Lists the rules under the names of their fields; null when there are none.
 nlohmann::json to_json(const StandardisationRules& rules);
 
+/// Throws InvalidArgument naming a feature that these inputs do not have.
+void require_features(const StandardisationRules& rules, const edm::InputOptions& inputs);
+
 /// Makes shifts, scales and bounds of what was fitted to the training set. Requires: the method is
-/// not "none".
+/// not "none", the features are those of the inputs.
 models::Standardisation make_standardisation(const StandardisationRules& rules,
-                                             const models::Standardisation& fit);
+                                             const models::Standardisation& fit,
+                                             const edm::InputOptions& inputs);
 
 /// Names the counts by feature; empty when the model has no bounds.
-std::map<std::string, std::int64_t> named_counts(const models::ClipCounts& counts);
+std::map<std::string, std::int64_t> named_counts(const models::ClipCounts& counts,
+                                                 const edm::InputOptions& inputs);
 
 }  // namespace jetcal::train

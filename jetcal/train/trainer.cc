@@ -133,7 +133,9 @@ class Run {
       weights.insert(weights.end(), batch->weight.begin(), batch->weight.end());
       state_.train.dropped_particles += batch->dropped_particles;
     }
-    if (fits) state_.standardisation = make_standardisation(options_.standardisation, fit.result());
+    if (fits)
+      state_.standardisation =
+          make_standardisation(options_.standardisation, fit.result(), options_.model.inputs());
     if (!start.empty()) state_.standardisation = models::load_model(start).standardisation;
     count_clipped();
     state_.constant = best_constant(targets, weights);
@@ -151,7 +153,7 @@ class Run {
       if (stopping()) fail(ErrorCode::Cancelled, "stopped before the first step");
       counts.add(state_.standardisation, batch->view());
     }
-    state_.train.clipped = named_counts(counts);
+    state_.train.clipped = named_counts(counts, options_.model.inputs());
   }
 
   void save() {
@@ -317,7 +319,7 @@ class Run {
       }
     }
     state_.validation = {raw.network.num_jets, raw.network.rejected_jets, raw.dropped_particles,
-                         named_counts(raw.clipped)};
+                         named_counts(raw.clipped, options_.model.inputs())};
     record.epoch = state_.epoch + 1;
     record.jets = state_.epoch_jets;
     record.train_loss = state_.epoch_error / static_cast<double>(state_.epoch_jets);
@@ -406,7 +408,8 @@ class Run {
     result.train = state_.train;
     result.validation = state_.validation;
     result.test_jets = {test->network.num_jets, test->network.rejected_jets,
-                        test->dropped_particles, named_counts(test->clipped)};
+                        test->dropped_particles,
+                        named_counts(test->clipped, options_.model.inputs())};
     result.constant = state_.constant;
     result.epochs = state_.history;
     result.best_epoch = state_.best_epoch;

@@ -189,6 +189,17 @@ def test_clipping_is_counted_and_part_of_the_model(jetcal, shards, tmp_path):
     assert document["verify"]["passed"]
 
 
+def test_a_flag_that_is_not_given_leaves_the_configuration_alone(jetcal, shards, tmp_path):
+    def standardised(name, *arguments):
+        report = jetcal("train", "--data", shards, "--output", tmp_path / name, "--epochs", 1, "--fraction", 0.02,
+                        "--preset", "small-pfn", *arguments)
+        return report["configuration"]["model"]["standardise"]
+
+    assert standardised("preset")
+    assert not standardised("without", "--no-standardise")
+    assert standardised("with", "--standardise")
+
+
 def test_automatic_standardisation_with_clipping(jetcal, shards, tmp_path):
     report = train(jetcal, shards, tmp_path, "  standardisation: {method: auto, clip: 3}\n")
     mass = columns(shards, "train")["mass"].astype("f8")
