@@ -17,8 +17,7 @@ constexpr std::int64_t kBatch = 1024;
 constexpr int kClosureRounds = 3;
 constexpr int kResolutionRounds = 12;
 // A median that follows the fluctuations of few jets makes the jets that it was derived from look
-// better than others: with 200 a bin the resolution covered half a percent too little of the
-// others.
+// better than others.
 constexpr std::int64_t kLeastJetsClosure = 1000;
 constexpr std::int64_t kLeastJetsResolution = 1000;
 constexpr std::int64_t kMostResolutionBins = 24;
