@@ -17,6 +17,7 @@
 #include "jetcal/cli/course_flags.h"
 #include "jetcal/cli/performance_table.h"
 #include "jetcal/cli/train_figures.h"
+#include "jetcal/cli/train_workers.h"
 #include "jetcal/cli/verb.h"
 #include "jetcal/data/row_selection.h"
 #include "jetcal/models/model_summary.h"
@@ -29,14 +30,14 @@ namespace jetcal::cli {
 namespace {
 
 struct TrainFlags {
-  std::string data_mode;
+  std::string data_mode, backend;
   std::optional<double> memory_mb;
   std::string data, output, preset, mode, optimizer, lr_finder;
   CourseFlags course;
   std::string features, target, head, pooling, norm;
   std::optional<bool> standardise, skip, closure;
   std::optional<double> flavor_weight;
-  std::optional<std::int64_t> epochs, batch_size, seed, checkpoint_steps;
+  std::optional<std::int64_t> epochs, batch_size, seed, checkpoint_steps, workers;
   std::optional<double> lr, weight_decay, fraction;
   std::string selection, weight;
   bool restart = false, summary = false;
@@ -94,6 +95,9 @@ void add_flags(CLI::App& app, TrainFlags& flags) {
   app.add_option("--seed", flags.seed, "seed of weights, order and dropout, default 1");
   app.add_option("--checkpoint-steps", flags.checkpoint_steps,
                  "steps between checkpoints, default 200");
+  app.add_option("--workers", flags.workers,
+                 "processes to start on this machine and share every batch between, default 1");
+  app.add_option("--backend", flags.backend, "what workers talk over: auto (default), tcp or mpi");
   app.add_flag("--restart", flags.restart, "throw an earlier run in the output folder away");
 }
 
@@ -134,6 +138,8 @@ train::TrainOptions read_options(const TrainFlags& flags, const CommonOptions& c
   apply(flags.course, config);
   override_field(config, "training.seed", flags.seed);
   override_field(config, "training.checkpoint_steps", flags.checkpoint_steps);
+  override_field(config, "distributed.workers", flags.workers);
+  override_field(config, "distributed.backend", flags.backend);
   train::TrainOptions options = train::read_train_options(config);
   const int threads = config.get("threads", 0);
   config.reject_unknown();
@@ -232,7 +238,7 @@ void print_selection(const data::RowSelection& selection) {
 
 // The jets that take part. Rules of training need any row at once; `account` gets what they did.
 train::JetSources open_sources(const train::TrainOptions& options, const CommonOptions& common,
-                               nlohmann::ordered_json& account) {
+                               bool tell, nlohmann::ordered_json& account) {
   train::JetSources sources =
       train::open_shards(options.data, options.model.inputs(), options.storage);
   if (!train::maps_shards(options.data, options.storage)) {
@@ -244,7 +250,7 @@ train::JetSources open_sources(const train::TrainOptions& options, const CommonO
   data::RowSelection selection =
       data::select_rows(options.data, options.rules, options.reweighting);
   account = data::to_json(selection);
-  if (!common.json) print_selection(selection);
+  if (tell && !common.json) print_selection(selection);
   return train::select_jets(std::move(sources), std::move(selection));
 }
 
@@ -253,7 +259,7 @@ int test_rates(const TrainFlags& flags, const CommonOptions& common) {
   const train::LrFinderOptions finder = train::parse_lr_finder(flags.lr_finder);
   const train::TrainOptions options = read_options(flags, common);
   nlohmann::ordered_json account;
-  const train::JetSources sources = open_sources(options, common, account);
+  const train::JetSources sources = open_sources(options, common, /*tell=*/true, account);
   const train::LrFinderResult result =
       train::find_learning_rate(options, sources, finder, [] { return stop_requested(); });
   std::filesystem::create_directories(options.output);
@@ -272,11 +278,12 @@ int test_rates(const TrainFlags& flags, const CommonOptions& common) {
   return 0;
 }
 
-int train_and_print(const TrainFlags& flags, const CommonOptions& common) {
-  const train::TrainOptions options = read_options(flags, common);
+int train_and_print(const train::TrainOptions& options, const CommonOptions& common, bool summary,
+                    workers::Communicator* workers) {
+  const bool first = workers == nullptr || workers->rank() == 0;
   nlohmann::ordered_json account;
-  const train::JetSources sources = open_sources(options, common, account);
-  if (flags.summary) {
+  const train::JetSources sources = open_sources(options, common, first, account);
+  if (summary && first) {
     constexpr std::int64_t kConstituents = 40;
     const bool paper = options.model.input_mode == edm::InputMode::Paper;
     const std::int64_t particles = paper ? edm::kPaperMaxParticles : kConstituents;
@@ -285,6 +292,10 @@ int train_and_print(const TrainFlags& flags, const CommonOptions& common) {
   EpochProgress progress;
   train::TrainHooks hooks;
   hooks.should_stop = [] { return stop_requested(); };
+  if (!first) {
+    train::train(options, sources, hooks, workers);
+    return 0;
+  }
   hooks.on_batch = [&progress](const train::BatchProgress& now) { progress.on_batch(now); };
   hooks.on_epoch = [&progress, &common](const train::EpochRecord& epoch) {
     progress.on_epoch(epoch);
@@ -298,7 +309,7 @@ int train_and_print(const TrainFlags& flags, const CommonOptions& common) {
                  static_cast<long long>(step));
   };
   hooks.draw = draw_responses;
-  const train::TrainResult result = train::train(options, sources, hooks);
+  const train::TrainResult result = train::train(options, sources, hooks, workers);
   if (!common.json) {
     print_table(result, options.output.string());
     return 0;
@@ -308,8 +319,18 @@ int train_and_print(const TrainFlags& flags, const CommonOptions& common) {
   if (!account.is_null()) document["data"] = account;
   document["configuration"] = train::identity(options);
   if (sources.storage_report) document["storage"] = sources.storage_report();
+  if (workers != nullptr) document["workers"] = report(*workers);
   print_json(document);
   return 0;
+}
+
+int run(const TrainFlags& flags, const CommonOptions& common) {
+  const train::TrainOptions options = read_options(flags, common);
+  const workers::Place place = place_of_this_process(options.distributed);
+  if (common.threads == 0 && load_config(common).get("threads", 0) == 0) share_threads(place);
+  return run_as_worker(place, options.distributed, [&](workers::Communicator* workers) {
+    return train_and_print(options, common, flags.summary, workers);
+  });
 }
 
 }  // namespace
@@ -320,8 +341,7 @@ Verb make_train_verb() {
             const auto flags = std::make_shared<TrainFlags>();  // outlives this call, with the app
             add_flags(app, *flags);
             return [flags, &common] {
-              return flags->lr_finder.empty() ? train_and_print(*flags, common)
-                                              : test_rates(*flags, common);
+              return flags->lr_finder.empty() ? run(*flags, common) : test_rates(*flags, common);
             };
           }};
 }

@@ -68,7 +68,7 @@ const std::vector<float>& Checkpoint::tensor(const std::string& name) const {
   return found->second;
 }
 
-void save_checkpoint(const Checkpoint& checkpoint, const std::filesystem::path& path) {
+std::string encode(const Checkpoint& checkpoint) {
   nlohmann::json list = nlohmann::json::array();
   for (const auto& [name, values] : checkpoint.tensors) list.push_back({name, values.size()});
   const std::string header = nlohmann::json{{"state", checkpoint.state}, {"tensors", list}}.dump();
@@ -79,11 +79,10 @@ void save_checkpoint(const Checkpoint& checkpoint, const std::filesystem::path& 
     out.append(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float));
   }
   append_u64(out, hash_bytes(out));
-  write_file(path, out);
+  return out;
 }
 
-Checkpoint load_checkpoint(const std::filesystem::path& path) {
-  const std::string bytes = read_file(path);
+Checkpoint decode(std::string_view bytes, const std::filesystem::path& path) {
   const std::string_view body = checked_body(bytes, path);
   try {
     return parse_body(body);
@@ -92,6 +91,14 @@ Checkpoint load_checkpoint(const std::filesystem::path& path) {
   } catch (const Error& error) {
     fail(ErrorCode::DataLoss, "the checkpoint is corrupt: ", path.string(), ": ", error.what());
   }
+}
+
+void save_checkpoint(const Checkpoint& checkpoint, const std::filesystem::path& path) {
+  write_file(path, encode(checkpoint));
+}
+
+Checkpoint load_checkpoint(const std::filesystem::path& path) {
+  return decode(read_file(path), path);
 }
 
 }  // namespace jetcal::train

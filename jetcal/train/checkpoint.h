@@ -6,6 +6,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace jetcal::train {
@@ -20,6 +21,11 @@ struct Checkpoint {
   /// Throws DataLoss when the tensor is not there.
   const std::vector<float>& tensor(const std::string& name) const;
 };
+
+/// Returns the bytes of the file.
+std::string encode(const Checkpoint& checkpoint);
+/// Reads them back; `path` names them in messages. Throws DataLoss.
+Checkpoint decode(std::string_view bytes, const std::filesystem::path& path);
 
 /// Writes the checkpoint: the file holds the old one or the new one, whenever the process dies.
 /// Throws ResourceExhausted on a full disk.

@@ -8,6 +8,7 @@
 #include "jetcal/models/model.h"
 #include "jetcal/train/jet_source.h"
 #include "jetcal/train/loss.h"
+#include "jetcal/train/worker_group.h"
 
 namespace jetcal::train {
 
@@ -21,8 +22,10 @@ struct Evaluation {
 };
 
 /// Evaluates with models::Predictor, the forward pass that is exported and served. Returns nothing
-/// when `should_stop` (may be empty) told it to. The result does not depend on threads.
+/// when `should_stop` (may be empty) told it to. The result does not depend on threads. Workers of
+/// a group share the jets; all get the whole result, or nothing when one of them was told to stop.
 std::optional<Evaluation> evaluate(const models::Model& model, const JetSource& source,
-                                   double constant, const std::function<bool()>& should_stop);
+                                   double constant, const std::function<bool()>& should_stop,
+                                   const WorkerGroup& group = {});
 
 }  // namespace jetcal::train

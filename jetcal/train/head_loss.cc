@@ -134,12 +134,13 @@ double head_loss(const HeadLossOptions& options, const HeadTargets& targets,
       own + (options.flavor_head ? static_cast<std::int64_t>(kNumFlavors) : 0);
   const std::int64_t jets = std::ssize(targets.target);
   JETCAL_DCHECK(std::ssize(outputs) == jets * width && gradient.size() == outputs.size());
+  const std::int64_t all_jets = targets.all_jets > 0 ? targets.all_jets : jets;
   double sum = 0;
   for (std::int64_t jet = 0; jet < jets; ++jet) {
     const float* const output = outputs.data() + jet * width;
     float* const grad = gradient.data() + jet * width;
     const double weight = targets.weights.empty() ? 1.0 : targets.weights[jet];
-    const double factor = weight / static_cast<double>(jets);
+    const double factor = weight / static_cast<double>(all_jets);
     const double y = targets.target[jet];
     const double wanted = y + (targets.offset.empty() ? 0.0 : targets.offset[jet]);
     const Term term = term_of(options.head, wanted, output);

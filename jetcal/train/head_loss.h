@@ -23,10 +23,12 @@ struct HeadTargets {
       offset;  ///< Added to y [J]: what the network has to give too. May be empty.
   std::span<const std::int8_t> flavor;  ///< Place in edm::kFlavors or -1 [J]; for a flavor head.
   std::span<const float> weights;       ///< Of the jets [J]; empty for 1.
+  std::int64_t all_jets = 0;            ///< Of the whole batch, if these are a part of it.
 };
 
-/// Returns the mean over all jets of the head's loss times 1(|y| < 1), plus flavor_weight times the
-/// cross entropy of the jets whose flavor is known; writes the gradient of `outputs` [J, outputs].
+/// Returns the mean over all jets (of the whole batch: parts add up) of the head's loss times 1(|y|
+/// < 1), plus flavor_weight times the cross entropy of the jets whose flavor is known; writes the
+/// gradient of `outputs` [J, outputs].
 ///
 /// Value: |y - output|. Quantiles: twice the sum of the pinball losses, so that the median's part
 /// is the same. Gaussian, Laplace, Mixture: negative log likelihood without its constant. An output

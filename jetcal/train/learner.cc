@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -25,6 +26,8 @@ struct NetworkCall {
   edm::FeatureView features;
   std::uint64_t dropout_seed;
   std::span<float> gradient;
+  models::BatchShare share;
+  models::GradientsFinished finished;
 };
 
 std::span<const float> values_of(const at::Tensor& tensor) {
@@ -41,7 +44,7 @@ struct NetworkFunction : torch::autograd::Function<NetworkFunction> {
                             NetworkCall* call) {
     at::Tensor y = at::empty({call->features.num_jets()}, at::kFloat);
     call->pass.forward(values_of(parameters), call->buffers, call->features, call->dropout_seed,
-                       mutable_values_of(y));
+                       mutable_values_of(y), call->share);
     context->save_for_backward({parameters});
     context->saved_data["call"] = reinterpret_cast<std::int64_t>(call);
     return y;
@@ -53,7 +56,7 @@ struct NetworkFunction : torch::autograd::Function<NetworkFunction> {
     const at::Tensor parameters = context->get_saved_variables()[0];
     const at::Tensor grad_y = grad_outputs[0].contiguous();
     // Written in place: what libtorch would allocate, add up and clear is as large as the network.
-    call->pass.backward(values_of(parameters), values_of(grad_y), call->gradient);
+    call->pass.backward(values_of(parameters), values_of(grad_y), call->gradient, call->finished);
     return {at::Tensor(), at::Tensor()};
   }
 };
@@ -62,7 +65,7 @@ struct NetworkFunction : torch::autograd::Function<NetworkFunction> {
 
 struct Learner::Impl {
   Impl(models::Model start, const OptimizerOptions& options, const ClipOptions& clip_options,
-       double flavor_weight)
+       double flavor_weight, workers::Communicator* workers, const DistributedOptions& distributed)
       : model(std::move(start)),
         clip(clip_options),
         ranges(options.ranges),
@@ -72,6 +75,7 @@ struct Learner::Impl {
         optimizer(options, model.parameters, gradient) {
     const auto size = static_cast<std::int64_t>(gradient.size());
     parameters = at::from_blob(model.parameters.data(), {size}, at::kFloat).requires_grad_();
+    if (workers != nullptr) shared.emplace(*workers, gradient, distributed);
   }
 
   // Whether the network gives y alone, and y is what the batch calls target.
@@ -81,23 +85,35 @@ struct Learner::Impl {
   }
 
   // The same for a network that gives more than y.
-  double differentiate_head(const edm::FeatureBatch& batch, std::uint64_t dropout_seed) {
+  double differentiate_head(const edm::FeatureBatch& batch, std::uint64_t dropout_seed,
+                            const BatchPart& part) {
     const auto size =
         static_cast<std::size_t>(batch.num_jets() * models::num_outputs(model.config));
     outputs.resize(size);
     grad_outputs.resize(size);
-    pass.forward(model.parameters, model.buffers, batch.view(), dropout_seed, outputs);
-    HeadTargets targets{batch.target, {}, batch.flavor, batch.weight};
+    pass.forward(model.parameters, model.buffers, batch.view(), dropout_seed, outputs,
+                 shared ? shared->share(part) : models::BatchShare{});
+    HeadTargets targets{batch.target, {}, batch.flavor, batch.weight, part.all_jets};
     if (!model.config.skip) targets.offset = batch.log_jec;
     const double value = head_loss(loss_options, targets, outputs, grad_outputs);
-    if (std::isfinite(value)) pass.backward(model.parameters, grad_outputs, gradient);
+    if (shared) {
+      shared->give_loss(value, part.stop);
+      pass.backward(model.parameters, grad_outputs, gradient, shared->gradients_finished());
+    } else if (std::isfinite(value)) {
+      pass.backward(model.parameters, grad_outputs, gradient);
+    }
     return value;
   }
 
   // Leaves the gradient in `gradient` and returns the loss.
-  double differentiate(const edm::FeatureBatch& batch, std::uint64_t dropout_seed) {
-    if (!is_plain()) return differentiate_head(batch, dropout_seed);
-    NetworkCall call{pass, model.buffers, batch.view(), dropout_seed, gradient};
+  double differentiate(const edm::FeatureBatch& batch, std::uint64_t dropout_seed,
+                       const BatchPart& part) {
+    if (!is_plain()) return differentiate_head(batch, dropout_seed, part);
+    NetworkCall call{pass, model.buffers, batch.view(), dropout_seed, gradient, {}, {}};
+    if (shared) {
+      call.share = shared->share(part);
+      call.finished = shared->gradients_finished();
+    }
     auto* const target_data = const_cast<float*>(batch.target.data());  // only read
     const at::Tensor target = at::from_blob(target_data, {batch.num_jets()}, at::kFloat);
     const at::Tensor y = NetworkFunction::apply(parameters, &call);
@@ -108,8 +124,16 @@ struct Learner::Impl {
       auto* const weight_data = const_cast<float*>(batch.weight.data());  // only read
       terms = terms.mul(at::from_blob(weight_data, {batch.num_jets()}, at::kFloat));
     }
-    const at::Tensor loss = terms.mean();
+    // The parts of all workers add up to the mean over the whole batch.
+    const at::Tensor loss =
+        shared ? terms.sum().div(static_cast<double>(part.all_jets)) : terms.mean();
     const double value = loss.item<double>();
+    if (shared) {
+      // The others wait for these gradients even where the loss is not finite.
+      shared->give_loss(value, part.stop);
+      loss.backward();
+      return value;
+    }
     if (std::isfinite(value)) loss.backward();
     return value;
   }
@@ -131,23 +155,32 @@ struct Learner::Impl {
   std::vector<float> gradient;
   models::TrainingPass pass;
   Optimizer optimizer;
-  at::Tensor parameters;  // shares the memory of model.parameters
+  std::optional<SharedStep> shared;  // nothing for one that is alone
+  at::Tensor parameters;             // shares the memory of model.parameters
 };
 
 Learner::Learner(models::Model start, const OptimizerOptions& options, const ClipOptions& clip,
-                 double flavor_weight) {
+                 double flavor_weight, workers::Communicator* workers,
+                 const DistributedOptions& distributed) {
   // libtorch only touches one number a jet here; its own pool would spin on the cores that the
   // native pass needs.
   at::set_num_threads(1);
-  impl_ = std::make_unique<Impl>(std::move(start), options, clip, flavor_weight);
+  impl_ =
+      std::make_unique<Impl>(std::move(start), options, clip, flavor_weight, workers, distributed);
 }
 
 Learner::~Learner() = default;
 
 StepOutcome Learner::step(const edm::FeatureBatch& batch, std::uint64_t dropout_seed,
-                          double learning_rate) {
+                          double learning_rate, const BatchPart& part) {
   StepOutcome outcome;
-  outcome.loss = impl_->differentiate(batch, dropout_seed);
+  outcome.stop = part.stop;
+  outcome.loss = impl_->differentiate(batch, dropout_seed, part);
+  if (impl_->shared) {
+    const SharedStep::Total total = impl_->shared->finish();
+    outcome.loss = total.loss;
+    outcome.stop = total.stop;
+  }
   outcome.loss_finite = std::isfinite(outcome.loss);
   if (!outcome.loss_finite) return outcome;
   outcome.gradient_finite = kernels::all_finite(impl_->gradient);
@@ -160,7 +193,7 @@ StepOutcome Learner::step(const edm::FeatureBatch& batch, std::uint64_t dropout_
 double Learner::gradient(const edm::FeatureBatch& batch, std::uint64_t dropout_seed,
                          std::span<float> gradient) {
   JETCAL_DCHECK(gradient.size() == impl_->gradient.size());
-  const double loss = impl_->differentiate(batch, dropout_seed);
+  const double loss = impl_->differentiate(batch, dropout_seed, {});
   std::copy(impl_->gradient.begin(), impl_->gradient.end(), gradient.begin());
   return loss;
 }
@@ -168,6 +201,8 @@ double Learner::gradient(const edm::FeatureBatch& batch, std::uint64_t dropout_s
 std::span<const float> Learner::last_gradient() const noexcept { return impl_->gradient; }
 
 const models::Model& Learner::model() const noexcept { return impl_->model; }
+
+void Learner::share_buffers(const WorkerGroup& group) { group.broadcast(impl_->model.buffers); }
 
 OptimizerState Learner::optimizer_state() const { return impl_->optimizer.state(); }
 

@@ -10,12 +10,16 @@
 #include "jetcal/models/model.h"
 #include "jetcal/train/gradient_clip.h"
 #include "jetcal/train/optimizer.h"
+#include "jetcal/train/shared_step.h"
+#include "jetcal/train/worker_group.h"
 
 namespace jetcal::train {
 
 /// Tells how a step went.
 struct StepOutcome {
-  double loss = 0;  ///< Of the batch, before the update: mean of weight * |y - prediction|.
+  /// Of the batch (of all workers), before the update: mean of weight * |y - prediction|.
+  double loss = 0;
+  bool stop = false;  ///< One of the workers was asked to stop.
   bool loss_finite = true;
   bool gradient_finite = true;
   bool clipped = false;  ///< The gradient went beyond a bound of ClipOptions.
@@ -30,14 +34,17 @@ struct StepOutcome {
 /// bits.
 class Learner {
  public:
-  /// `flavor_weight` is that of the flavors' loss; it needs a model with a flavor head.
+  /// `flavor_weight` is that of the flavors' loss; it needs a model with a flavor head. With
+  /// `workers`, which must outlive it, steps are made together with the others.
   Learner(models::Model start, const OptimizerOptions& options, const ClipOptions& clip = {},
-          double flavor_weight = 0);
+          double flavor_weight = 0, workers::Communicator* workers = nullptr,
+          const DistributedOptions& distributed = {});
   ~Learner();
 
   /// Makes one update. Where the loss or the gradient is not finite, parameters stay as they were.
-  StepOutcome step(const edm::FeatureBatch& batch, std::uint64_t dropout_seed,
-                   double learning_rate);
+  /// `batch` holds this worker's part of it. Throws what Communicator does.
+  StepOutcome step(const edm::FeatureBatch& batch, std::uint64_t dropout_seed, double learning_rate,
+                   const BatchPart& part = {});
 
   /// Computes the loss and its gradient [num_parameters] without an update. Running statistics of
   /// batch normalisation move on, as in step().
@@ -50,6 +57,8 @@ class Learner {
   /// The network with its present weights.
   const models::Model& model() const noexcept;
   OptimizerState optimizer_state() const;
+  /// Gives everybody the first worker's running statistics, where each has its own.
+  void share_buffers(const WorkerGroup& group);
   /// Puts weights, running statistics and the optimizer back. Throws DataLoss when sizes differ.
   void restore(std::span<const float> parameters, std::span<const float> buffers,
                const OptimizerState& optimizer);

@@ -128,6 +128,7 @@ TrainOptions read_train_options(const Config& config) {
   options.histogram_epochs = config.get("report.histograms", options.histogram_epochs);
   options.figure_epochs = config.get("report.figures", options.figure_epochs);
   options.metrics_file = config.get<std::string>("report.metrics_file", "");
+  options.distributed = read_distributed_options(config);
   return options;
 }
 
@@ -143,6 +144,7 @@ void validate(const TrainOptions& options) {
   validate(options.storage);
   models::validate(options.model);
   validate(options.course);
+  validate(options.distributed);
   require_at_least("training.epochs", options.epochs, 1);
   require_at_least("training.batch_size", options.batch_size, 1);
   require_at_least("training.seed", options.seed, 0);
@@ -179,6 +181,7 @@ nlohmann::json identity(const TrainOptions& options) {
   if (options.closure) training["closure"] = true;
   nlohmann::json whole{{"model", models::to_json(options.model)}, {"training", training}};
   nlohmann::json of_data = data_identity(options);
+  if (!options.distributed.sync_norm) whole["distributed"]["sync_norm"] = false;
   if (!of_data.empty()) whole["data"] = std::move(of_data);
   return whole;
 }

@@ -12,6 +12,7 @@
 #include "jetcal/data/reweighting.h"
 #include "jetcal/models/model_config.h"
 #include "jetcal/train/course.h"
+#include "jetcal/train/distributed_options.h"
 #include "jetcal/train/optimizer.h"
 #include "jetcal/train/standardisation.h"
 #include "jetcal/train/storage.h"
@@ -34,6 +35,7 @@ struct TrainOptions {
   std::int64_t checkpoint_steps = 200;  ///< A checkpoint at least every so many steps ...
   double checkpoint_seconds = 60;       ///< ... and every so many seconds.
   StorageOptions storage;
+  DistributedOptions distributed;
   std::int64_t histogram_epochs = 10;  ///< Histograms every so many epochs; 0: none.
   std::int64_t figure_epochs = 10;     ///< Figures every so many epochs; 0: none.
   std::filesystem::path metrics_file;  ///< Gets the metrics too; empty: none.

@@ -15,12 +15,14 @@ models::Model make_first_model(const TrainOptions& options,
 }
 
 std::unique_ptr<Learner> make_learner(const TrainOptions& options,
-                                      const models::Standardisation& standardisation) {
+                                      const models::Standardisation& standardisation,
+                                      workers::Communicator* workers) {
   OptimizerOptions optimizer = options.optimizer;
   if (options.course.rules.any())
     optimizer.ranges = parameter_ranges(options.course.rules, models::make_layout(options.model));
   return std::make_unique<Learner>(make_first_model(options, standardisation), optimizer,
-                                   options.course.clip, options.flavor_weight);
+                                   options.course.clip, options.flavor_weight, workers,
+                                   options.distributed);
 }
 
 }  // namespace jetcal::train

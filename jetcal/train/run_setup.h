@@ -14,8 +14,10 @@ namespace jetcal::train {
 models::Model make_first_model(const TrainOptions& options,
                                const models::Standardisation& standardisation);
 
-/// Makes the learner of that network, with the rules for its parameters.
+/// Makes the learner of that network, with the rules for its parameters; of one of several workers
+/// where `workers` is given.
 std::unique_ptr<Learner> make_learner(const TrainOptions& options,
-                                      const models::Standardisation& standardisation);
+                                      const models::Standardisation& standardisation,
+                                      workers::Communicator* workers = nullptr);
 
 }  // namespace jetcal::train

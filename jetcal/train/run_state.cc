@@ -135,10 +135,10 @@ RunState from_checkpoint(const Checkpoint& checkpoint) {
   }
 }
 
-void require_same_run(const nlohmann::json& stored, const nlohmann::json& asked,
-                      const std::string& where) {
-  const nlohmann::json before = stored.flatten();
-  const nlohmann::json now = asked.flatten();
+std::optional<FieldDifference> first_difference(const nlohmann::json& first,
+                                                const nlohmann::json& second) {
+  const nlohmann::json before = first.flatten();
+  const nlohmann::json now = second.flatten();
   std::set<std::string> keys;
   for (const auto& entry : before.items()) keys.insert(entry.key());
   for (const auto& entry : now.items()) keys.insert(entry.key());
@@ -148,10 +148,18 @@ void require_same_run(const nlohmann::json& stored, const nlohmann::json& asked,
     if (old_value == new_value) continue;
     std::string field = key.substr(1);
     std::replace(field.begin(), field.end(), '/', '.');
-    fail(ErrorCode::FailedPrecondition, where, " holds a run with ", field, " = ", old_value.dump(),
-         ", this one has ", new_value.dump(),
-         "; use another output folder, or --restart to throw that run away");
+    return FieldDifference{field, old_value.dump(), new_value.dump()};
   }
+  return std::nullopt;
+}
+
+void require_same_run(const nlohmann::json& stored, const nlohmann::json& asked,
+                      const std::string& where) {
+  const std::optional<FieldDifference> difference = first_difference(stored, asked);
+  if (!difference) return;
+  fail(ErrorCode::FailedPrecondition, where, " holds a run with ", difference->field, " = ",
+       difference->first, ", this one has ", difference->second,
+       "; use another output folder, or --restart to throw that run away");
 }
 
 }  // namespace jetcal::train

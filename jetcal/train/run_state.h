@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "jetcal/models/model.h"
@@ -50,6 +51,14 @@ struct RunState {
 Checkpoint to_checkpoint(const RunState& state);
 /// Throws DataLoss when something is missing.
 RunState from_checkpoint(const Checkpoint& checkpoint);
+
+/// Names a field in which two runs differ, with both values.
+struct FieldDifference {
+  std::string field, first, second;
+};
+/// Returns the first field in which two identities differ.
+std::optional<FieldDifference> first_difference(const nlohmann::json& first,
+                                                const nlohmann::json& second);
 
 /// Throws FailedPrecondition naming the first field in which the two runs differ.
 void require_same_run(const nlohmann::json& stored, const nlohmann::json& asked,

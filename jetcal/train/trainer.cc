@@ -6,7 +6,9 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "jetcal/base/error.h"
@@ -21,6 +23,7 @@
 #include "jetcal/train/run_files.h"
 #include "jetcal/train/run_setup.h"
 #include "jetcal/train/run_state.h"
+#include "jetcal/train/worker_group.h"
 
 namespace jetcal::train {
 
@@ -58,19 +61,24 @@ nlohmann::json identity_of(const TrainOptions& options, const JetSources& source
 
 class Run {
  public:
-  Run(const TrainOptions& options, const JetSources& sources, const TrainHooks& hooks)
+  Run(const TrainOptions& options, const JetSources& sources, const TrainHooks& hooks,
+      const WorkerGroup& group)
       : options_(options),
         sources_(sources),
         hooks_(hooks),
-        lock_(options.output / "checkpoint"),
-        checkpoint_path_(options.output / "checkpoint" / "state") {}
+        group_(group),
+        checkpoint_path_(options.output / "checkpoint" / "state") {
+    if (group.is_first()) lock_.emplace(options.output / "checkpoint");
+  }
 
   TrainResult finish() {
     const bool resumed = open_state();
     const RunFiles files(options_.output, state_.start_time, hyperparameters(options_),
                          options_.metrics_file);
-    files.rewrite(state_.history,
-                  state_.result ? std::optional(state_.result->test) : std::nullopt);
+    if (group_.is_first()) {
+      files.rewrite(state_.history,
+                    state_.result ? std::optional(state_.result->test) : std::nullopt);
+    }
     const std::int64_t resumed_step = state_.step;
     const bool was_finished = state_.result.has_value();
     if (resumed && hooks_.on_resume) hooks_.on_resume(resumed_step);
@@ -78,9 +86,9 @@ class Run {
       train_epochs(files);
       test();
       save();
-      files.add_test(state_.history, state_.result->test);
+      if (group_.is_first()) files.add_test(state_.history, state_.result->test);
     }
-    models::save_model(best_model(), options_.output / "model.jetcal");
+    if (group_.is_first()) models::save_model(best_model(), options_.output / "model.jetcal");
     TrainResult result = *state_.result;
     result.performance = state_.performance;
     result.was_finished = was_finished;
@@ -92,29 +100,52 @@ class Run {
   double now() const { return hooks_.now ? hooks_.now() : system_seconds(); }
   bool stopping() const { return hooks_.should_stop && hooks_.should_stop(); }
 
-  // Returns whether there was a checkpoint to go on from.
+  // Returns whether there was a checkpoint to go on from. The first worker reads or makes the
+  // state, the others get it from there: they need not see its folder.
   bool open_state() {
+    const nlohmann::json identity = identity_of(options_, sources_);
+    const bool resumed = group_.is_first() && find_state(identity);
+    if (group_.is_first()) {
+      learner_ = make_learner(options_, state_.standardisation, group_.communicator());
+      if (resumed) learner_->restore(state_.parameters, state_.buffers, state_.optimizer);
+      if (!resumed) save();  // before any other file: what a kill leaves behind has a history
+    }
+    if (!group_.alone()) share_state(identity);
+    return resumed;
+  }
+
+  void share_state(const nlohmann::json& identity) {
+    std::string bytes;
+    if (group_.is_first()) bytes = encode(to_checkpoint(state_));
+    group_.broadcast(bytes);
+    if (group_.is_first()) return;
+    state_ = from_checkpoint(decode(bytes, checkpoint_path_));
+    const auto difference = first_difference(state_.identity, identity);
+    if (difference) {
+      fail(ErrorCode::InvalidArgument, "the workers differ in ", difference->field,
+           ": the first one has ", difference->first, ", this one ", difference->second);
+    }
+    learner_ = make_learner(options_, state_.standardisation, group_.communicator());
+    learner_->restore(state_.parameters, state_.buffers, state_.optimizer);
+  }
+
+  // Finds a checkpoint, or begins a new run and returns false.
+  bool find_state(const nlohmann::json& identity) {
     if (options_.restart) {
       std::error_code ignored;
       fs::remove(checkpoint_path_, ignored);
       fs::remove(options_.output / "model.jetcal", ignored);
       RunFiles::remove(options_.output);
     }
-    nlohmann::json identity = identity_of(options_, sources_);
     if (fs::exists(checkpoint_path_)) {
       state_ = from_checkpoint(load_checkpoint(checkpoint_path_));
       require_same_run(state_.identity, identity, options_.output.string());
-      learner_ = make_learner(options_, state_.standardisation);
-      learner_->restore(state_.parameters, state_.buffers, state_.optimizer);
       return true;
     }
-    // A first checkpoint before any other file: what a kill leaves behind always has a history.
     RunFiles::remove(options_.output);
-    state_.identity = std::move(identity);
+    state_.identity = identity;
     state_.start_time = now();
     prepare();
-    learner_ = make_learner(options_, state_.standardisation);
-    save();
     return false;
   }
 
@@ -157,17 +188,19 @@ class Run {
   }
 
   void save() {
+    last_save_ = steady_clock::now();
+    steps_since_save_ = 0;
+    if (!group_.is_first()) return;
     const models::Model& model = learner_->model();
     state_.parameters = model.parameters;
     state_.buffers = model.buffers;
     state_.optimizer = learner_->optimizer_state();
     save_checkpoint(to_checkpoint(state_), checkpoint_path_);
-    last_save_ = steady_clock::now();
-    steps_since_save_ = 0;
   }
 
   [[noreturn]] void stop() {
     save();
+    group_.any(false);  // nobody leaves before it is written
     fail(ErrorCode::Cancelled, "stopped in epoch ", state_.epoch + 1, " after ", state_.step,
          " steps; the same command goes on from there");
   }
@@ -202,11 +235,11 @@ class Run {
     while (state_.epoch < options_.epochs && !out_of_patience(options_.course, state_.history)) {
       train_batches();
       validate_epoch();
-      show_epoch(files);
+      if (group_.is_first()) show_epoch(files);
       save();
-      files.add_epoch(state_.history);
+      if (group_.is_first()) files.add_epoch(state_.history);
       if (hooks_.on_epoch) hooks_.on_epoch(state_.history.back());
-      if (stopping() && state_.epoch < options_.epochs) stop();
+      if (group_.any(stopping()) && state_.epoch < options_.epochs) stop();
     }
   }
 
@@ -216,7 +249,7 @@ class Run {
       const std::int64_t pass = state_.step / batches_of_pass();
       const auto seed = static_cast<std::uint64_t>(options_.seed);
       BatchLoader loader(*sources_.train, sources_.train->epoch_order(seed, pass),
-                         options_.batch_size, state_.step % batches_of_pass());
+                         options_.batch_size, state_.step % batches_of_pass(), group_.slice());
       train_batches(loader);
     }
   }
@@ -229,22 +262,23 @@ class Run {
     while (state_.batch < steps_per_epoch()) {
       const edm::FeatureBatch* const batch = loader.next();
       if (batch == nullptr) return;
+      const std::int64_t jets = loader.batch_jets(state_.step % batches_of_pass());
       const double rate = learning_rate();
       const StepOutcome outcome = learner_->step(
-          *batch, mix64(mix64(seed, kDropoutStream), static_cast<std::uint64_t>(state_.step)),
-          rate);
+          *batch, mix64(mix64(seed, kDropoutStream), static_cast<std::uint64_t>(state_.step)), rate,
+          {group_.slice().begin(jets), jets, stopping()});
       if (!outcome.finite()) {
         fail(ErrorCode::InvalidArgument, "the ", outcome.loss_finite ? "gradient" : "loss",
              " is not finite in epoch ", state_.epoch + 1, ", batch ", state_.batch + 1, " of ",
              steps_per_epoch(), " at learning rate ", rate,
              ": lower the learning rate or standardise the features");
       }
-      count_batch(*batch, outcome);
+      count_batch(jets, outcome);
       state_.epoch_seconds += seconds_since(start);
       state_.epoch_data_seconds = earlier_data_seconds + loader.wait_seconds();
       state_.epoch_data_cpu_seconds = earlier_data_cpu_seconds + loader.cpu_seconds();
       tell_of_batch(rate);
-      if (stopping()) stop();
+      if (group_.alone() ? stopping() : outcome.stop) stop();
       if (++steps_since_save_ >= options_.checkpoint_steps ||
           seconds_since(last_save_) >= options_.checkpoint_seconds) {
         save();
@@ -253,9 +287,9 @@ class Run {
     }
   }
 
-  void count_batch(const edm::FeatureBatch& batch, const StepOutcome& outcome) {
-    state_.epoch_error += outcome.loss * static_cast<double>(batch.num_jets());
-    state_.epoch_jets += batch.num_jets();
+  void count_batch(std::int64_t jets, const StepOutcome& outcome) {
+    state_.epoch_error += outcome.loss * static_cast<double>(jets);
+    state_.epoch_jets += jets;
     state_.epoch_clipped_steps += outcome.clipped ? 1 : 0;
     ++state_.batch;
     ++state_.step;
@@ -292,7 +326,7 @@ class Run {
 
   Evaluation validate_model(const models::Model& model) {
     std::optional<Evaluation> validation =
-        evaluate(model, *sources_.validation, state_.constant, hooks_.should_stop);
+        evaluate(model, *sources_.validation, state_.constant, hooks_.should_stop, group_);
     if (!validation) stop();
     if (!std::isfinite(validation->network.mean())) {
       fail(ErrorCode::InvalidArgument, "the validation loss is not finite after epoch ",
@@ -304,6 +338,10 @@ class Run {
 
   void validate_epoch() {
     const auto start = steady_clock::now();
+    if (!options_.distributed.sync_norm) {
+      learner_->share_buffers(group_);
+      group_.broadcast(state_.average_buffers);
+    }
     const AverageOptions& average = options_.course.average;
     const Evaluation raw = validate_model(learner_->model());
     EpochRecord record;
@@ -390,18 +428,35 @@ class Run {
     return model;
   }
 
-  void test() {
+  // Calibrates the best network and measures it; returns false when it was stopped.
+  bool measure() {
     const std::optional<models::Calibration> calibration = calibrate(
         best_model(), *sources_.validation, {.closure = options_.closure}, hooks_.should_stop);
-    if (!calibration) stop();
+    if (!calibration) return false;
     state_.calibration = *calibration;
-    const models::Model model = best_model();
     const std::optional<PredictedJets> jets =
-        predict_all(model, *sources_.test, hooks_.should_stop);
-    if (!jets) stop();
+        predict_all(best_model(), *sources_.test, hooks_.should_stop);
+    if (!jets) return false;
     state_.performance = performance_json(*jets);
+    return true;
+  }
+
+  void share_calibration() {
+    if (group_.alone()) return;
+    std::string bytes;
+    if (group_.is_first()) bytes = encode(to_checkpoint(state_));
+    group_.broadcast(bytes);
+    if (!group_.is_first())
+      state_.calibration = from_checkpoint(decode(bytes, checkpoint_path_)).calibration;
+  }
+
+  void test() {
+    // What needs the predictions of all jets together is the first worker's.
+    if (group_.any(group_.is_first() && !measure())) stop();
+    share_calibration();
+    const models::Model model = best_model();
     const std::optional<Evaluation> test =
-        evaluate(model, *sources_.test, state_.constant, hooks_.should_stop);
+        evaluate(model, *sources_.test, state_.constant, hooks_.should_stop, group_);
     if (!test) stop();
     TrainResult result;
     result.num_parameters = models::num_parameters(options_.model);
@@ -423,7 +478,8 @@ class Run {
   const TrainOptions& options_;
   const JetSources& sources_;
   const TrainHooks& hooks_;
-  detail::FolderLock lock_;
+  const WorkerGroup group_;
+  std::optional<detail::FolderLock> lock_;  // of the first worker
   fs::path checkpoint_path_;
   RunState state_;
   std::unique_ptr<Learner> learner_;
@@ -434,9 +490,18 @@ class Run {
 
 }  // namespace
 
-TrainResult train(const TrainOptions& options, const JetSources& sources, const TrainHooks& hooks) {
+TrainResult train(const TrainOptions& options, const JetSources& sources, const TrainHooks& hooks,
+                  workers::Communicator* workers) {
   validate(options);
-  return Run(options, sources, hooks).finish();
+  try {
+    return Run(options, sources, hooks, WorkerGroup(workers)).finish();
+  } catch (const Error& error) {
+    if (workers == nullptr) throw;
+    workers->abort(error);
+    if (error.code() != ErrorCode::Unavailable) throw;
+    fail(ErrorCode::Unavailable, error.what(),
+         "; the same command goes on from the last checkpoint");
+  }
 }
 
 }  // namespace jetcal::train

@@ -12,6 +12,7 @@
 #include "jetcal/train/jet_source.h"
 #include "jetcal/train/options.h"
 #include "jetcal/train/responses.h"
+#include "jetcal/workers/communicator.h"
 
 namespace jetcal::train {
 
@@ -44,11 +45,16 @@ struct TrainHooks {
 /// one thread the result is the same, bit for bit, as that of an uninterrupted run. Called again
 /// after it has ended it returns the result.
 ///
+/// With `workers` every worker calls it with the same options and jets; the first one writes the
+/// files and checkpoints. A batch is shared between them, so that the result is that of one worker
+/// up to rounding, and a run may go on with another number of workers. A stop that one is asked for
+/// stops all after the same step; an error of one is thrown by all.
+///
 /// Throws InvalidArgument for options or jets that are wrong and when loss or gradient is not
 /// finite (naming epoch and batch), FailedPrecondition when the folder holds another run or another
 /// process works in it, Cancelled after a stop, DataLoss for a corrupt checkpoint,
-/// ResourceExhausted on a full disk.
+/// ResourceExhausted on a full disk, Unavailable when another worker is gone.
 TrainResult train(const TrainOptions& options, const JetSources& sources,
-                  const TrainHooks& hooks = {});
+                  const TrainHooks& hooks = {}, workers::Communicator* workers = nullptr);
 
 }  // namespace jetcal::train

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "jetcal/workers/communicator.h"
 
+#include <pthread.h>
 #include <time.h>
 
 #include <algorithm>
@@ -371,11 +372,7 @@ void Communicator::Engine::work() noexcept {
     error = Error(ErrorCode::Internal, std::string("between the workers: ") + failed.what());
   }
   if (error && links) say_last_words(*error);
-  timespec time{};
-  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
   const std::lock_guard lock(mutex);
-  statistics.cpu_seconds =
-      static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
   failure = error;
   if (!failure && !finishing) failure = Error(ErrorCode::Internal, "the workers have parted");
   changed.notify_all();
@@ -436,6 +433,14 @@ CommunicatorStatistics Communicator::statistics() const {
   CommunicatorStatistics statistics = engine_->statistics;
   statistics.bytes_sent = engine_->bytes_sent;
   statistics.wait_seconds = wait_seconds_;
+  clockid_t clock{};
+  timespec time{};
+  if (engine_->thread.joinable() &&
+      ::pthread_getcpuclockid(engine_->thread.native_handle(), &clock) == 0 &&
+      ::clock_gettime(clock, &time) == 0) {
+    statistics.cpu_seconds =
+        static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+  }
   return statistics;
 }
 
