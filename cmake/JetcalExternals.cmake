@@ -137,3 +137,13 @@ if(jetcal_http_parser AND simdjson_FOUND)
   jetcal_external(http VERSION "http_parser 2.9, simdjson ${simdjson_VERSION}"
                   LIBRARIES ${jetcal_http_parser} simdjson::simdjson ZLIB::ZLIB)
 endif()
+find_library(jetcal_nghttp2 nghttp2)
+if(jetcal_nghttp2)
+  jetcal_external(nghttp2 VERSION 1.52 LIBRARIES ${jetcal_nghttp2})
+endif()
+
+# ---- SQLite ------------------------------------------------------------------------------------------------------------------
+find_package(SQLite3 QUIET)
+if(SQLite3_FOUND)
+  jetcal_external(sqlite VERSION ${SQLite3_VERSION} LIBRARIES SQLite::SQLite3)
+endif()

@@ -24,6 +24,8 @@ EXTERNAL_HEADERS = [
     ("fastjet", r"fastjet/.+"),
     ("protobuf", r"(google/protobuf/.+|.+\.pb\.h)"),
     ("http", r"(http_parser|simdjson)\.h"),
+    ("nghttp2", r"nghttp2/.+"),
+    ("sqlite", r"sqlite3\.h"),
     ("cuda", r"(cuda_runtime(_api)?|cublas_v2)\.h"),
 ]
 # Found at run time, so no include shows its use; the definition that names its path does.
