@@ -18,13 +18,15 @@ struct Proposal {
   std::optional<std::int64_t> resume;  ///< Number of a paused trial that goes on; else a new one.
   Assignment values;                   ///< Of the new trial.
   std::int64_t budget = 0;             ///< Resource to reach; 0: until it ends by itself.
+  bool last = true;  ///< Having reached it, the trial is Complete; if false, Paused.
   std::int64_t bracket = 0;
 };
 
 /// Chooses trials. Knows nothing but what it is given: a proposal is a function of the space, the
 /// settings, the seed and the history, running trials included, so that any process, or the next
 /// one after a crash, goes on alike. An object may keep what it computed to be quick, never to
-/// decide. Not thread-safe.
+/// decide; so all histories given to one object have the same values under the same trial number.
+/// Not thread-safe.
 class Algorithm {
  public:
   virtual ~Algorithm() = default;
