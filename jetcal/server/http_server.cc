@@ -10,6 +10,7 @@
 
 #include "jetcal/base/error.h"
 #include "jetcal/server/detail/event_loop.h"
+#include "jetcal/server/grpc_service.h"
 
 namespace jetcal::server {
 namespace {
@@ -17,6 +18,7 @@ namespace {
 constexpr int kBacklog = 1024;
 constexpr int kMaxPort = 65535;
 constexpr int kMaxIoThreads = 256;
+constexpr std::size_t kMaxStreams = 1U << 20U;
 
 struct FreeAddresses {
   void operator()(addrinfo* addresses) const noexcept { ::freeaddrinfo(addresses); }
@@ -77,11 +79,17 @@ void validate(const HttpOptions& options) {
   check(options.head_timeout.count() > 0, "head-timeout", options.head_timeout.count());
   check(options.stall_timeout.count() > 0, "stall-timeout", options.stall_timeout.count());
   check(options.drain_timeout.count() > 0, "drain-timeout", options.drain_timeout.count());
+  check(options.max_streams >= 1 && options.max_streams <= kMaxStreams, "max-streams",
+        options.max_streams);
+  check(options.ping_interval.count() > 0, "ping-interval", options.ping_interval.count());
 }
 
 Responder::Responder(std::shared_ptr<detail::Mailbox> mailbox, std::uint64_t connection,
-                     std::shared_ptr<const std::atomic<bool>> cancelled)
-    : mailbox_(std::move(mailbox)), connection_(connection), cancelled_(std::move(cancelled)) {}
+                     std::uint32_t stream, std::shared_ptr<Cancellation> cancellation)
+    : mailbox_(std::move(mailbox)),
+      connection_(connection),
+      stream_(stream),
+      cancellation_(std::move(cancellation)) {}
 
 Responder::~Responder() {
   if (mailbox_) send(error_reply(500, "internal error: the request was dropped"));
@@ -90,16 +98,23 @@ Responder::~Responder() {
 void Responder::send(HttpReply reply) {
   const std::shared_ptr<detail::Mailbox> mailbox = std::move(mailbox_);
   mailbox_.reset();
-  if (mailbox) mailbox->post(connection_, std::move(reply));
+  if (mailbox) mailbox->post({connection_, stream_, std::move(reply)});
 }
 
-HttpServer::HttpServer(const HttpOptions& options, HttpHandler& handler) : options_(options) {
+BodyPlan NoHttp::plan_body(const HttpHead&) { return {0, 0}; }
+
+void NoHttp::handle(HttpRequest, Responder responder) {
+  responder.send(error_reply(404, "this port serves gRPC only"));
+}
+
+HttpServer::HttpServer(const HttpOptions& options, HttpHandler& handler, const GrpcServices* grpc)
+    : options_(options) {
   validate(options);
   listener_ = listen_on(options);
   port_ = bound_port(listener_);
   for (int i = 0; i < options.io_threads; ++i)
     loops_.push_back(
-        std::make_unique<detail::EventLoop>(options, handler, listener_, open_connections_));
+        std::make_unique<detail::EventLoop>(options, handler, grpc, listener_, open_connections_));
 }
 
 HttpServer::~HttpServer() { stop(); }
@@ -125,6 +140,7 @@ HttpCounters HttpServer::counters() const {
     sum.connections += counters.connections.load();
     sum.rejected_connections += counters.rejected_connections.load();
     sum.requests += counters.requests.load();
+    sum.grpc_calls += counters.grpc_calls.load();
     sum.bad_requests += counters.bad_requests.load();
     sum.timeouts += counters.timeouts.load();
   }

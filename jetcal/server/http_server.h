@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// An HTTP/1.1 server on epoll: keep-alive, pipelining, chunked bodies, limits, draining. It knows
-// no protocol above HTTP.
+// A server on epoll of HTTP/1.1 (keep-alive, pipelining, chunked bodies) and, on the same port,
+// HTTP/2 without TLS and gRPC; limits, draining. It knows no protocol above them.
 #pragma once
 
 #include <atomic>
@@ -10,9 +10,12 @@
 #include <string>
 #include <vector>
 
+#include "jetcal/base/cancellation.h"
 #include "jetcal/server/http_message.h"
 
 namespace jetcal::server {
+
+class GrpcServices;
 
 namespace detail {
 class EventLoop;
@@ -32,6 +35,10 @@ struct HttpOptions {
   std::chrono::milliseconds head_timeout{10000};   ///< From the first byte to the last header.
   std::chrono::milliseconds stall_timeout{30000};  ///< Start-up allowance of a body or reply.
   std::chrono::milliseconds drain_timeout{10000};  ///< For requests in flight when it stops.
+  std::size_t max_streams = 1024;                  ///< Of HTTP/2, at a time on one connection.
+  /// An HTTP/2 client that is silent for this long while it waits for answers is sent a ping; one
+  /// that does not answer it within `stall_timeout` is taken for dead.
+  std::chrono::milliseconds ping_interval{60000};
 };
 
 /// Throws InvalidArgument naming the field that is out of range.
@@ -47,19 +54,20 @@ struct BodyPlan {
 class Responder {
  public:
   Responder(std::shared_ptr<detail::Mailbox> mailbox, std::uint64_t connection,
-            std::shared_ptr<const std::atomic<bool>> cancelled);
+            std::uint32_t stream, std::shared_ptr<Cancellation> cancellation);
   ~Responder();
   Responder(Responder&&) noexcept = default;
   Responder& operator=(Responder&&) = delete;
 
   void send(HttpReply reply);
-  /// Tells whether the client has gone. Stays valid after the responder has been moved or used.
-  std::shared_ptr<const std::atomic<bool>> cancelled() const { return cancelled_; }
+  /// Raised when the client has gone. Stays valid after the responder has been moved or used.
+  const std::shared_ptr<Cancellation>& cancellation() const noexcept { return cancellation_; }
 
  private:
   std::shared_ptr<detail::Mailbox> mailbox_;  // shared: the loop may end before the answer comes
   std::uint64_t connection_;
-  std::shared_ptr<const std::atomic<bool>> cancelled_;
+  std::uint32_t stream_;
+  std::shared_ptr<Cancellation> cancellation_;  // shared with the connection and the engine
 };
 
 /// What stands above HTTP. Called on I/O threads, several at a time: must not block.
@@ -70,11 +78,19 @@ class HttpHandler {
   virtual void handle(HttpRequest request, Responder responder) = 0;
 };
 
+/// Answers 404 to everything, for a server of gRPC alone.
+class NoHttp final : public HttpHandler {
+ public:
+  BodyPlan plan_body(const HttpHead& head) override;
+  void handle(HttpRequest request, Responder responder) override;
+};
+
 /// Counts what a server did since its start.
 struct HttpCounters {
   std::uint64_t connections = 0;           ///< Accepted.
   std::uint64_t rejected_connections = 0;  ///< Over max_connections.
   std::uint64_t requests = 0;              ///< Given to the handler.
+  std::uint64_t grpc_calls = 0;            ///< Given to a gRPC method.
   std::uint64_t bad_requests = 0;          ///< Refused by HTTP itself: malformed or over a limit.
   std::uint64_t timeouts = 0;              ///< Connections given up for slowness while in use.
 };
@@ -83,7 +99,8 @@ struct HttpCounters {
 class HttpServer {
  public:
   /// Throws FailedPrecondition when the port is in use, InvalidArgument for a bad host or option.
-  HttpServer(const HttpOptions& options, HttpHandler& handler);
+  /// `grpc` must outlive the server; without it gRPC calls are answered with UNIMPLEMENTED.
+  HttpServer(const HttpOptions& options, HttpHandler& handler, const GrpcServices* grpc = nullptr);
   ~HttpServer();
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;

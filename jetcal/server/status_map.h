@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The one table from error codes to HTTP statuses.
+// The one table from error codes to HTTP statuses and gRPC codes.
 #pragma once
 
 #include "jetcal/base/error.h"
+#include "jetcal/server/grpc_service.h"
 
 namespace jetcal::server {
 
@@ -28,6 +29,32 @@ constexpr int http_status(ErrorCode code) noexcept {
       return 500;
   }
   return 500;
+}
+
+/// Returns the gRPC status code; a full queue is Unavailable, as in Triton.
+constexpr GrpcCode grpc_code(ErrorCode code) noexcept {
+  switch (code) {
+    case ErrorCode::InvalidArgument:
+      return GrpcCode::InvalidArgument;
+    case ErrorCode::AlreadyExists:
+      return GrpcCode::AlreadyExists;
+    case ErrorCode::Cancelled:
+      return GrpcCode::Cancelled;
+    case ErrorCode::NotFound:
+      return GrpcCode::NotFound;
+    case ErrorCode::ResourceExhausted:
+    case ErrorCode::FailedPrecondition:
+    case ErrorCode::Unavailable:
+      return GrpcCode::Unavailable;
+    case ErrorCode::DeadlineExceeded:
+      return GrpcCode::DeadlineExceeded;
+    case ErrorCode::Unimplemented:
+      return GrpcCode::Unimplemented;
+    case ErrorCode::DataLoss:
+    case ErrorCode::Internal:
+      return GrpcCode::Internal;
+  }
+  return GrpcCode::Unknown;
 }
 
 }  // namespace jetcal::server

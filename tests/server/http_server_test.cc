@@ -40,7 +40,7 @@ class EchoHandler : public HttpHandler {
       return;
     }
     const std::lock_guard lock(mutex_);
-    cancelled_ = responder.cancelled();
+    cancelled_ = responder.cancellation();
     held_.emplace_back(std::move(responder), std::move(reply));
     arrived_.notify_all();
   }
@@ -57,14 +57,14 @@ class EchoHandler : public HttpHandler {
   }
   bool cancelled() {
     const std::lock_guard lock(mutex_);
-    return cancelled_->load();
+    return cancelled_->requested();
   }
 
  private:
   std::mutex mutex_;
   std::condition_variable arrived_;
   std::vector<std::pair<Responder, HttpReply>> held_;
-  std::shared_ptr<const std::atomic<bool>> cancelled_;
+  std::shared_ptr<Cancellation> cancelled_;
 };
 
 class HttpServerTest : public testing::Test {

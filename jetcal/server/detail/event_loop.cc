@@ -15,6 +15,8 @@
 
 #include "jetcal/base/error.h"
 #include "jetcal/base/log.h"
+#include "jetcal/server/detail/http1_connection.h"
+#include "jetcal/server/detail/http2_connection.h"
 
 namespace jetcal::server::detail {
 namespace {
@@ -26,10 +28,11 @@ constexpr std::size_t kMaxEvents = 128;
 
 }  // namespace
 
-EventLoop::EventLoop(const HttpOptions& options, HttpHandler& handler, int listener,
-                     std::atomic<std::size_t>& open_connections)
+EventLoop::EventLoop(const HttpOptions& options, HttpHandler& handler, const GrpcServices* grpc,
+                     int listener, std::atomic<std::size_t>& open_connections)
     : options_(options),
       handler_(handler),
+      grpc_(grpc),
       listener_(listener),
       open_connections_(open_connections),
       epoll_(::epoll_create1(EPOLL_CLOEXEC)),
@@ -84,9 +87,8 @@ void EventLoop::run() {
   next_tick_ = Clock::now() + tick_;
   std::array<epoll_event, kMaxEvents> events{};
   for (;;) {
-    const bool timed = !connections_.empty() || !accepting_;
-    const int timeout = timed ? static_cast<int>(tick_.count()) : -1;
-    const int count = ::epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), timeout);
+    const int count = ::epoll_wait(epoll_, events.data(), static_cast<int>(events.size()),
+                                   time_to_wait(Clock::now()));
     const Clock::time_point now = Clock::now();
     for (int i = 0; i < count; ++i) {
       const epoll_event& event = events[static_cast<std::size_t>(i)];
@@ -98,6 +100,7 @@ void EventLoop::run() {
         handle_event(event.data.u64, event.events, now);
       }
     }
+    sound_alarms(now);
     deliver_replies(now);
     if (now >= next_tick_) check_deadlines(now);
     if (draining_.load() && drained(now)) break;
@@ -105,6 +108,25 @@ void EventLoop::run() {
   for (const auto& [id, connection] : connections_) given_up_ += connection->busy() ? 1 : 0;
   open_connections_.fetch_sub(connections_.size());
   connections_.clear();
+}
+
+int EventLoop::time_to_wait(Clock::time_point now) const {
+  using std::chrono::milliseconds;
+  const bool timed = !connections_.empty() || !accepting_;
+  const std::optional<Clock::time_point> alarm = timers_.next();
+  if (!alarm) return timed ? static_cast<int>(tick_.count()) : -1;
+  // Rounded up, so that the alarm has come when the loop wakes.
+  const auto left = std::chrono::ceil<milliseconds>(*alarm - now);
+  return static_cast<int>(std::clamp(left, milliseconds(0), tick_).count());
+}
+
+void EventLoop::sound_alarms(Clock::time_point now) {
+  while (const auto alarm = timers_.take_due(now)) {
+    const auto found = connections_.find(alarm->connection);
+    if (found == connections_.end()) continue;
+    found->second->on_timer(alarm->stream, now);
+    settle(alarm->connection);
+  }
 }
 
 void EventLoop::accept_all(Clock::time_point now) {
@@ -140,8 +162,9 @@ void EventLoop::admit(int socket, Clock::time_point now) {
   const int one = 1;
   ::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
   const std::uint64_t id = next_id_++;
-  const ConnectionContext context{options_, handler_, mailbox_, counters_};
-  auto connection = std::make_unique<Connection>(socket, id, context, now);
+  const ConnectionContext context{options_, handler_, grpc_, mailbox_, timers_, counters_};
+  auto connection =
+      std::make_unique<Http1Connection>(std::make_unique<Transport>(socket), id, context, now);
   connection->watched_events = connection->wanted_events();
   if (!watch(socket, id, connection->watched_events, EPOLL_CTL_ADD)) {
     open_connections_.fetch_sub(1);
@@ -163,9 +186,21 @@ void EventLoop::handle_event(std::uint64_t id, std::uint32_t events, Clock::time
   settle(id);
 }
 
+void EventLoop::switch_to_http2(std::unique_ptr<Connection>& connection) {
+  const Clock::time_point now = Clock::now();
+  const ConnectionContext context{options_, handler_, grpc_, mailbox_, timers_, counters_};
+  auto second = std::make_unique<Http2Connection>(connection->release_transport(), connection->id(),
+                                                  context, now);
+  second->watched_events = connection->watched_events;
+  second->start(connection->first_bytes(), now);
+  if (draining_.load(std::memory_order_relaxed)) second->drain(now);
+  connection = std::move(second);
+}
+
 void EventLoop::settle(std::uint64_t id) {
   const auto found = connections_.find(id);
   if (found == connections_.end()) return;
+  if (found->second->wants_http2()) switch_to_http2(found->second);
   Connection& connection = *found->second;
   if (connection.closed()) {
     connections_.erase(found);
@@ -180,11 +215,18 @@ void EventLoop::settle(std::uint64_t id) {
 void EventLoop::deliver_replies(Clock::time_point now) {
   // A delivered reply may let the next pipelined request in, whose reply may be here at once.
   for (auto letters = mailbox_->take(); !letters.empty(); letters = mailbox_->take()) {
-    for (auto& [id, reply] : letters) {
-      const auto found = connections_.find(id);
+    delivered_.clear();
+    for (Letter& letter : letters) {
+      const auto found = connections_.find(letter.connection);
       if (found == connections_.end()) continue;  // the client has gone
-      if (draining_.load(std::memory_order_relaxed)) found->second->drain();
-      found->second->deliver(std::move(reply), now);
+      if (draining_.load(std::memory_order_relaxed)) found->second->drain(now);
+      delivered_.push_back(letter.connection);
+      found->second->deliver(std::move(letter), now);
+    }
+    std::sort(delivered_.begin(), delivered_.end());
+    delivered_.erase(std::unique(delivered_.begin(), delivered_.end()), delivered_.end());
+    for (const std::uint64_t id : delivered_) {
+      connections_.at(id)->flush_replies(now);
       settle(id);
     }
   }
@@ -204,11 +246,21 @@ void EventLoop::check_deadlines(Clock::time_point now) {
   for (const std::uint64_t id : changed) settle(id);
 }
 
+void EventLoop::start_drain(Clock::time_point now) {
+  if (accepting_) watch(listener_, kListenerId, 0, EPOLL_CTL_DEL);
+  accepting_ = false;
+  std::vector<std::uint64_t> ids;
+  for (const auto& [id, connection] : connections_) ids.push_back(id);
+  for (const std::uint64_t id : ids) {
+    connections_.at(id)->drain(now);
+    settle(id);
+  }
+}
+
 bool EventLoop::drained(Clock::time_point now) {
   if (drain_until_ == Clock::time_point{}) {
     drain_until_ = now + options_.drain_timeout;
-    if (accepting_) watch(listener_, kListenerId, 0, EPOLL_CTL_DEL);
-    accepting_ = false;
+    start_drain(now);
   }
   if (now >= drain_until_) return true;
   return std::none_of(connections_.begin(), connections_.end(),

@@ -7,6 +7,7 @@
 #include <memory>
 #include <thread>
 #include <unordered_map>
+#include <vector>
 
 #include "jetcal/server/detail/connection.h"
 
@@ -16,8 +17,8 @@ namespace jetcal::server::detail {
 class EventLoop {
  public:
   /// `open_connections` is shared by the loops of a server; it holds max_connections up.
-  EventLoop(const HttpOptions& options, HttpHandler& handler, int listener,
-            std::atomic<std::size_t>& open_connections);
+  EventLoop(const HttpOptions& options, HttpHandler& handler, const GrpcServices* grpc,
+            int listener, std::atomic<std::size_t>& open_connections);
   ~EventLoop();
   EventLoop(const EventLoop&) = delete;
   EventLoop& operator=(const EventLoop&) = delete;
@@ -39,15 +40,22 @@ class EventLoop {
   /// Drops a closed connection, or tells epoll what an open one waits for.
   void settle(std::uint64_t id);
   bool watch(int file, std::uint64_t id, std::uint32_t events, int operation) noexcept;
+  void switch_to_http2(std::unique_ptr<Connection>& connection);
+  void sound_alarms(Clock::time_point now);
+  int time_to_wait(Clock::time_point now) const;
+  void start_drain(Clock::time_point now);
   bool drained(Clock::time_point now);
 
   const HttpOptions options_;
   HttpHandler& handler_;
+  const GrpcServices* const grpc_;
   const int listener_;
   std::atomic<std::size_t>& open_connections_;
   int epoll_ = -1;
   std::shared_ptr<Mailbox> mailbox_;  // shared with responders, which may outlive the loop
   LoopCounters counters_;
+  TimerQueue timers_;
+  std::vector<std::uint64_t> delivered_;  // connections with letters in this round
   std::unordered_map<std::uint64_t, std::unique_ptr<Connection>> connections_;
   std::uint64_t next_id_;
   std::chrono::milliseconds tick_;

@@ -18,17 +18,17 @@ Mailbox::Mailbox() : wake_fd(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
 
 Mailbox::~Mailbox() { ::close(wake_fd); }
 
-void Mailbox::post(std::uint64_t connection, HttpReply reply) {
+void Mailbox::post(Letter letter) {
   bool first = false;
   {
     const std::lock_guard lock(mutex_);
     first = letters_.empty();
-    letters_.emplace_back(connection, std::move(reply));
+    letters_.push_back(std::move(letter));
   }
   if (first && std::this_thread::get_id() != owner) wake();
 }
 
-std::vector<Mailbox::Letter> Mailbox::take() {
+std::vector<Letter> Mailbox::take() {
   const std::lock_guard lock(mutex_);
   return std::exchange(letters_, {});
 }

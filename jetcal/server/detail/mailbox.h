@@ -5,23 +5,34 @@
 #include <cstdint>
 #include <mutex>
 #include <thread>
-#include <utility>
+#include <variant>
 #include <vector>
 
+#include "jetcal/server/grpc_service.h"
 #include "jetcal/server/http_message.h"
 
 namespace jetcal::server::detail {
 
+/// A part of the answer to a gRPC call: a message, its end, or both.
+struct GrpcLetter {
+  std::optional<GrpcMessage> message;
+  std::optional<GrpcStatus> status;
+};
+
+struct Letter {
+  std::uint64_t connection = 0;
+  std::uint32_t stream = 0;  ///< Of HTTP/2; 0 in HTTP/1.1.
+  std::variant<HttpReply, GrpcLetter> content;
+};
+
 /// A queue of replies with an eventfd that wakes the event loop. Thread-safe.
 struct Mailbox {
-  using Letter = std::pair<std::uint64_t, HttpReply>;  // connection, its reply
-
   Mailbox();
   ~Mailbox();
   Mailbox(const Mailbox&) = delete;
   Mailbox& operator=(const Mailbox&) = delete;
 
-  void post(std::uint64_t connection, HttpReply reply);
+  void post(Letter letter);
   /// Takes what has come. Called by the loop, which sets `owner` first.
   std::vector<Letter> take();
   /// Wakes the loop without a reply.

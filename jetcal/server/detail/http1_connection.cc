@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "jetcal/server/detail/connection.h"
+#include "jetcal/server/detail/http1_connection.h"
 
 #include <sys/epoll.h>
-#include <sys/socket.h>
 #include <sys/uio.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <cstring>
 
 #include "jetcal/base/error.h"
@@ -28,19 +25,22 @@ constexpr std::chrono::seconds kLingerTime{5};
 constexpr std::size_t kFirstChunkedBytes = 4096;
 constexpr std::size_t kMaxHeaders = 128;
 constexpr std::size_t kMaxSegments = 64;
+constexpr std::string_view kHttp2Opening = "PRI * ";
 
 }  // namespace
 
-struct Connection::Callbacks {
-  static Connection& self(http_parser* parser) { return *static_cast<Connection*>(parser->data); }
+struct Http1Connection::Callbacks {
+  static Http1Connection& self(http_parser* parser) {
+    return *static_cast<Http1Connection*>(parser->data);
+  }
 
   static int on_url(http_parser* parser, const char* at, std::size_t length) {
-    Connection& connection = self(parser);
+    Http1Connection& connection = self(parser);
     connection.request_.head.target.append(at, length);
     return connection.add_header_bytes(length);
   }
   static int on_header_field(http_parser* parser, const char* at, std::size_t length) {
-    Connection& connection = self(parser);
+    Http1Connection& connection = self(parser);
     if (connection.head_done_) return connection.add_header_bytes(length);  // trailers are dropped
     auto& headers = connection.request_.head.headers;
     if (connection.in_header_value_ || headers.empty()) {
@@ -57,7 +57,7 @@ struct Connection::Callbacks {
     return connection.add_header_bytes(length);
   }
   static int on_header_value(http_parser* parser, const char* at, std::size_t length) {
-    Connection& connection = self(parser);
+    Http1Connection& connection = self(parser);
     if (!connection.head_done_) {
       connection.in_header_value_ = true;
       connection.request_.head.headers.back().value.append(at, length);
@@ -66,7 +66,7 @@ struct Connection::Callbacks {
   }
   static int on_headers_complete(http_parser* parser) { return self(parser).on_headers_complete(); }
   static int on_body(http_parser* parser, const char* at, std::size_t length) {
-    Connection& connection = self(parser);
+    Http1Connection& connection = self(parser);
     BodyBuffer& body = connection.request_.body;
     if (body.size() + length > connection.max_body_)
       return connection.refuse(HTTP_STATUS_PAYLOAD_TOO_LARGE,
@@ -84,7 +84,7 @@ struct Connection::Callbacks {
     return 0;
   }
   static int on_message_complete(http_parser* parser) {
-    Connection& connection = self(parser);
+    Http1Connection& connection = self(parser);
     connection.complete_ = true;
     connection.keep_alive_ = http_should_keep_alive(parser) != 0;
     http_parser_pause(parser, 1);
@@ -104,11 +104,9 @@ struct Connection::Callbacks {
   }
 };
 
-Connection::Connection(int socket, std::uint64_t id, const ConnectionContext& context,
-                       Clock::time_point now)
-    : socket_(socket),
-      id_(id),
-      context_(context),
+Http1Connection::Http1Connection(std::unique_ptr<Transport> transport, std::uint64_t id,
+                                 const ConnectionContext& context, Clock::time_point now)
+    : Connection(std::move(transport), id, context),
       deadline_(now + context.options.idle_timeout),
       phase_begun_(now),
       input_(kInputBytes) {
@@ -116,25 +114,25 @@ Connection::Connection(int socket, std::uint64_t id, const ConnectionContext& co
   parser_.data = this;
 }
 
-Connection::~Connection() { close(); }
+Http1Connection::~Http1Connection() { close(); }
 
-void Connection::close() noexcept {
-  if (phase_ == Phase::Closed) return;
+void Http1Connection::close() noexcept {
+  if (phase_ == Phase::Closed || phase_ == Phase::Switching) return;
   phase_ = Phase::Closed;
-  if (cancelled_) cancelled_->store(true, std::memory_order_relaxed);
-  ::close(socket_);
+  if (cancelled_) cancelled_->request();
+  transport_->close();
 }
 
-bool Connection::reading_request() const noexcept {
+bool Http1Connection::reading_request() const noexcept {
   return phase_ == Phase::Idle || phase_ == Phase::Head || phase_ == Phase::Body;
 }
 
-bool Connection::busy() const noexcept {
+bool Http1Connection::busy() const noexcept {
   return phase_ == Phase::Head || phase_ == Phase::Body || phase_ == Phase::Handling ||
          phase_ == Phase::Sending;
 }
 
-std::uint32_t Connection::wanted_events() const noexcept {
+std::uint32_t Http1Connection::wanted_events() const noexcept {
   std::uint32_t events = 0;
   if (!input_ended_ && (phase_ == Phase::Lingering || end_ - begin_ < input_.size()))
     events |= EPOLLIN;
@@ -142,14 +140,14 @@ std::uint32_t Connection::wanted_events() const noexcept {
   return events;
 }
 
-Clock::time_point Connection::moving_deadline(std::size_t bytes) const {
+Clock::time_point Http1Connection::moving_deadline(std::size_t bytes) const {
   const double seconds =
       static_cast<double>(bytes) / static_cast<double>(context_.options.min_bytes_per_second);
   return phase_begun_ + context_.options.stall_timeout +
          std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
 }
 
-void Connection::on_readable(Clock::time_point now) {
+void Http1Connection::on_readable(Clock::time_point now) {
   switch (phase_) {
     case Phase::Idle:
     case Phase::Head:
@@ -163,16 +161,17 @@ void Connection::on_readable(Clock::time_point now) {
     case Phase::Lingering:
       swallow();
       return;
+    case Phase::Switching:
     case Phase::Closed:
       return;
   }
 }
 
-void Connection::on_writable(Clock::time_point now) {
+void Http1Connection::on_writable(Clock::time_point now) {
   if (phase_ == Phase::Sending) flush(now);
 }
 
-void Connection::read_more(Clock::time_point now) {
+void Http1Connection::read_more(Clock::time_point now) {
   for (int i = 0; i < kReceivesPerEvent; ++i) {
     const bool more = phase_ == Phase::Body && begin_ == end_ && (parser_.flags & F_CHUNKED) == 0
                           ? receive_into_body(now)
@@ -182,7 +181,7 @@ void Connection::read_more(Clock::time_point now) {
   }
 }
 
-bool Connection::receive() {
+bool Http1Connection::receive() {
   if (begin_ > 0) {
     std::memmove(input_.data(), input_.data() + begin_, end_ - begin_);
     end_ -= begin_;
@@ -190,56 +189,58 @@ bool Connection::receive() {
   }
   if (end_ == input_.size()) return false;
   const std::size_t room = input_.size() - end_;
-  const ssize_t got = ::recv(socket_, input_.data() + end_, room, 0);
-  if (got > 0) {
-    end_ += static_cast<std::size_t>(got);
-    return static_cast<std::size_t>(got) == room;
+  const IoResult got = transport_->receive({input_.data() + end_, room});
+  switch (got.kind) {
+    case IoResult::Kind::Moved:
+      end_ += got.bytes;
+      return got.bytes == room;
+    case IoResult::Kind::Later:
+      return false;
+    case IoResult::Kind::Ended:
+      peer_closed();
+      return false;
+    case IoResult::Kind::Broken:
+      close();
+      return false;
   }
-  if (got < 0 && (errno == EAGAIN || errno == EINTR)) return false;
-  if (got < 0) {
-    close();
-    return false;
-  }
-  peer_closed();
   return false;
 }
 
 // A client that ends its side while a request is served has most likely given up: its request is
 // marked as cancelled, and the reply is sent all the same in case it only half-closed.
-void Connection::peer_closed() {
+void Http1Connection::peer_closed() {
   input_ended_ = true;
   if (phase_ == Phase::Handling) {
-    cancelled_->store(true, std::memory_order_relaxed);
+    cancelled_->request();
     return;
   }
   const bool unparsed = begin_ < end_;
   if (phase_ != Phase::Sending && !unparsed) close();
 }
 
-bool Connection::receive_into_body(Clock::time_point now) {
+bool Http1Connection::receive_into_body(Clock::time_point now) {
   BodyBuffer& body = request_.body;
   const std::size_t missing = parser_.content_length;
   const std::span<char> room = body.free_space();
   const std::size_t wanted = std::min({missing, room.size(), kMaxReceive});
-  const ssize_t got = ::recv(socket_, room.data(), wanted, 0);
-  if (got > 0) {
-    parse(room.data(), static_cast<std::size_t>(got), now);
-    return static_cast<std::size_t>(got) == wanted;
+  const IoResult got = transport_->receive(room.first(wanted));
+  if (got.kind == IoResult::Kind::Moved) {
+    parse(room.data(), got.bytes, now);
+    return got.bytes == wanted;
   }
-  if (got < 0 && (errno == EAGAIN || errno == EINTR)) return false;
-  close();
+  if (got.kind != IoResult::Kind::Later) close();
   return false;
 }
 
-void Connection::swallow() {
+void Http1Connection::swallow() {
   for (int i = 0; i < kReceivesPerEvent; ++i) {
-    const ssize_t got = ::recv(socket_, input_.data(), input_.size(), 0);
-    if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
-    if (got <= 0) {
+    const IoResult got = transport_->receive(input_);
+    if (got.kind == IoResult::Kind::Later) return;
+    if (got.kind != IoResult::Kind::Moved) {
       close();
       return;
     }
-    swallowed_ += static_cast<std::size_t>(got);
+    swallowed_ += got.bytes;
     if (swallowed_ > kMaxSwallowed) {
       close();
       return;
@@ -248,12 +249,13 @@ void Connection::swallow() {
 }
 
 // Parses what lies in the input buffer, up to the end of one request.
-void Connection::parse_input(Clock::time_point now) {
+void Http1Connection::parse_input(Clock::time_point now) {
   if (!reading_request()) return;
   // Some clients send a line end too many behind a body; it opens no request.
   while (phase_ == Phase::Idle && begin_ < end_ &&
          (input_[begin_] == '\r' || input_[begin_] == '\n'))
     ++begin_;
+  if (looks_like_http2(now)) return;
   if (begin_ < end_) {
     const std::size_t used = parse(input_.data() + begin_, end_ - begin_, now);
     begin_ += std::min(used, end_ - begin_);
@@ -262,7 +264,22 @@ void Connection::parse_input(Clock::time_point now) {
   if (reading_request() && input_ended_) close();  // in the middle of a request, or between two
 }
 
-std::size_t Connection::parse(const char* data, std::size_t size, Clock::time_point now) {
+// A client that knows that we speak HTTP/2 opens with a line that no HTTP/1 request starts with.
+bool Http1Connection::looks_like_http2(Clock::time_point now) {
+  if (!first_request_ || phase_ != Phase::Idle || begin_ == end_) return false;
+  const std::string_view got = first_bytes().substr(0, kHttp2Opening.size());
+  if (!kHttp2Opening.starts_with(got)) return false;
+  if (got.size() == kHttp2Opening.size()) {
+    phase_ = Phase::Switching;
+  } else if (input_ended_) {
+    close();
+  } else {
+    deadline_ = std::min(deadline_, now + context_.options.head_timeout);
+  }
+  return true;
+}
+
+std::size_t Http1Connection::parse(const char* data, std::size_t size, Clock::time_point now) {
   static const http_parser_settings kSettings = Callbacks::settings();
   if (phase_ == Phase::Idle) begin_request(now);
   const std::size_t used = http_parser_execute(&parser_, &kSettings, data, size);
@@ -284,8 +301,9 @@ std::size_t Connection::parse(const char* data, std::size_t size, Clock::time_po
   return used;
 }
 
-void Connection::begin_request(Clock::time_point now) {
+void Http1Connection::begin_request(Clock::time_point now) {
   phase_ = Phase::Head;
+  first_request_ = false;
   phase_begun_ = now;
   deadline_ = now + context_.options.head_timeout;
   request_ = {};
@@ -294,7 +312,7 @@ void Connection::begin_request(Clock::time_point now) {
   refusal_.reset();
 }
 
-int Connection::add_header_bytes(std::size_t count) {
+int Http1Connection::add_header_bytes(std::size_t count) {
   header_bytes_ += count;
   if (header_bytes_ <= context_.options.max_header_bytes) return 0;
   return refuse(HTTP_STATUS_REQUEST_HEADER_FIELDS_TOO_LARGE,
@@ -303,12 +321,12 @@ int Connection::add_header_bytes(std::size_t count) {
 }
 
 // Ends parsing with an error of ours; returns what a parser callback returns.
-int Connection::refuse(int status, std::string_view text) {
+int Http1Connection::refuse(int status, std::string_view text) {
   refusal_ = error_reply(status, text);
   return -1;
 }
 
-int Connection::on_headers_complete() {
+int Http1Connection::on_headers_complete() {
   head_done_ = true;
   parser_.upgrade = 0;  // an offer to change the protocol may be ignored
   HttpHead& head = request_.head;
@@ -340,14 +358,14 @@ int Connection::on_headers_complete() {
   return 0;
 }
 
-void Connection::hand_over() {
+void Http1Connection::hand_over() {
   http_parser_pause(&parser_, 0);
   complete_ = false;
   phase_ = Phase::Handling;
   deadline_ = Clock::time_point::max();
   context_.counters.requests.fetch_add(1, std::memory_order_relaxed);
-  cancelled_ = std::make_shared<std::atomic<bool>>(false);
-  Responder responder(context_.mailbox, id_, cancelled_);
+  cancelled_ = std::make_shared<Cancellation>();
+  Responder responder(context_.mailbox, id_, 0, cancelled_);
   try {
     context_.handler.handle(std::move(request_), std::move(responder));
   } catch (const std::exception& error) {
@@ -356,18 +374,18 @@ void Connection::hand_over() {
   }
 }
 
-void Connection::refuse_request(Clock::time_point now) {
+void Http1Connection::refuse_request(Clock::time_point now) {
   context_.counters.bad_requests.fetch_add(1, std::memory_order_relaxed);
   keep_alive_ = false;
   begin_ = end_ = 0;
   queue_reply(std::move(*refusal_), now);
 }
 
-void Connection::deliver(HttpReply reply, Clock::time_point now) {
-  if (phase_ == Phase::Handling) queue_reply(std::move(reply), now);
+void Http1Connection::deliver(Letter letter, Clock::time_point now) {
+  if (phase_ == Phase::Handling) queue_reply(std::get<HttpReply>(std::move(letter.content)), now);
 }
 
-void Connection::check_deadline(Clock::time_point now) {
+void Http1Connection::check_deadline(Clock::time_point now) {
   if (phase_ == Phase::Closed || now < deadline_) return;
   if (busy()) context_.counters.timeouts.fetch_add(1, std::memory_order_relaxed);
   if (phase_ == Phase::Head || phase_ == Phase::Body) {
@@ -378,7 +396,7 @@ void Connection::check_deadline(Clock::time_point now) {
   close();
 }
 
-void Connection::queue_reply(HttpReply reply, Clock::time_point now) {
+void Http1Connection::queue_reply(HttpReply reply, Clock::time_point now) {
   if (reply.close || draining_) keep_alive_ = false;
   reply_ = std::move(reply);
   std::size_t length = reply_.body.size();
@@ -406,12 +424,12 @@ void Connection::queue_reply(HttpReply reply, Clock::time_point now) {
 }
 
 // Sends a few bytes at once; used for "100 Continue" only, when nothing else is under way.
-void Connection::send_now(std::string_view text) {
-  [[maybe_unused]] const ssize_t sent =
-      ::send(socket_, text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+void Http1Connection::send_now(std::string_view text) {
+  const iovec part{const_cast<char*>(text.data()), text.size()};
+  transport_->send({&part, 1});
 }
 
-void Connection::flush(Clock::time_point now) {
+void Http1Connection::flush(Clock::time_point now) {
   while (sent_ < reply_bytes_) {
     std::array<iovec, kMaxSegments> segments{};
     std::size_t count = 0;
@@ -428,21 +446,18 @@ void Connection::flush(Clock::time_point now) {
     add(reply_head_.data(), reply_head_.size());
     add(reply_.body.data(), reply_.body.size());
     for (const auto part : reply_.tail) add(part.data(), part.size());
-    msghdr message{};
-    message.msg_iov = segments.data();
-    message.msg_iovlen = count;
-    const ssize_t sent = ::sendmsg(socket_, &message, MSG_NOSIGNAL);
-    if (sent < 0) {
-      if (errno != EAGAIN && errno != EINTR) close();
+    const IoResult sent = transport_->send({segments.data(), count});
+    if (sent.kind != IoResult::Kind::Moved) {
+      if (sent.kind == IoResult::Kind::Broken) close();
       return;
     }
-    sent_ += static_cast<std::size_t>(sent);
+    sent_ += sent.bytes;
     deadline_ = moving_deadline(sent_);
   }
   reply_sent(now);
 }
 
-void Connection::reply_sent(Clock::time_point now) {
+void Http1Connection::reply_sent(Clock::time_point now) {
   reply_ = {};
   reply_head_.clear();
   cancelled_.reset();
@@ -456,12 +471,12 @@ void Connection::reply_sent(Clock::time_point now) {
   parse_input(now);
 }
 
-void Connection::linger(Clock::time_point now) {
+void Http1Connection::linger(Clock::time_point now) {
   if (input_ended_) {
     close();
     return;
   }
-  ::shutdown(socket_, SHUT_WR);
+  transport_->shutdown_send();
   phase_ = Phase::Lingering;
   deadline_ = now + kLingerTime;
 }
