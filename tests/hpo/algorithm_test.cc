@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "jetcal/hpo/algorithm.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <set>
+
+#include "jetcal/base/random.h"
+#include "jetcal/hpo/encoding.h"
+
+namespace jetcal::hpo {
+namespace {
+
+SearchSpace space_of(const std::string& parameters) {
+  return SearchSpace::from_config(Config::parse("parameters:\n" + parameters, "test"), "");
+}
+
+SearchSpace mixed() {
+  return space_of(
+      "  lr: {type: float, low: 1e-5, high: 1e-2, log: true}\n"
+      "  layers: {type: integer, low: 1, high: 5}\n"
+      "  units: {type: discrete, choices: [50, 100, 200, 400]}\n"
+      "  optimizer: {type: categorical, choices: [adam, sgd, ranger]}\n"
+      "  momentum: {type: float, low: 0, high: 0.9, when: {optimizer: [sgd]}}\n"
+      "  width: {type: integer, low: 8, high: 512, log: true, when: {layers: [4, 5]}}\n");
+}
+
+// Best 0 at lr 1e-3, four layers of 200 units, ranger.
+double mixed_loss(const Assignment& values) {
+  const double lr = std::log10(std::get<double>(values.at("lr"))) + 3;
+  const auto layers = static_cast<double>(std::get<std::int64_t>(values.at("layers"))) - 4;
+  const double units =
+      std::log2(static_cast<double>(std::get<std::int64_t>(values.at("units"))) / 200);
+  const bool ranger = std::get<std::string>(values.at("optimizer")) == "ranger";
+  return lr * lr + 0.1 * layers * layers + 0.2 * units * units + (ranger ? 0 : 0.5);
+}
+
+std::string text_of(const Assignment& values) {
+  std::string text;
+  for (const auto& [name, value] : values) text += name + "=" + to_string(value) + " ";
+  return text;
+}
+
+using Loss = std::function<double(const Assignment&)>;
+
+// Runs `count` trials, `workers` at a time, each ending in the order it began.
+History run(Algorithm& algorithm, const std::vector<Objective>& objectives, int count, int workers,
+            const std::function<std::vector<double>(const Assignment&)>& measure) {
+  History history{objectives, {}};
+  std::size_t ended = 0;
+  while (static_cast<int>(history.trials.size()) < count) {
+    const std::optional<Proposal> proposal = algorithm.propose(history);
+    if (!proposal) break;
+    Trial trial;
+    trial.number = static_cast<std::int64_t>(history.trials.size());
+    trial.values = proposal->values;
+    trial.state = TrialState::Running;
+    history.trials.push_back(trial);
+    if (static_cast<int>(history.trials.size() - ended) < workers) continue;
+    Trial& done = history.trials[ended++];
+    done.objectives = measure(done.values);
+    done.state = TrialState::Complete;
+  }
+  return history;
+}
+
+History run_loss(Algorithm& algorithm, int count, int workers, const Loss& loss) {
+  return run(algorithm, {{"loss", false}}, count, workers,
+             [&loss](const Assignment& values) { return std::vector<double>{loss(values)}; });
+}
+
+std::unique_ptr<Algorithm> make(const std::string& name, const SearchSpace& space,
+                                std::uint64_t seed = 1, const Settings& settings = {}) {
+  return make_algorithm(name, settings, space, {{"loss", false}}, seed);
+}
+
+class EveryAlgorithm : public testing::TestWithParam<std::string> {};
+
+TEST_P(EveryAlgorithm, ProposesValidAssignmentsAndNoneTwice) {
+  const SearchSpace space = mixed();
+  const auto algorithm = make(GetParam(), space);
+  const History history = run_loss(*algorithm, 70, 5, mixed_loss);
+  ASSERT_EQ(history.trials.size(), 70U);
+  std::set<std::string> seen;
+  for (const Trial& trial : history.trials) {
+    ASSERT_NO_THROW(space.check(trial.values)) << text_of(trial.values);
+    EXPECT_TRUE(seen.insert(text_of(trial.values)).second) << text_of(trial.values);
+  }
+}
+
+TEST_P(EveryAlgorithm, ProposesTheSameFromTheSameHistoryInAnotherProcess) {
+  const SearchSpace space = mixed();
+  const auto algorithm = make(GetParam(), space, 5);
+  const History history = run_loss(*algorithm, 40, 4, mixed_loss);
+  for (const std::size_t count : {0U, 1U, 12U, 25U, 40U}) {
+    History start{history.objectives, {}};
+    start.trials.assign(history.trials.begin(),
+                        history.trials.begin() + static_cast<std::ptrdiff_t>(count));
+    const auto fresh = make(GetParam(), space, 5);
+    // The old object has seen more since; it must not decide by that.
+    EXPECT_EQ(text_of(algorithm->propose(start)->values), text_of(fresh->propose(start)->values))
+        << count;
+  }
+}
+
+TEST_P(EveryAlgorithm, TriesAllOfASmallSpaceBeforeAnyTwice) {
+  const SearchSpace space = space_of(
+      "  a: {type: integer, low: 1, high: 4}\n"
+      "  b: {type: categorical, choices: [x, y, z]}\n"
+      "  c: {type: integer, low: 0, high: 1, when: {b: [y]}}\n");
+  const auto algorithm = make(GetParam(), space);
+  const History history = run_loss(*algorithm, 16, 3, [](const Assignment& values) {
+    return static_cast<double>(std::get<std::int64_t>(values.at("a")));
+  });
+  std::set<std::string> seen;
+  for (const Trial& trial : history.trials) seen.insert(text_of(trial.values));
+  EXPECT_EQ(seen.size(), 16U);
+}
+
+TEST_P(EveryAlgorithm, LivesWithFailedTrialsAndResultsThatAreNoNumber) {
+  const SearchSpace space = mixed();
+  const auto algorithm = make(GetParam(), space);
+  History history = run_loss(*algorithm, 30, 3, [](const Assignment& values) {
+    const double loss = mixed_loss(values);
+    return loss > 1 ? NAN : loss;
+  });
+  for (std::size_t i = 0; i < 10; ++i) {
+    history.trials[i].state = i % 2 == 0 ? TrialState::Failed : TrialState::Stopped;
+    history.trials[i].objectives.clear();
+  }
+  history.trials[11].values = {{"lr", 5.0}, {"from_elsewhere", std::string("x")}};
+  EXPECT_NO_THROW(space.check(algorithm->propose(history)->values));
+  for (Trial& trial : history.trials) trial.state = TrialState::Failed;
+  EXPECT_NO_THROW(space.check(algorithm->propose(history)->values));
+}
+
+TEST_P(EveryAlgorithm, RefusesUnknownSettingsByName) {
+  try {
+    make(GetParam(), mixed(), 1, {{"bogus", "1"}});
+    FAIL() << "no error";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::InvalidArgument);
+    EXPECT_THAT(error.what(), testing::HasSubstr("'bogus'"));
+  }
+}
+
+std::string name_of(const testing::TestParamInfo<std::string>& info) { return info.param; }
+INSTANTIATE_TEST_SUITE_P(All, EveryAlgorithm, testing::ValuesIn(algorithm_names()), name_of);
+
+TEST(MakeAlgorithm, NamesWhatThereIs) {
+  EXPECT_THROW(make("annealing", mixed()), Error);
+  EXPECT_THROW(make("asha", mixed(), 1, {{"eta", "1"}}), Error);
+  EXPECT_THROW(make("asha", mixed(), 1, {{"min_resource", "9"}, {"max_resource", "3"}}), Error);
+  EXPECT_THROW(make_algorithm("random", {}, mixed(), {}, 1), Error);
+}
+
+TEST(Grid, CountsThroughEveryCombinationThenEnds) {
+  const SearchSpace space = space_of(
+      "  lr: {type: float, low: 0.001, high: 0.1, log: true}\n"
+      "  layers: {type: integer, low: 1, high: 2}\n"
+      "  optimizer: {type: categorical, choices: [adam, sgd]}\n"
+      "  momentum: {type: float, low: 0, high: 0.9, when: {optimizer: [sgd]}}\n");
+  const auto grid = make("grid", space, 1, {{"points", "3"}});
+  const History history = run_loss(*grid, 1000, 1, [](const Assignment&) { return 1.0; });
+  // 3 rates, 2 depths, adam once and sgd with 3 momenta.
+  ASSERT_EQ(history.trials.size(), 3U * 2U * 4U);
+  EXPECT_EQ(text_of(history.trials[0].values), "layers=1 lr=0.001 optimizer=adam ");
+  EXPECT_NEAR(std::get<double>(history.trials[12].values.at("lr")), 0.01, 1e-12);
+  EXPECT_FALSE(make("grid", space, 1, {{"points", "3"}})->propose(history));
+}
+
+}  // namespace
+}  // namespace jetcal::hpo
