@@ -15,6 +15,9 @@
 #include "jetcal/data/write_table.h"
 #include "jetcal/data/write_with_branch.h"
 #include "jetcal/models/predictor.h"
+#ifdef JETCAL_HAS_CUDA
+#include "jetcal/cuda/predictor.h"
+#endif
 #ifdef JETCAL_HAS_URL
 #include "jetcal/cli/oip_client.h"
 #endif
@@ -31,7 +34,7 @@ constexpr std::int64_t kMaxBatchSize = 100000;  // of our served models
 struct PredictOptions {
   std::string model, url, model_name = "optimal", model_version, mode;
   std::string input, output, branch = "jetPtCorr", resolution_branch, tree;
-  std::string precision = "float32";
+  std::string precision = "float32", device = "cpu";
   std::int64_t batch_size = 500;
   std::string split = "test";
   std::vector<std::string> observers;
@@ -68,6 +71,7 @@ void add_flags(CLI::App& app, PredictOptions& options) {
                  "predictions; --output ends in .root or .parquet");
   app.add_option("--split", options.split, "of a folder of shards: train, validation, test, all");
   app.add_option("--batch-size", options.batch_size, "jets a batch or request (500)");
+  app.add_option("--device", options.device, "cpu (default) or cuda: what runs the network");
   app.add_option("--precision", options.precision,
                  "of a network in process: float32, int16, int8 or bf16 (float32)");
 }
@@ -111,6 +115,7 @@ PredictOptions with_config(const CLI::App& app, const CommonOptions& common,
   fill_from_config(app, config, "tree", options.tree);
   fill_from_config(app, config, "batch-size", options.batch_size);
   fill_from_config(app, config, "precision", options.precision);
+  fill_from_config(app, config, "device", options.device);
   fill_from_config(app, config, "split", options.split);
   options.rules = read_observers(config, options.observers);
   config.reject_unknown();
@@ -120,10 +125,11 @@ PredictOptions with_config(const CLI::App& app, const CommonOptions& common,
 void validate(const PredictOptions& options) {
   if (options.model.empty() == options.url.empty())
     fail(ErrorCode::InvalidArgument, "predict needs either --model FILE.jetcal or --url URL");
-  if (kernels::parse_precision(options.precision) != kernels::Precision::Float32 &&
-      options.model.empty())
-    fail(ErrorCode::InvalidArgument, "a server computes in its own precision: --precision needs ",
-         "--model FILE.jetcal");
+  if ((options.precision != "float32" || options.device != "cpu") && options.model.empty())
+    fail(ErrorCode::InvalidArgument, "a server computes on its own device in its own precision: ",
+         "--device and --precision need --model FILE.jetcal");
+  if (options.device != "cpu" && options.device != "cuda")
+    fail(ErrorCode::InvalidArgument, "there is no device '", options.device, "': cpu or cuda");
   if (options.input.empty()) fail(ErrorCode::InvalidArgument, "the input is missing: --input FILE");
   if (options.output.empty())
     fail(ErrorCode::InvalidArgument, "the output is missing: --output FILE");
@@ -142,6 +148,22 @@ void validate(const PredictOptions& options) {
     fail(ErrorCode::InvalidArgument, "the output would overwrite the input ", options.input);
 }
 
+#ifdef JETCAL_HAS_CUDA
+PredictFunction on_gpu(const models::Model& model, const std::string& precision) {
+  // shared: std::function copies what it holds
+  const auto predictor =
+      std::make_shared<const cuda::Predictor>(model, cuda::parse_precision(precision));
+  return [predictor](const edm::FeatureView& features, std::span<float> y, std::span<float>) {
+    predictor->predict(features, y);
+  };
+}
+#else
+PredictFunction on_gpu(const models::Model&, const std::string&) {
+  fail(ErrorCode::Unimplemented,
+       "device cuda: this build has no room cuda; configure it with -DJETCAL_CUDA=ON");
+}
+#endif
+
 Source in_process(const PredictOptions& options) {
   const models::Model model = models::load_model(options.model);
   Source source;
@@ -149,9 +171,14 @@ Source in_process(const PredictOptions& options) {
   source.description = {{"file", options.model},
                         {"fingerprint", models::fingerprint(model)},
                         {"network", models::network_name(model.config.network)}};
+  source.description["device"] = options.device;
+  source.description["precision"] = options.precision;
+  if (options.device == "cuda") {
+    source.predict = on_gpu(model, options.precision);
+    return source;
+  }
   // shared: std::function copies what it holds
   const models::PredictorOptions chosen{kernels::parse_precision(options.precision)};
-  source.description["precision"] = options.precision;
   const auto predictor = std::make_shared<const models::Predictor>(model, chosen);
   source.predict = [predictor](const edm::FeatureView& features, std::span<float> y,
                                std::span<float> resolution) {

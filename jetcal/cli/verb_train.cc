@@ -15,6 +15,7 @@
 #include "jetcal/base/stop.h"
 #include "jetcal/base/threads.h"
 #include "jetcal/cli/course_flags.h"
+#include "jetcal/cli/network_device.h"
 #include "jetcal/cli/performance_table.h"
 #include "jetcal/cli/train_figures.h"
 #include "jetcal/cli/train_workers.h"
@@ -260,8 +261,9 @@ int test_rates(const TrainFlags& flags, const CommonOptions& common) {
   const train::TrainOptions options = read_options(flags, common);
   nlohmann::ordered_json account;
   const train::JetSources sources = open_sources(options, common, /*tell=*/true, account);
-  const train::LrFinderResult result =
-      train::find_learning_rate(options, sources, finder, [] { return stop_requested(); });
+  const train::LrFinderResult result = train::find_learning_rate(
+      options, sources, finder, [] { return stop_requested(); },
+      device_pass(options.course.device, options.course.precision));
   std::filesystem::create_directories(options.output);
   const nlohmann::ordered_json document = to_json(result);
   write_file(options.output / "lr_finder.json", document.dump(2) + "\n");
@@ -292,6 +294,7 @@ int train_and_print(const train::TrainOptions& options, const CommonOptions& com
   EpochProgress progress;
   train::TrainHooks hooks;
   hooks.should_stop = [] { return stop_requested(); };
+  hooks.pass = device_pass(options.course.device, options.course.precision);
   if (!first) {
     train::train(options, sources, hooks, workers);
     return 0;

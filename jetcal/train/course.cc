@@ -53,6 +53,7 @@ CourseOptions read_course(const Config& config) {
   options.rules.freeze = config.get("training.freeze", options.rules.freeze);
   options.start.model = config.get("training.init", options.start.model);
   options.start.exclude = config.get("training.init_exclude", options.start.exclude);
+  options.device = config.get("training.device", options.device);
   options.precision = config.get("training.precision", options.precision);
   options.patience = config.get("training.patience", options.patience);
   options.patience_gain = config.get("training.patience_gain", options.patience_gain);
@@ -65,10 +66,14 @@ void validate(const CourseOptions& options) {
   validate(options.schedule);
   validate(options.clip);
   validate(options.average);
-  if (options.precision != "float32") {
+  if (options.device != "cpu" && options.device != "cuda")
+    fail(ErrorCode::InvalidArgument, "training.device must be cpu or cuda, not '", options.device,
+         "'");
+  const bool reduced = options.precision == "tf32" || options.precision == "bfloat16";
+  if (options.precision != "float32" && !(reduced && options.device == "cuda")) {
     fail(ErrorCode::InvalidArgument,
-         "training.precision: the kernels of training on CPUs have float32 only, got '",
-         options.precision, "'");
+         "training.precision: training on CPUs has float32, on GPUs tf32 and bfloat16 too, got '",
+         options.precision, "' for ", options.device);
   }
   const auto require_not_negative = [](const char* field, auto value) {
     if (!(value >= 0))
@@ -94,6 +99,9 @@ void add_identity(const CourseOptions& options, nlohmann::json& training) {
     if (value != usual) training[name] = value;
   };
   const ScheduleOptions& schedule = options.schedule;
+  // Other devices and precisions round otherwise: a run goes on where it began.
+  add("device", options.device, defaults.device);
+  add("precision", options.precision, defaults.precision);
   add("warmup_steps", schedule.warmup_steps, defaults.schedule.warmup_steps);
   add("warmup_start", schedule.warmup_start, defaults.schedule.warmup_start);
   add("milestones", schedule.milestones, defaults.schedule.milestones);

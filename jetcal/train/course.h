@@ -24,7 +24,8 @@ struct CourseOptions {
   AverageOptions average;
   ParameterRules rules;
   StartOptions start;
-  std::string precision = "float32";  ///< The only one of training on CPUs.
+  std::string device = "cpu";         ///< Or "cuda".
+  std::string precision = "float32";  ///< On a device also tf32 and bfloat16.
   std::int64_t patience = 0;  ///< Epochs without a better one after which the run ends; 0: none.
   double patience_gain = 0;   ///< By which part of the best loss a better one must be lower.
   std::int64_t steps_per_epoch = 0;    ///< 0: as many as the jets give.

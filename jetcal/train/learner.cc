@@ -12,7 +12,6 @@
 
 #include "jetcal/base/error.h"
 #include "jetcal/kernels/optimizer_step.h"
-#include "jetcal/models/training_pass.h"
 #include "jetcal/train/detail/loss_terms.h"
 #include "jetcal/train/head_loss.h"
 
@@ -21,7 +20,7 @@ namespace {
 
 // What one call of the network needs besides its parameters, and where their gradient goes.
 struct NetworkCall {
-  models::TrainingPass& pass;
+  NetworkPass& pass;
   std::span<float> buffers;
   edm::FeatureView features;
   std::uint64_t dropout_seed;
@@ -65,13 +64,14 @@ struct NetworkFunction : torch::autograd::Function<NetworkFunction> {
 
 struct Learner::Impl {
   Impl(models::Model start, const OptimizerOptions& options, const ClipOptions& clip_options,
-       double flavor_weight, workers::Communicator* workers, const DistributedOptions& distributed)
+       double flavor_weight, workers::Communicator* workers, const DistributedOptions& distributed,
+       const NetworkPassFactory& factory)
       : model(std::move(start)),
         clip(clip_options),
         ranges(options.ranges),
         loss_options{model.config.head, model.config.flavor_head, flavor_weight},
         gradient(model.parameters.size(), 0.0F),
-        pass(model.config, model.standardisation),
+        pass(make_network_pass(factory, model.config, model.standardisation)),
         optimizer(options, model.parameters, gradient) {
     const auto size = static_cast<std::int64_t>(gradient.size());
     parameters = at::from_blob(model.parameters.data(), {size}, at::kFloat).requires_grad_();
@@ -91,16 +91,16 @@ struct Learner::Impl {
         static_cast<std::size_t>(batch.num_jets() * models::num_outputs(model.config));
     outputs.resize(size);
     grad_outputs.resize(size);
-    pass.forward(model.parameters, model.buffers, batch.view(), dropout_seed, outputs,
-                 shared ? shared->share(part) : models::BatchShare{});
+    pass->forward(model.parameters, model.buffers, batch.view(), dropout_seed, outputs,
+                  shared ? shared->share(part) : models::BatchShare{});
     HeadTargets targets{batch.target, {}, batch.flavor, batch.weight, part.all_jets};
     if (!model.config.skip) targets.offset = batch.log_jec;
     const double value = head_loss(loss_options, targets, outputs, grad_outputs);
     if (shared) {
       shared->give_loss(value, part.stop);
-      pass.backward(model.parameters, grad_outputs, gradient, shared->gradients_finished());
+      pass->backward(model.parameters, grad_outputs, gradient, shared->gradients_finished());
     } else if (std::isfinite(value)) {
-      pass.backward(model.parameters, grad_outputs, gradient);
+      pass->backward(model.parameters, grad_outputs, gradient, {});
     }
     return value;
   }
@@ -109,7 +109,7 @@ struct Learner::Impl {
   double differentiate(const edm::FeatureBatch& batch, std::uint64_t dropout_seed,
                        const BatchPart& part) {
     if (!is_plain()) return differentiate_head(batch, dropout_seed, part);
-    NetworkCall call{pass, model.buffers, batch.view(), dropout_seed, gradient, {}, {}};
+    NetworkCall call{*pass, model.buffers, batch.view(), dropout_seed, gradient, {}, {}};
     if (shared) {
       call.share = shared->share(part);
       call.finished = shared->gradients_finished();
@@ -153,7 +153,7 @@ struct Learner::Impl {
   HeadLossOptions loss_options;
   std::vector<float> outputs, grad_outputs;
   std::vector<float> gradient;
-  models::TrainingPass pass;
+  std::unique_ptr<NetworkPass> pass;
   Optimizer optimizer;
   std::optional<SharedStep> shared;  // nothing for one that is alone
   at::Tensor parameters;             // shares the memory of model.parameters
@@ -161,12 +161,14 @@ struct Learner::Impl {
 
 Learner::Learner(models::Model start, const OptimizerOptions& options, const ClipOptions& clip,
                  double flavor_weight, workers::Communicator* workers,
-                 const DistributedOptions& distributed) {
+                 const DistributedOptions& distributed, const NetworkPassFactory& pass) {
+  if (pass && workers != nullptr)
+    fail(ErrorCode::Unimplemented, "several workers train on CPUs only: leave the device away");
   // libtorch only touches one number a jet here; its own pool would spin on the cores that the
   // native pass needs.
   at::set_num_threads(1);
-  impl_ =
-      std::make_unique<Impl>(std::move(start), options, clip, flavor_weight, workers, distributed);
+  impl_ = std::make_unique<Impl>(std::move(start), options, clip, flavor_weight, workers,
+                                 distributed, pass);
 }
 
 Learner::~Learner() = default;

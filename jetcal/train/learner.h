@@ -9,6 +9,7 @@
 #include "jetcal/edm/features.h"
 #include "jetcal/models/model.h"
 #include "jetcal/train/gradient_clip.h"
+#include "jetcal/train/network_pass.h"
 #include "jetcal/train/optimizer.h"
 #include "jetcal/train/shared_step.h"
 #include "jetcal/train/worker_group.h"
@@ -26,8 +27,8 @@ struct StepOutcome {
   bool finite() const noexcept { return loss_finite && gradient_finite; }
 };
 
-/// Holds a network in training. The forward and backward pass is models::TrainingPass, wrapped in
-/// one autograd function; the published loss is libtorch's, those of other heads head_loss.h, the
+/// Holds a network in training. The forward and backward pass is a NetworkPass, wrapped in one
+/// autograd function; the published loss is libtorch's, those of other heads head_loss.h, the
 /// update kernels/optimizer_step.h.
 ///
 /// Not thread-safe; the pass uses parallel_for inside. With one thread the same calls give the same
@@ -35,10 +36,11 @@ struct StepOutcome {
 class Learner {
  public:
   /// `flavor_weight` is that of the flavors' loss; it needs a model with a flavor head. With
-  /// `workers`, which must outlive it, steps are made together with the others.
+  /// `workers`, which must outlive it, steps are made together with the others, on CPUs only:
+  /// throws Unimplemented where `pass` is given too.
   Learner(models::Model start, const OptimizerOptions& options, const ClipOptions& clip = {},
           double flavor_weight = 0, workers::Communicator* workers = nullptr,
-          const DistributedOptions& distributed = {});
+          const DistributedOptions& distributed = {}, const NetworkPassFactory& pass = {});
   ~Learner();
 
   /// Makes one update. Where the loss or the gradient is not finite, parameters stay as they were.

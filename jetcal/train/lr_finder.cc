@@ -84,11 +84,12 @@ void judge(LrFinderResult& result) {
 
 LrFinderResult find_learning_rate(const TrainOptions& options, const JetSources& sources,
                                   const LrFinderOptions& finder,
-                                  const std::function<bool()>& should_stop) {
+                                  const std::function<bool()>& should_stop,
+                                  const NetworkPassFactory& pass) {
   const JetSource& source = *sources.train;
   const auto seed = static_cast<std::uint64_t>(options.seed);
   const std::unique_ptr<Learner> learner =
-      make_learner(options, find_standardisation(options, source));
+      make_learner(options, find_standardisation(options, source), nullptr, pass);
   const double ratio =
       std::pow(finder.high / finder.low, 1 / static_cast<double>(finder.steps - 1));
   LrFinderResult result;

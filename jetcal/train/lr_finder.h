@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "jetcal/train/jet_source.h"
+#include "jetcal/train/network_pass.h"
 #include "jetcal/train/options.h"
 
 namespace jetcal::train {
@@ -46,7 +47,8 @@ void judge(LrFinderResult& result);
 /// options and jets.
 LrFinderResult find_learning_rate(const TrainOptions& options, const JetSources& sources,
                                   const LrFinderOptions& finder,
-                                  const std::function<bool()>& should_stop = {});
+                                  const std::function<bool()>& should_stop = {},
+                                  const NetworkPassFactory& pass = {});
 
 nlohmann::ordered_json to_json(const LrFinderResult& result);
 

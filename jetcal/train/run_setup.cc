@@ -16,13 +16,14 @@ models::Model make_first_model(const TrainOptions& options,
 
 std::unique_ptr<Learner> make_learner(const TrainOptions& options,
                                       const models::Standardisation& standardisation,
-                                      workers::Communicator* workers) {
+                                      workers::Communicator* workers,
+                                      const NetworkPassFactory& pass) {
   OptimizerOptions optimizer = options.optimizer;
   if (options.course.rules.any())
     optimizer.ranges = parameter_ranges(options.course.rules, models::make_layout(options.model));
   return std::make_unique<Learner>(make_first_model(options, standardisation), optimizer,
                                    options.course.clip, options.flavor_weight, workers,
-                                   options.distributed);
+                                   options.distributed, pass);
 }
 
 }  // namespace jetcal::train

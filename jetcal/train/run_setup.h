@@ -15,9 +15,10 @@ models::Model make_first_model(const TrainOptions& options,
                                const models::Standardisation& standardisation);
 
 /// Makes the learner of that network, with the rules for its parameters; of one of several workers
-/// where `workers` is given.
+/// where `workers` is given; on a device where `pass` is.
 std::unique_ptr<Learner> make_learner(const TrainOptions& options,
                                       const models::Standardisation& standardisation,
-                                      workers::Communicator* workers = nullptr);
+                                      workers::Communicator* workers = nullptr,
+                                      const NetworkPassFactory& pass = {});
 
 }  // namespace jetcal::train

@@ -106,7 +106,7 @@ class Run {
     const nlohmann::json identity = identity_of(options_, sources_);
     const bool resumed = group_.is_first() && find_state(identity);
     if (group_.is_first()) {
-      learner_ = make_learner(options_, state_.standardisation, group_.communicator());
+      learner_ = make_learner(options_, state_.standardisation, group_.communicator(), hooks_.pass);
       if (resumed) learner_->restore(state_.parameters, state_.buffers, state_.optimizer);
       if (!resumed) save();  // before any other file: what a kill leaves behind has a history
     }
@@ -125,7 +125,7 @@ class Run {
       fail(ErrorCode::InvalidArgument, "the workers differ in ", difference->field,
            ": the first one has ", difference->first, ", this one ", difference->second);
     }
-    learner_ = make_learner(options_, state_.standardisation, group_.communicator());
+    learner_ = make_learner(options_, state_.standardisation, group_.communicator(), hooks_.pass);
     learner_->restore(state_.parameters, state_.buffers, state_.optimizer);
   }
 

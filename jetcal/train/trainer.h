@@ -10,6 +10,7 @@
 
 #include "jetcal/train/history.h"
 #include "jetcal/train/jet_source.h"
+#include "jetcal/train/network_pass.h"
 #include "jetcal/train/options.h"
 #include "jetcal/train/responses.h"
 #include "jetcal/workers/communicator.h"
@@ -36,6 +37,7 @@ struct TrainHooks {
   /// Draws response and resolution: PNG files by their tags. Asked every figure_epochs.
   std::function<std::vector<std::pair<std::string, std::string>>(const JetResponses&)> draw;
   std::function<double()> now;  ///< Seconds since 1970.
+  NetworkPassFactory pass;      ///< Of options.device; empty for the CPU.
 };
 
 /// Trains, validates after every epoch, tests the state with the lowest validation loss.

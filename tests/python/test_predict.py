@@ -188,6 +188,8 @@ def test_reduced_precision_stays_near_float32_or_is_refused(jetcal, ntuple, repo
         assert status != 0 and "bf16" in message and len(message.strip().splitlines()) == 1, message
     status, message = jetcal.fails(*common, tmp_path / "no.root", "--precision", "float8")[:2]
     assert status == 2 and "float8" in message
+    status, message = jetcal.fails(*common, tmp_path / "no.root", "--device", "tpu")[:2]
+    assert status == 2 and "tpu" in message
 
 
 def test_bad_requests_are_one_sentence_and_leave_nothing(jetcal, ntuple, repository, server, tmp_path):

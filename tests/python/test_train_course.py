@@ -218,12 +218,21 @@ def test_patience_ends_a_run_and_says_so(jetcal, shards, tmp_path):  # noqa: F81
     assert result["stopped_early"] is True and len(result["epochs"]) == 3
 
 
+def test_a_device_that_is_not_there_is_named(jetcal, shards, tmp_path):  # noqa: F811
+    if "cuda" in jetcal("doctor")["rooms"]:
+        pytest.skip("this build has the room cuda")
+    status, message = jetcal.fails("train", "--data", shards, "--output", tmp_path / "run", *FLAGS, "--device", "cuda")
+    assert status != 0 and "no room cuda" in message and len(message.strip().splitlines()) == 1, message
+
+
 def test_what_is_not_offered_is_refused_by_name(jetcal, shards, tmp_path):  # noqa: F811
     def refusal(*flags):
         status, message = jetcal.fails("train", "--data", shards, "--output", tmp_path / "run", *FLAGS, *flags)
         assert status == 2
         return message
     assert "training.precision" in refusal("--precision", "bf16")
+    assert "training.precision" in refusal("--precision", "tf32")  # of GPUs
+    assert "training.device" in refusal("--device", "tpu")
     assert "no parameter of the network matches 'tail*'" in refusal("--freeze", "tail*")
     assert "training.ema_decay" in refusal("--ema-decay", "2")
     assert "cosine" in refusal("--schedule", "cosinus")

@@ -5,6 +5,8 @@
 
 #include <cmath>
 #include <limits>
+#include <memory>
+#include <utility>
 #include <vector>
 
 #include "jetcal/base/error.h"
@@ -137,6 +139,45 @@ TEST(Learner, RefusesWeightsOfAnotherSize) {
   Learner learner(models::initialise(small_config(models::Network::Pfn), 5), {});
   const std::vector<float> parameters(3);
   EXPECT_THROW(learner.restore(parameters, {}, {}), Error);
+}
+
+// The CPU's pass behind the interface of devices, counting what it is asked.
+class CountingPass final : public NetworkPass {
+ public:
+  CountingPass(std::unique_ptr<NetworkPass> pass, int& calls)
+      : pass_(std::move(pass)), calls_(calls) {}
+  void forward(std::span<const float> parameters, std::span<float> buffers,
+               const edm::FeatureView& features, std::uint64_t dropout_seed, std::span<float> y,
+               const models::BatchShare& share) override {
+    ++calls_;
+    pass_->forward(parameters, buffers, features, dropout_seed, y, share);
+  }
+  void backward(std::span<const float> parameters, std::span<const float> grad_y,
+                std::span<float> grad_parameters,
+                const models::GradientsFinished& finished) override {
+    ++calls_;
+    pass_->backward(parameters, grad_y, grad_parameters, finished);
+  }
+
+ private:
+  std::unique_ptr<NetworkPass> pass_;
+  int& calls_;
+};
+
+TEST(Learner, TakesTheStepsOfAnyDevicesPass) {
+  const models::Model model = models::initialise(small_config(models::Network::Pfn), 5);
+  const edm::FeatureBatch batch = batch_of(20);
+  int calls = 0;
+  const NetworkPassFactory factory = [&calls](const models::ModelConfig& config,
+                                              const models::Standardisation& standardisation) {
+    return std::make_unique<CountingPass>(make_network_pass({}, config, standardisation), calls);
+  };
+  Learner ours(model, {});
+  Learner device(model, {}, {}, 0, nullptr, {}, factory);
+  for (std::uint64_t step = 0; step < 3; ++step)
+    EXPECT_EQ(ours.step(batch, step, 1e-3).loss, device.step(batch, step, 1e-3).loss);
+  EXPECT_EQ(calls, 6);
+  EXPECT_EQ(ours.model().parameters, device.model().parameters);
 }
 
 }  // namespace
