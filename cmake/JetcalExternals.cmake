@@ -147,3 +147,10 @@ find_package(SQLite3 QUIET)
 if(SQLite3_FOUND)
   jetcal_external(sqlite VERSION ${SQLite3_VERSION} LIBRARIES SQLite::SQLite3)
 endif()
+
+# ---- CSV ---------------------------------------------------------------------------------------------------------------------
+find_library(jetcal_csv csv)
+find_path(jetcal_csv_headers csv.h)
+if(jetcal_csv AND jetcal_csv_headers)
+  jetcal_external(csv VERSION 3.0 INCLUDES ${jetcal_csv_headers} LIBRARIES ${jetcal_csv})
+endif()

@@ -30,6 +30,7 @@ constexpr std::array kVerbs{
     VerbEntry{"jec", "physics", "ROOT and Arrow",
               "evaluate, apply and derive conventional jet energy corrections"},
     VerbEntry{"train", "train", "libtorch, ROOT and Arrow", "train a network on shards"},
+    VerbEntry{"tune", "", "SQLite, Eigen and libcsv", "search hyperparameters, report on searches"},
     VerbEntry{"model", "", "", "print sizes and contents of a network"},
     VerbEntry{"export", "", "protobuf and ONNX Runtime",
               "write a model repository with ONNX and config.pbtxt"},
@@ -96,6 +97,9 @@ int main(int argc, char** argv) {
     if (!entry.program.empty()) return hand_over(entry, argv);
     if (name == "doctor") return run_verb(make_doctor_verb(), argc, argv);
     if (name == "model") return run_verb(make_model_verb(), argc, argv);
+#ifdef JETCAL_HAS_TUNE
+    if (name == "tune") return run_verb(make_tune_verb(), argc, argv);
+#endif
 #ifdef JETCAL_HAS_EXPORT
     if (name == "export") return run_verb(make_export_verb(), argc, argv);
 #endif
