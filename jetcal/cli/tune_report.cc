@@ -82,8 +82,8 @@ TunePart add_tune_report(CLI::App& tune, CommonOptions& common) {
   report->add_option("--metrics", flags->table.metrics, "columns that are metrics (CSV)")
       ->delimiter(',');
   report
-      .add_option("--parameters", flags->table.parameters,
-                  "columns that are parameters (CSV) [all that are no metrics]")
+      ->add_option("--parameters", flags->table.parameters,
+                   "columns that are parameters (CSV) [all that are no metrics]")
       ->delimiter(',');
   report->add_option("--best", flags->best, "best trials to list [10]");
   return {report, [report, &common, flags] { return run_report(*report, *flags, common); }};
