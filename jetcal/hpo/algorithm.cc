@@ -151,13 +151,24 @@ Entry halving(const std::string& name, const std::string& sampler,
           }};
 }
 
+std::vector<SettingInfo> tpe_settings() {
+  return {{"start_trials", "10", "random trials before the model is used"},
+          {"candidates", "24", "points drawn for one proposal"},
+          {"gamma", "0.1", "share of the trials that count as good"},
+          {"good_trials", "25", "at most so many count as good"},
+          {"width", "1", "of the kernels, relative to Scott's rule"},
+          {"prior", "1", "weight of the uniform prior, in trials"}};
+}
+
 const std::vector<Entry>& entries() {
   static const std::vector<Entry> list{
       full("grid", {{"points", "5", "values of a parameter that is no list of choices"}}),
       full("random", {}),
       full("sobol", {{"scramble", "true", "false: the plain sequence, the same for every seed"}}),
+      full("tpe", tpe_settings()),
       halving("asha", "random", {}),
       halving("hyperband", "random", {}),
+      halving("bohb", "tpe", tpe_settings()),
   };
   return list;
 }
@@ -178,6 +189,7 @@ std::unique_ptr<Sampler> detail::make_sampler(const std::string& name, const Set
   if (name == "random") return make_random(setup, encoding);
   if (name == "sobol") return make_sobol(setup, encoding);
   if (name == "grid") return make_grid(setup, encoding);
+  if (name == "tpe") return make_tpe(setup, encoding);
   fail(ErrorCode::Internal, "there is no sampler '", name, "'");
 }
 

@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tree-structured Parzen estimator: make_tpe.
+//
+// Bergstra et al. 2011, with kernels over all parameters at once (Falkner et al. 2018). Trials are
+// ordered and cut into a good and a bad group; each group is a mixture of one kernel per trial and
+// a uniform prior. Of points drawn from the good mixture the one with the highest ratio of the
+// densities is tried. Running trials count as bad ones (constant liar), so that workers spread.
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "jetcal/hpo/detail/normal.h"
+#include "jetcal/hpo/detail/sampler.h"
+
+namespace jetcal::hpo::detail {
+
+namespace {
+
+// Up to so many cells an axis has a table of kernel masses; beyond, cells are narrower than kernels
+// and the density at the centre does.
+constexpr std::int64_t kTabled = 64;
+
+// Density of one group, relative to the uniform density. A kernel is a product over the parameters
+// that exist for its trial; for a parameter that its trial did not have it is uniform.
+class Mixture {
+ public:
+  Mixture(const Encoding& encoding, std::vector<const Point*> centers, std::vector<double> weights,
+          double width)
+      : encoding_(encoding), centers_(std::move(centers)), weights_(std::move(weights)) {
+    const std::size_t axes = encoding_.size();
+    const double count = static_cast<double>(centers_.size());
+    for (std::size_t axis = 0; axis < axes; ++axis) axes_.push_back(make_axis(axis, count, width));
+    cells_.resize(centers_.size() * axes, -1);
+    for (std::size_t k = 0; k < centers_.size(); ++k)
+      for (std::size_t axis = 0; axis < axes; ++axis)
+        if (!axes_[axis].log_mass.empty() && !std::isnan((*centers_[k])[axis]))
+          cells_[k * axes + axis] = encoding_.cell_of(axis, (*centers_[k])[axis]);
+    double total = 0;
+    for (const double weight : weights_) total += weight;
+    log_weights_.reserve(weights_.size());
+    for (double& weight : weights_) {
+      weight /= total;
+      log_weights_.push_back(std::log(weight));
+    }
+  }
+
+  // Draws a snapped point. The last weight is the prior's.
+  Point sample(Rng& rng) const {
+    double pick = rng.uniform();
+    std::size_t kernel = 0;
+    while (kernel + 1 < weights_.size() && pick >= weights_[kernel]) pick -= weights_[kernel++];
+    Point point = encoding_.random(rng);
+    if (kernel >= centers_.size()) return point;
+    for (std::size_t axis = 0; axis < point.size(); ++axis) {
+      const double center = (*centers_[kernel])[axis];
+      if (!encoding_.active(axis, point)) continue;
+      if (std::isnan(point[axis])) point[axis] = rng.uniform();
+      if (!std::isnan(center)) point[axis] = draw(axis, center, rng);
+    }
+    encoding_.snap(point);
+    return point;
+  }
+
+  // Logarithm of the density at a snapped point, relative to that of the uniform distribution.
+  double log_density(const Point& point) {
+    const std::size_t axes = encoding_.size();
+    cell_.assign(axes, -1);
+    for (std::size_t axis = 0; axis < axes; ++axis)
+      if (!axes_[axis].log_mass.empty() && !std::isnan(point[axis]))
+        cell_[axis] = encoding_.cell_of(axis, point[axis]);
+    terms_.resize(weights_.size());
+    double highest = -std::numeric_limits<double>::infinity();
+    for (std::size_t k = 0; k < centers_.size(); ++k) {
+      double sum = log_weights_[k];
+      const double* center = centers_[k]->data();
+      const std::int64_t* center_cell = &cells_[k * axes];
+      for (std::size_t axis = 0; axis < axes; ++axis) {
+        const Axis& kernel = axes_[axis];
+        if (!kernel.log_mass.empty()) {
+          if (cell_[axis] >= 0 && center_cell[axis] >= 0)
+            sum += kernel.log_mass[static_cast<std::size_t>(center_cell[axis] * kernel.cells +
+                                                            cell_[axis])];
+        } else if (!std::isnan(point[axis]) && !std::isnan(center[axis])) {
+          const double z = (point[axis] - center[axis]) * kernel.inverse_width;
+          sum -= 0.5 * z * z + kernel_norm(k, axis);
+        }
+      }
+      terms_[k] = sum;
+      highest = std::max(highest, sum);
+    }
+    if (weights_.size() > centers_.size()) {
+      terms_.back() = log_weights_.back();
+      highest = std::max(highest, terms_.back());
+    }
+    double sum = 0;
+    for (const double term : terms_) sum += std::exp(term - highest);
+    return highest + std::log(sum);
+  }
+
+ private:
+  struct Axis {
+    std::int64_t cells = 0;
+    double width = 1;
+    double inverse_width = 1;
+    double stay = 1;                // categorical: probability of the kernel's own word
+    std::vector<double> log_mass;   // [cells, cells] by center and cell, relative to uniform
+    std::vector<double> log_norms;  // by kernel, of a continuous axis
+  };
+
+  Axis make_axis(std::size_t index, double count, double width) {
+    Axis axis;
+    axis.cells = encoding_.num_cells(index);
+    if (encoding_.is_categorical(index)) {
+      // A word is a kernel of one count in count + 1, the prior spread over the others.
+      const double cells = static_cast<double>(axis.cells);
+      const double prior = 1 / (count + 1);
+      axis.stay = (1 + prior) / (1 + prior * cells);
+      const double other = prior / (1 + prior * cells);
+      axis.log_mass.resize(static_cast<std::size_t>(axis.cells * axis.cells));
+      for (std::int64_t a = 0; a < axis.cells; ++a)
+        for (std::int64_t b = 0; b < axis.cells; ++b)
+          axis.log_mass[static_cast<std::size_t>(a * axis.cells + b)] =
+              std::log((a == b ? axis.stay : other) * cells);
+      return axis;
+    }
+    axis.width = width_of(index, width);
+    if (axis.cells > 0 && axis.cells <= kTabled) {
+      tabulate(index, axis);
+      return axis;
+    }
+    axis.inverse_width = 1 / axis.width;
+    for (const Point* center : centers_) {
+      const double mass = normal_cdf((1 - (*center)[index]) * axis.inverse_width) -
+                          normal_cdf(-(*center)[index] * axis.inverse_width);
+      axis.log_norms.push_back(std::log(mass * axis.width * std::sqrt(2 * M_PI)));
+    }
+    return axis;
+  }
+
+  void tabulate(std::size_t index, Axis& axis) const {
+    axis.log_mass.resize(static_cast<std::size_t>(axis.cells * axis.cells));
+    for (std::int64_t a = 0; a < axis.cells; ++a) {
+      const double center = encoding_.center(index, a);
+      const auto cdf = [&](double u) { return normal_cdf((u - center) / axis.width); };
+      const double total = cdf(1) - cdf(0);
+      double low = cdf(0);
+      for (std::int64_t b = 0; b < axis.cells; ++b) {
+        const double from = encoding_.edge(index, b);
+        const double to = encoding_.edge(index, b + 1);
+        const double high = cdf(to);
+        axis.log_mass[static_cast<std::size_t>(a * axis.cells + b)] =
+            std::log(std::max(1e-300, (high - low) / (total * (to - from))));
+        low = high;
+      }
+    }
+  }
+
+  // Kernels are as wide as the group is spread and narrower the more there are (Scott's rule), at
+  // least `width` shared between them.
+  double width_of(std::size_t index, double factor) const {
+    double sum = 0, squares = 0, count = 0;
+    for (const Point* center : centers_) {
+      const double u = (*center)[index];
+      if (std::isnan(u)) continue;
+      sum += u;
+      squares += u * u;
+      count += 1;
+    }
+    if (count < 1) return 1;
+    const double mean = sum / count;
+    // With the prior's point in the middle of a uniform distribution.
+    const double variance = (std::max(0.0, squares - count * mean * mean) + 1.0 / 12) / (count + 1);
+    const double scott = std::pow(count, -1 / (static_cast<double>(encoding_.size()) + 4));
+    return std::clamp(factor * std::sqrt(variance) * scott, 0.01, 1.0);
+  }
+
+  double kernel_norm(std::size_t kernel, std::size_t axis) const {
+    return axes_[axis].log_norms[kernel];
+  }
+
+  double draw(std::size_t index, double center, Rng& rng) const {
+    const Axis& axis = axes_[index];
+    if (encoding_.is_categorical(index)) {
+      const std::int64_t own = encoding_.cell_of(index, center);
+      if (axis.cells < 2 || rng.uniform() < axis.stay) return center;
+      const auto other =
+          static_cast<std::int64_t>(rng.below(static_cast<std::uint64_t>(axis.cells - 1)));
+      return encoding_.center(index, other + (other >= own ? 1 : 0));
+    }
+    const double low = normal_cdf(-center / axis.width);
+    const double high = normal_cdf((1 - center) / axis.width);
+    const double z = normal_quantile(low + rng.uniform() * (high - low));
+    return std::clamp(center + axis.width * z, 0.0, 1.0);
+  }
+
+  const Encoding& encoding_;
+  std::vector<const Point*> centers_;
+  std::vector<double> weights_;  // of the kernels and, last, of the prior
+  std::vector<double> log_weights_;
+  std::vector<Axis> axes_;
+  std::vector<std::int64_t> cells_;  // [kernels, axes]
+  std::vector<std::int64_t> cell_;   // of the point at hand
+  std::vector<double> terms_;
+};
+
+class TpeSampler final : public Sampler {
+ public:
+  TpeSampler(const Setup& setup, const Encoding& encoding)
+      : seed_(setup.seed),
+        encoding_(encoding),
+        start_trials_(setup.settings.integer("start_trials", 1, 1'000'000)),
+        candidates_(setup.settings.integer("candidates", 1, 1'000'000)),
+        gamma_(setup.settings.number("gamma", 0.001, 0.9)),
+        good_(setup.settings.integer("good_trials", 1, 1'000'000)),
+        width_(setup.settings.number("width", 0.01, 10)),
+        prior_(setup.settings.number("prior", 0.001, 100)) {}
+
+  std::optional<Point> sample(const View& view) override {
+    Rng rng(mix64(seed_, static_cast<std::uint64_t>(view.number)));
+    std::vector<std::size_t> known;
+    std::vector<Outcome> outcomes;
+    for (std::size_t i = 0; i < view.trials.size(); ++i) {
+      if (view.standing[i] != Standing::Known) continue;
+      known.push_back(i);
+      outcomes.push_back(view.outcomes[i]);
+    }
+    if (static_cast<std::int64_t>(known.size()) < start_trials_)
+      return untried(encoding_, view.points, encoding_.random(rng), rng);
+    const std::vector<std::size_t> order = order_of(outcomes);
+    const auto share =
+        static_cast<std::size_t>(std::ceil(gamma_ * static_cast<double>(known.size())));
+    const std::size_t good = std::min({share, static_cast<std::size_t>(good_), known.size()});
+    std::vector<char> is_good(view.trials.size(), 0);
+    for (std::size_t place = 0; place < good; ++place) is_good[known[order[place]]] = 1;
+    return choose(view, is_good, rng);
+  }
+
+ private:
+  Mixture mixture_of(const View& view, const std::vector<char>& is_good, char which) const {
+    std::vector<const Point*> centers;
+    for (std::size_t i = 0; i < view.trials.size(); ++i)
+      if (is_good[i] == which) centers.push_back(&view.points[i]);
+    std::vector<double> weights(centers.size(), 1);
+    // The 25 newest count in full, older ones less the older they are.
+    constexpr std::size_t kFull = 25;
+    if (weights.size() > kFull) {
+      const std::size_t old = weights.size() - kFull;
+      const double lowest = 1 / static_cast<double>(weights.size());
+      for (std::size_t i = 0; i < old; ++i)
+        weights[i] = old == 1 ? lowest
+                              : lowest + (1 - lowest) * static_cast<double>(i) /
+                                             static_cast<double>(old - 1);
+    }
+    weights.push_back(prior_);
+    return {encoding_, std::move(centers), std::move(weights), width_};
+  }
+
+  Point choose(const View& view, const std::vector<char>& is_good, Rng& rng) const {
+    Mixture good = mixture_of(view, is_good, 1);
+    Mixture bad = mixture_of(view, is_good, 0);
+    Point best;
+    double best_ratio = -std::numeric_limits<double>::infinity();
+    for (std::int64_t i = 0; i < candidates_; ++i) {
+      Point point = good.sample(rng);
+      if (view.points.contains(point)) continue;
+      const double ratio = good.log_density(point) - bad.log_density(point);
+      if (ratio > best_ratio) {
+        best_ratio = ratio;
+        best = std::move(point);
+      }
+    }
+    if (best.empty()) return untried(encoding_, view.points, good.sample(rng), rng);
+    return best;
+  }
+
+  std::uint64_t seed_;
+  const Encoding& encoding_;
+  std::int64_t start_trials_;
+  std::int64_t candidates_;
+  double gamma_;
+  std::int64_t good_;
+  double width_;
+  double prior_;
+};
+
+}  // namespace
+
+std::unique_ptr<Sampler> make_tpe(const Setup& setup, const Encoding& encoding) {
+  return std::make_unique<TpeSampler>(setup, encoding);
+}
+
+}  // namespace jetcal::hpo::detail
