@@ -154,3 +154,9 @@ find_path(jetcal_csv_headers csv.h)
 if(jetcal_csv AND jetcal_csv_headers)
   jetcal_external(csv VERSION 3.0 INCLUDES ${jetcal_csv_headers} LIBRARIES ${jetcal_csv})
 endif()
+
+# ---- SHA-256 ----------------------------------------------------------------------------------------------------------------
+find_package(OpenSSL QUIET)
+if(OPENSSL_FOUND)
+  jetcal_external(crypto VERSION "OpenSSL ${OPENSSL_VERSION}" LIBRARIES OpenSSL::Crypto)
+endif()

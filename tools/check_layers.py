@@ -27,6 +27,7 @@ EXTERNAL_HEADERS = [
     ("nghttp2", r"nghttp2/.+"),
     ("sqlite", r"sqlite3\.h"),
     ("csv", r"csv\.h"),
+    ("crypto", r"openssl/.+"),
     ("cuda", r"(cuda_runtime(_api)?|cublas_v2)\.h"),
 ]
 # Found at run time, so no include shows its use; the definition that names its path does.

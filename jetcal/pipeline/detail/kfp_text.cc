@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "jetcal/pipeline/detail/kfp_text.h"
+
+#include <cctype>
+
+namespace jetcal::pipeline {
+namespace {
+
+// Takes `prefix` + name + `suffix` from `text` at `at`; false where it is not there.
+bool take_named(const std::string& text, std::size_t& at, const std::string& prefix,
+                const std::string& suffix, std::string& name) {
+  if (text.compare(at, prefix.size(), prefix) != 0) return false;
+  const std::size_t end = text.find(suffix, at + prefix.size());
+  if (end == std::string::npos) return false;
+  name = text.substr(at + prefix.size(), end - at - prefix.size());
+  at = end + suffix.size();
+  return true;
+}
+
+class WordReader {
+ public:
+  WordReader(const Step& step, const std::string& source, Position at)
+      : step_(step), source_(source), at_(at) {}
+
+  std::vector<Word> words(const Json& value) const {
+    if (value.is_string()) return {word(value.get<std::string>())};
+    if (value.is_array()) {
+      std::vector<Word> all;
+      for (const Json& one : value) {
+        for (Word& inner : words(one)) all.push_back(std::move(inner));
+      }
+      return all;
+    }
+    if (value.contains("Concat")) {
+      Word joined;
+      for (Word& part : words(value["Concat"]))
+        joined.insert(joined.end(), part.begin(), part.end());
+      return {joined};
+    }
+    if (value.contains("IfPresent")) {
+      const Json& branch = value["IfPresent"];
+      const std::string name = branch.value("InputName", "");
+      const char* way = step_.find_input(name) != nullptr ? "Then" : "Else";
+      return branch.contains(way) ? words(branch[way]) : std::vector<Word>{};
+    }
+    fail_at(source_, at_, "the argument ", value.dump(), " of the step '", step_.name,
+            "' is neither text nor Concat nor IfPresent");
+  }
+
+ private:
+  Word word(const std::string& text) const {
+    Word word;
+    std::string plain;
+    const auto flush = [&] {
+      if (!plain.empty()) word.push_back({Fragment::Kind::Text, plain, false});
+      plain.clear();
+    };
+    for (std::size_t i = 0; i < text.size();) {
+      if (text.compare(i, 2, "{{") != 0) {
+        plain += text[i++];
+        continue;
+      }
+      flush();
+      for (Fragment& part : placeholder(text, i)) word.push_back(std::move(part));
+    }
+    flush();
+    if (word.empty()) word.push_back({Fragment::Kind::Text, "", false});
+    return word;
+  }
+
+  Word placeholder(const std::string& text, std::size_t& i) const {
+    using Kind = Fragment::Kind;
+    std::string name;
+    if (take_named(text, i, "{{$.inputs.parameters['", "']}}", name)) return input(name);
+    for (const char* end : {"'].path}}", "'].uri}}"}) {
+      std::size_t next = i;
+      if (take_named(text, next, "{{$.inputs.artifacts['", end, name) &&
+          name.find('\'') == std::string::npos) {
+        i = next;
+        return {{Kind::Input, name, true}};
+      }
+      next = i;
+      if (take_named(text, next, "{{$.outputs.artifacts['", end, name) &&
+          name.find('\'') == std::string::npos) {
+        i = next;
+        return {{Kind::Output, name, false}};
+      }
+    }
+    if (take_named(text, i, "{{$.outputs.parameters['", "'].output_file}}", name))
+      return {{Kind::Output, name, false}};
+    if (text.compare(i, 5, "{{$}}") == 0)
+      fail_at(source_, at_, "the step '", step_.name,
+              "' is a Python function component ({{$}}); only container components run here");
+    const std::size_t end = text.find("}}", i);
+    fail_at(source_, at_, "the placeholder ", text.substr(i, end - i + 2), " of the step '",
+            step_.name, "' means nothing here");
+  }
+
+  // A constant may be made of other inputs: its text takes the placeholder's place.
+  Word input(const std::string& name) const {
+    const InputPort* port = step_.find_input(name);
+    if (port != nullptr && port->source.kind == Source::Kind::Constant &&
+        port->source.constant.is_string() &&
+        port->source.constant.get<std::string>().find("{{$.inputs") != std::string::npos)
+      return word(port->source.constant.get<std::string>());
+    return {{Fragment::Kind::Input, name, true}};
+  }
+
+  const Step& step_;
+  const std::string& source_;
+  Position at_;
+};
+
+}  // namespace
+
+std::vector<Word> read_kfp_word(const std::string& text, const Step& step,
+                                const std::string& source, Position at) {
+  const WordReader reader(step, source, at);
+  if (text.rfind("{\"Concat\"", 0) == 0 || text.rfind("{\"IfPresent\"", 0) == 0) {
+    const Json value = Json::parse(text, nullptr, false);
+    if (value.is_object()) return reader.words(value);
+  }
+  return reader.words(Json(text));
+}
+
+KfpCondition read_kfp_condition(const std::string& text, const std::string& source, Position at) {
+  KfpCondition condition;
+  std::size_t i = 0;
+  const auto take = [&](const std::string& token) {
+    if (text.compare(i, token.size(), token) != 0) return false;
+    i += token.size();
+    return true;
+  };
+  while (i < text.size()) {
+    std::string name;
+    bool cast = false;
+    for (const char* function : {"int(", "double(", "string(", "bool("}) {
+      if (take(function)) cast = true;
+    }
+    if (take_named(text, i, "inputs.parameter_values['", "']", name)) {
+      condition.inputs.push_back(name);
+      condition.text += "${inputs." + name + "}";
+      if (cast && !take(")")) fail_at(source, at, "the condition '", text, "' cannot be read");
+    } else if (text.compare(i, 2, "!=") == 0) {
+      condition.text += "!=";
+      i += 2;
+    } else if (take("!")) {
+      condition.text += " not ";
+    } else if (text[i] == '\'') {
+      const std::size_t end = text.find('\'', i + 1);
+      if (end == std::string::npos)
+        fail_at(source, at, "the condition '", text, "' cannot be read");
+      condition.text += text.substr(i, end - i + 1);
+      i = end + 1;
+    } else {
+      condition.text += text[i++];
+    }
+  }
+  return condition;
+}
+
+}  // namespace jetcal::pipeline

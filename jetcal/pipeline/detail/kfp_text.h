@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// Placeholders and conditions inside of the texts of a PipelineSpec.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "jetcal/pipeline/graph.h"
+
+namespace jetcal::pipeline {
+
+/// A condition of kfp in our own writing, and the inputs that it uses.
+struct KfpCondition {
+  std::string text;
+  std::vector<std::string> inputs;
+};
+
+/// Rewrites `int(inputs.parameter_values['x']) > 3 && ...`. Throws with the place for anything else
+/// than comparisons joined by &&, || and !.
+KfpCondition read_kfp_condition(const std::string& text, const std::string& source, Position at);
+
+/// Reads one word of a command: placeholders, Concat and IfPresent, which may stand for several
+/// words or none. Throws with the place for placeholders that only exist on a cluster.
+std::vector<Word> read_kfp_word(const std::string& text, const Step& step,
+                                const std::string& source, Position at);
+
+}  // namespace jetcal::pipeline

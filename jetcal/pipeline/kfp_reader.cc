@@ -1,0 +1,475 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "jetcal/pipeline/kfp_reader.h"
+
+#include <algorithm>
+
+#include "jetcal/pipeline/detail/kfp_text.h"
+#include "jetcal/pipeline/pipeline_file.h"
+
+namespace jetcal::pipeline {
+namespace {
+
+// What tasks of one DAG see: where its inputs come from, and what holds for all of them.
+struct Scope {
+  std::map<std::string, Source> inputs;
+  std::map<std::string, Type> types;
+  std::string condition;  // in our own writing, over ports named after the inputs
+  std::map<std::string, Source> condition_inputs;
+  std::optional<FanOut> fan_out;
+  std::string item_input;  // name of the input that holds the item of the loop
+  std::map<std::string, std::string> task_names;  // name within the DAG -> name of the step
+  std::vector<std::string> before;                // steps that come before the whole DAG
+};
+
+class KfpReader {
+ public:
+  KfpReader(const std::vector<Node>& documents, const std::string& source)
+      : spec_(documents.front()), source_(source) {
+    if (documents.size() > 1) platform_ = &documents[1];
+  }
+
+  Pipeline read(const std::string& folder) {
+    Pipeline pipeline;
+    pipeline.source = source_;
+    pipeline.folder = folder;
+    const std::string version = text(spec_, "schemaVersion");
+    if (version != "2.1.0" && version != "2.0.0")
+      fail_at(source_, spec_.at, "the schemaVersion must be 2.1.0, got '", version, "'");
+    pipeline.name = text(require(spec_, "pipelineInfo", "the PipelineSpec"), "name");
+    const Node& root = require(spec_, "root", "the PipelineSpec");
+    Scope scope;
+    if (const Node* inputs = root.find("inputDefinitions"))
+      read_root_inputs(*inputs, pipeline, scope);
+    read_dag(require(root, "dag", "the root"), scope, "", pipeline);
+    return pipeline;
+  }
+
+ private:
+  const Node& require(const Node& node, const char* name, const std::string& what) const {
+    const Node* found = node.find(name);
+    if (found == nullptr) fail_at(source_, node.at, what, " has no field '", name, "'");
+    return *found;
+  }
+
+  static std::string text(const Node& node, const char* name) {
+    const Node* found = node.find(name);
+    return found == nullptr ? "" : found->text;
+  }
+
+  Type parameter_type(const Node& node) const {
+    const std::string name = text(node, "parameterType");
+    if (name == "STRING") return Type::String;
+    if (name == "NUMBER_INTEGER") return Type::Integer;
+    if (name == "NUMBER_DOUBLE") return Type::Number;
+    if (name == "BOOLEAN") return Type::Boolean;
+    if (name == "LIST") return Type::List;
+    if (name == "STRUCT") return Type::Struct;
+    fail_at(source_, node.at, "the parameterType '", name, "' is unknown");
+  }
+
+  static Type artifact_type(const Node& node) {
+    const Node* type = node.find("artifactType");
+    const std::string title = type == nullptr ? "" : text(*type, "schemaTitle");
+    if (title == "system.Dataset") return Type::Dataset;
+    if (title == "system.Model") return Type::Model;
+    if (title.find("Metrics") != std::string::npos) return Type::Metrics;
+    return Type::Artifact;
+  }
+
+  // kfp writes whole numbers of NUMBER_DOUBLE as 3.0 and those of NUMBER_INTEGER too.
+  static Json typed(Type type, Json value) {
+    if (type == Type::Integer && value.is_number_float())
+      value = static_cast<std::int64_t>(value.get<double>());
+    return value;
+  }
+
+  void read_root_inputs(const Node& inputs, Pipeline& pipeline, Scope& scope) const {
+    if (const Node* parameters = inputs.find("parameters")) {
+      for (const Field& field : parameters->fields) {
+        Parameter parameter;
+        parameter.name = field.name;
+        parameter.at = field.at;
+        parameter.type = parameter_type(field.value);
+        parameter.description = text(field.value, "description");
+        if (const Node* fallback = field.value.find("defaultValue"))
+          parameter.fallback = typed(parameter.type, to_json(*fallback));
+        pipeline.parameters.push_back(parameter);
+        scope.inputs[field.name] = {Source::Kind::Parameter, "", field.name, {}};
+        scope.types[field.name] = parameter.type;
+      }
+    }
+    if (const Node* artifacts = inputs.find("artifacts")) {
+      for (const Field& field : artifacts->fields) {
+        pipeline.inputs.push_back({field.name,
+                                   artifact_type(field.value),
+                                   {},
+                                   text(field.value, "description"),
+                                   field.at});
+        scope.inputs[field.name] = {Source::Kind::External, "", field.name, {}};
+        scope.types[field.name] = artifact_type(field.value);
+      }
+    }
+  }
+
+  void read_dag(const Node& dag, Scope scope, const std::string& prefix, Pipeline& pipeline) {
+    const Node& tasks = require(dag, "tasks", "the DAG");
+    for (const Field& task : tasks.fields) {
+      const bool taken = pipeline.find_step(task.name) != nullptr || names_.count(task.name) != 0;
+      scope.task_names[task.name] = taken ? prefix + task.name : task.name;
+      names_.insert(scope.task_names[task.name]);
+    }
+    for (const Field& task : tasks.fields) {
+      const Node& reference = require(task.value, "componentRef", "the task '" + task.name + "'");
+      const std::string name = text(reference, "name");
+      const Node* components = spec_.find("components");
+      const Node* component = components == nullptr ? nullptr : components->find(name);
+      if (component == nullptr)
+        fail_at(source_, reference.at, "the task '", task.name, "' names the unknown component '",
+                name, "'");
+      if (const Node* inner = component->find("dag")) {
+        read_dag(*inner, enter(task, *component, scope), scope.task_names[task.name] + "-",
+                 pipeline);
+      } else {
+        pipeline.steps.push_back(read_step(task, *component, scope));
+      }
+    }
+  }
+
+  Source source_of(const Node& input, const Scope& scope, const std::string& what) const {
+    if (const Node* value = input.find("runtimeValue")) {
+      const Node* constant = value->find("constant");
+      if (constant == nullptr)
+        fail_at(source_, input.at, what, " has a runtimeValue without constant");
+      return {Source::Kind::Constant, "", "", to_json(*constant)};
+    }
+    for (const char* name : {"componentInputParameter", "componentInputArtifact"}) {
+      const Node* found = input.find(name);
+      if (found == nullptr) continue;
+      if (found->text == scope.item_input && !scope.item_input.empty())
+        return {Source::Kind::Item, "", "", {}};
+      const std::string field_of = scope.item_input + "-subvar-";
+      if (!scope.item_input.empty() && found->text.rfind(field_of, 0) == 0)
+        return {Source::Kind::Item, "", found->text.substr(field_of.size()), {}};
+      const auto outer = scope.inputs.find(found->text);
+      if (outer == scope.inputs.end())
+        fail_at(source_, found->at, what, " refers to the input '", found->text,
+                "' that its DAG does not have");
+      return outer->second;
+    }
+    for (const auto& [name, key] : {std::pair{"taskOutputParameter", "outputParameterKey"},
+                                    {"taskOutputArtifact", "outputArtifactKey"}}) {
+      const Node* found = input.find(name);
+      if (found == nullptr) continue;
+      const std::string producer = text(*found, "producerTask");
+      const auto step = scope.task_names.find(producer);
+      if (step == scope.task_names.end())
+        fail_at(source_, found->at, what, " comes from the unknown task '", producer, "'");
+      return {Source::Kind::Step, step->second, text(*found, key), {}};
+    }
+    fail_at(source_, input.at, what, " comes from nothing that is known here");
+  }
+
+  // Names and sources of the inputs of a task.
+  std::map<std::string, Source> sources_of(const Field& task, const Scope& scope) const {
+    std::map<std::string, Source> sources;
+    const Node* inputs = task.value.find("inputs");
+    if (inputs == nullptr) return sources;
+    for (const char* group : {"parameters", "artifacts"}) {
+      const Node* entries = inputs->find(group);
+      if (entries == nullptr) continue;
+      for (const Field& entry : entries->fields)
+        sources[entry.name] = source_of(
+            entry.value, scope, "the input '" + entry.name + "' of the task '" + task.name + "'");
+    }
+    return sources;
+  }
+
+  std::map<std::string, Type> types_of(const Node& component) const {
+    std::map<std::string, Type> types;
+    const Node* definitions = component.find("inputDefinitions");
+    if (definitions == nullptr) return types;
+    if (const Node* parameters = definitions->find("parameters")) {
+      for (const Field& field : parameters->fields) types[field.name] = parameter_type(field.value);
+    }
+    if (const Node* artifacts = definitions->find("artifacts")) {
+      for (const Field& field : artifacts->fields) types[field.name] = artifact_type(field.value);
+    }
+    return types;
+  }
+
+  std::vector<std::string> before_of(const Field& task, const Scope& scope) const {
+    std::vector<std::string> before = scope.before;
+    if (const Node* tasks = task.value.find("dependentTasks")) {
+      for (const Node& one : tasks->items) {
+        const auto step = scope.task_names.find(one.text);
+        if (step == scope.task_names.end())
+          fail_at(source_, one.at, "the task '", task.name, "' depends on the unknown task '",
+                  one.text, "'");
+        before.push_back(step->second);
+      }
+    }
+    return before;
+  }
+
+  // The scope of the tasks inside of a condition or a loop.
+  Scope enter(const Field& task, const Node& component, const Scope& outer) const {
+    Scope inner;
+    inner.inputs = sources_of(task, outer);
+    inner.types = types_of(component);
+    inner.condition = outer.condition;
+    inner.condition_inputs = outer.condition_inputs;
+    inner.fan_out = outer.fan_out;
+    inner.item_input = outer.item_input;
+    inner.before = before_of(task, outer);
+    if (task.value.find("artifactIterator") != nullptr)
+      fail_at(source_, task.at, "the task '", task.name,
+              "' loops over artefacts, which does not run here");
+    if (const Node* iterator = task.value.find("parameterIterator"))
+      enter_loop(task, *iterator, outer, inner);
+    if (const Node* trigger = task.value.find("triggerPolicy")) enter_condition(*trigger, inner);
+    return inner;
+  }
+
+  void enter_loop(const Field& task, const Node& iterator, const Scope& outer, Scope& inner) const {
+    if (outer.fan_out)
+      fail_at(source_, task.at, "the loop '", task.name,
+              "' stands inside of another loop, which does not run here");
+    FanOut fan;
+    fan.at = task.at;
+    inner.item_input = text(iterator, "itemInput");
+    const Node& items = require(iterator, "items", "the parameterIterator");
+    if (const Node* raw = items.find("raw")) {
+      const Json list = Json::parse(raw->text, nullptr, false);
+      if (!list.is_array()) fail_at(source_, raw->at, "the items of the loop are no list");
+      for (const Json& item : list) fan.items.push_back(item);
+    } else {
+      const auto source = inner.inputs.find(text(items, "inputParameter"));
+      if (source == inner.inputs.end())
+        fail_at(source_, items.at, "the items of the loop come from nowhere");
+      fan.source = source->second;
+    }
+    inner.fan_out = fan;
+  }
+
+  void enter_condition(const Node& trigger, Scope& inner) const {
+    const Node* condition = trigger.find("condition");
+    if (condition == nullptr) return;
+    KfpCondition parsed = read_kfp_condition(condition->text, source_, condition->at);
+    for (const std::string& name : parsed.inputs) {
+      const auto source = inner.inputs.find(name);
+      if (source == inner.inputs.end())
+        fail_at(source_, condition->at, "the condition uses the input '", name,
+                "' that its DAG does not have");
+      inner.condition_inputs[name] = source->second;
+    }
+    inner.condition = inner.condition.empty()
+                          ? parsed.text
+                          : "(" + inner.condition + ") and (" + parsed.text + ")";
+  }
+
+  Step read_step(const Field& task, const Node& component, const Scope& scope) const {
+    Step step;
+    step.name = scope.task_names.at(task.name);
+    step.at = task.at;
+    const Node& container = container_of(task, component);
+    step.image = text(container, "image");
+    step.after = before_of(task, scope);
+    read_ports(task, component, scope, step);
+    read_command(container, step);
+    read_options(task, step);
+    if (const Node* resources = container.find("resources"))
+      step.resources = resources_of(*resources);
+    if (scope.fan_out) follow_loop(scope, step);
+    if (const Node* trigger = task.value.find("triggerPolicy")) {
+      if (const Node* strategy = trigger->find("strategy");
+          strategy != nullptr && strategy->text != "ALL_UPSTREAM_TASKS_SUCCEEDED")
+        fail_at(source_, strategy->at, "the task '", task.name, "' runs even after failures (",
+                strategy->text, "), which does not run here");
+    }
+    if (!scope.condition.empty()) {
+      step.condition_text = scope.condition;
+      step.condition = parse_expression(scope.condition, source_, task.at);
+      for (const auto& [name, source] : scope.condition_inputs) add_port(step, name, source);
+    }
+    read_secrets(text(component, "executorLabel"), step);
+    return step;
+  }
+
+  const Node& container_of(const Field& task, const Node& component) const {
+    const std::string label = text(component, "executorLabel");
+    const Node& deployment = require(spec_, "deploymentSpec", "the PipelineSpec");
+    const Node& executors = require(deployment, "executors", "the deploymentSpec");
+    const Node* executor = executors.find(label);
+    if (executor == nullptr)
+      fail_at(source_, task.at, "the task '", task.name, "' names the unknown executor '", label,
+              "'");
+    const Node* container = executor->find("container");
+    if (container == nullptr)
+      fail_at(source_, executor->at, "the executor '", label, "' is no container, so the task '",
+              task.name, "' cannot run here");
+    return *container;
+  }
+
+  static void add_port(Step& step, const std::string& name, const Source& source) {
+    if (step.find_input(name) != nullptr) return;
+    InputPort port;
+    port.name = name;
+    port.source = source;
+    port.at = step.at;
+    step.inputs.push_back(port);
+  }
+
+  void read_ports(const Field& task, const Node& component, const Scope& scope, Step& step) const {
+    const std::map<std::string, Type> types = types_of(component);
+    for (const auto& [name, source] : sources_of(task, scope)) {
+      add_port(step, name, source);
+      InputPort& port = step.inputs.back();
+      const auto type = types.find(name);
+      if (type == types.end()) continue;  // an input that only constants of others are made of
+      port.type = type->second;
+      // kfp lets any value be a string and any number a number; the graph's rules hold for the
+      // rest.
+      port.typed = is_artifact(port.type);
+      if (source.kind == Source::Kind::Constant)
+        port.source.constant = typed(port.type, source.constant);
+    }
+    add_defaults(component, step);
+    const Node* outputs = component.find("outputDefinitions");
+    if (outputs == nullptr) return;
+    for (const char* group : {"parameters", "artifacts"}) {
+      const Node* entries = outputs->find(group);
+      if (entries == nullptr) continue;
+      for (const Field& entry : entries->fields) {
+        OutputPort port;
+        port.name = entry.name;
+        port.at = entry.at;
+        port.type = group == std::string("artifacts") ? artifact_type(entry.value)
+                                                      : parameter_type(entry.value);
+        port.path = "out/" + entry.name;
+        port.path_given = true;  // kfp does not ask that a command names its outputs
+        step.outputs.push_back(port);
+      }
+    }
+  }
+
+  void add_defaults(const Node& component, Step& step) const {
+    const Node* definitions = component.find("inputDefinitions");
+    const Node* parameters = definitions == nullptr ? nullptr : definitions->find("parameters");
+    if (parameters == nullptr) return;
+    for (const Field& field : parameters->fields) {
+      const Node* fallback = field.value.find("defaultValue");
+      if (fallback == nullptr || step.find_input(field.name) != nullptr) continue;
+      const Type type = parameter_type(field.value);
+      add_port(step, field.name, {Source::Kind::Constant, "", "", typed(type, to_json(*fallback))});
+      step.inputs.back().type = type;
+    }
+  }
+
+  void read_command(const Node& container, Step& step) const {
+    for (const char* name : {"command", "args"}) {
+      const Node* words = container.find(name);
+      if (words == nullptr) continue;
+      for (const Node& word : words->items) {
+        for (Word& one : read_kfp_word(word.text, step, source_, word.at))
+          step.command.push_back(std::move(one));
+      }
+    }
+    if (step.command.empty())
+      fail_at(source_, container.at, "the step '", step.name,
+              "' has no command: its image's entry point cannot run here");
+    const Node* variables = container.find("env");
+    if (variables == nullptr) return;
+    for (const Node& variable : variables->items)
+      step.environment[text(variable, "name")] = {{Fragment::Kind::Text, text(variable, "value")}};
+  }
+
+  void read_options(const Field& task, Step& step) const {
+    const Node* caching = task.value.find("cachingOptions");
+    const Node* enabled = caching == nullptr ? nullptr : caching->find("enableCache");
+    step.cache = enabled != nullptr && to_json(*enabled) == Json(true);
+    const Node* retry = task.value.find("retryPolicy");
+    if (retry == nullptr) return;
+    if (const Node* limit = retry->find("maxRetryCount"))
+      step.retries.limit = to_json(*limit).get<int>();
+    if (const Node* delay = retry->find("backoffDuration"))
+      step.retries.delay = parse_duration(delay->text);
+    if (const Node* factor = retry->find("backoffFactor"))
+      step.retries.factor = std::max(1.0, to_json(*factor).get<double>());
+    if (const Node* most = retry->find("backoffMaxDuration"))
+      step.retries.max_delay = parse_duration(most->text);
+  }
+
+  Resources resources_of(const Node& node) const {
+    Resources resources;
+    constexpr double kGigabyte = 1e9;
+    const auto number = [&node](const char* name) {
+      const Node* found = node.find(name);
+      return found == nullptr ? 0.0 : to_json(*found).get<double>();
+    };
+    if (const std::string cores = text(node, "resourceCpuLimit"); !cores.empty()) {
+      resources.cores = parse_cores(cores);
+    } else if (number("cpuLimit") > 0) {
+      resources.cores = number("cpuLimit");
+    }
+    if (const std::string memory = text(node, "resourceMemoryLimit"); !memory.empty()) {
+      resources.memory = parse_memory(memory);
+    } else {
+      resources.memory = static_cast<std::int64_t>(number("memoryLimit") * kGigabyte);
+    }
+    if (const Node* accelerator = node.find("accelerator")) {
+      const std::string count = text(*accelerator, "resourceCount").empty()
+                                    ? text(*accelerator, "count")
+                                    : text(*accelerator, "resourceCount");
+      resources.gpus = static_cast<std::int64_t>(parse_cores(count.empty() ? "1" : count));
+    }
+    return resources;
+  }
+
+  // Tasks of a loop that need another one of the same loop run along with it, item by item.
+  static void follow_loop(const Scope& scope, Step& step) {
+    step.fan_out = scope.fan_out;
+    for (const InputPort& port : step.inputs) {
+      const bool sibling =
+          port.source.kind == Source::Kind::Step &&
+          std::any_of(scope.task_names.begin(), scope.task_names.end(),
+                      [&port](const auto& task) { return task.second == port.source.step; });
+      if (!sibling) continue;
+      step.fan_out = FanOut{};
+      step.fan_out->step = port.source.step;
+      step.fan_out->at = step.at;
+      return;
+    }
+  }
+
+  void read_secrets(const std::string& label, Step& step) const {
+    const Node* node = platform_;
+    for (const char* name : {"platforms", "kubernetes", "deploymentSpec", "executors"})
+      node = node == nullptr ? nullptr : node->find(name);
+    node = node == nullptr ? nullptr : node->find(label);
+    const Node* secrets = node == nullptr ? nullptr : node->find("secretAsEnv");
+    if (secrets == nullptr) return;
+    for (const Node& secret : secrets->items) {
+      const Node* pairs = secret.find("keyToEnv");
+      if (pairs == nullptr) continue;
+      for (const Node& pair : pairs->items) step.pass.push_back(text(pair, "envVar"));
+    }
+  }
+
+  const Node& spec_;
+  const Node* platform_ = nullptr;
+  const std::string& source_;
+  std::set<std::string> names_;
+};
+
+}  // namespace
+
+bool is_kfp(const Node& document) noexcept {
+  return document.find("schemaVersion") != nullptr || document.find("pipelineInfo") != nullptr;
+}
+
+Pipeline read_kfp(const std::vector<Node>& documents, const std::string& source,
+                  const std::string& folder) {
+  return KfpReader(documents, source).read(folder);
+}
+
+}  // namespace jetcal::pipeline

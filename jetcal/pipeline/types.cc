@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+// Types of values and artefacts, and the look-ups of a graph.
+#include <array>
+
+#include "jetcal/pipeline/graph.h"
+
+namespace jetcal::pipeline {
+namespace {
+
+constexpr std::array kTypes{
+    std::pair{"string", Type::String},     std::pair{"integer", Type::Integer},
+    std::pair{"number", Type::Number},     std::pair{"boolean", Type::Boolean},
+    std::pair{"list", Type::List},         std::pair{"struct", Type::Struct},
+    std::pair{"Artifact", Type::Artifact}, std::pair{"Dataset", Type::Dataset},
+    std::pair{"Model", Type::Model},       std::pair{"Metrics", Type::Metrics}};
+
+template <typename T>
+const T* find_named(const std::vector<T>& all, std::string_view name) noexcept {
+  for (const T& one : all) {
+    if (one.name == name) return &one;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+std::string_view type_name(Type type) noexcept {
+  for (const auto& [name, value] : kTypes) {
+    if (value == type) return name;
+  }
+  return "";
+}
+
+std::optional<Type> find_type(std::string_view name) noexcept {
+  for (const auto& [known, value] : kTypes) {
+    if (name == known) return value;
+  }
+  return std::nullopt;
+}
+
+std::vector<std::string> type_names() {
+  std::vector<std::string> names;
+  for (const auto& entry : kTypes) names.emplace_back(entry.first);
+  return names;
+}
+
+bool is_artifact(Type type) noexcept { return type >= Type::Artifact; }
+
+bool accepts(Type to, Type from) noexcept {
+  if (to == from) return true;
+  if (to == Type::Number) return from == Type::Integer;
+  return to == Type::Artifact && is_artifact(from);
+}
+
+bool holds(Type type, const Json& value) noexcept {
+  switch (type) {
+    case Type::String:
+      return value.is_string();
+    case Type::Integer:
+      return value.is_number_integer();
+    case Type::Number:
+      return value.is_number();
+    case Type::Boolean:
+      return value.is_boolean();
+    case Type::List:
+      return value.is_array();
+    case Type::Struct:
+      return value.is_object();
+    default:
+      return false;
+  }
+}
+
+const InputPort* Step::find_input(std::string_view wanted) const noexcept {
+  return find_named(inputs, wanted);
+}
+const OutputPort* Step::find_output(std::string_view wanted) const noexcept {
+  return find_named(outputs, wanted);
+}
+const Parameter* Pipeline::find_parameter(std::string_view wanted) const noexcept {
+  return find_named(parameters, wanted);
+}
+const ExternalInput* Pipeline::find_external(std::string_view wanted) const noexcept {
+  return find_named(inputs, wanted);
+}
+const Step* Pipeline::find_step(std::string_view wanted) const noexcept {
+  return find_named(steps, wanted);
+}
+
+}  // namespace jetcal::pipeline
