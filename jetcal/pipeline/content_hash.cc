@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "jetcal/pipeline/content_hash.h"
+
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <ctime>
+#include <fstream>
+#include <memory>
+#include <sstream>
+
+#include "jetcal/base/error.h"
+
+namespace jetcal::pipeline {
+namespace {
+
+namespace fs = std::filesystem;
+
+class Sha256 {
+ public:
+  Sha256() : context_(EVP_MD_CTX_new(), EVP_MD_CTX_free) {
+    if (!context_ || EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr) != 1)
+      fail(ErrorCode::Internal, "libcrypto has no SHA-256");
+  }
+  void add(const void* bytes, std::size_t size) {
+    if (EVP_DigestUpdate(context_.get(), bytes, size) != 1)
+      fail(ErrorCode::Internal, "libcrypto cannot hash");
+  }
+  std::string hex() {
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned int size = 0;
+    if (EVP_DigestFinal_ex(context_.get(), digest, &size) != 1)
+      fail(ErrorCode::Internal, "libcrypto cannot hash");
+    static constexpr char kDigits[] = "0123456789abcdef";
+    std::string text;
+    for (unsigned int i = 0; i < size; ++i) {
+      text += kDigits[digest[i] >> 4U];
+      text += kDigits[digest[i] & 15U];
+    }
+    return text;
+  }
+
+ private:
+  std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX*)> context_;
+};
+
+class Descriptor {
+ public:
+  Descriptor(const fs::path& path, int flags) : file_(::open(path.c_str(), flags | O_CLOEXEC)) {
+    if (file_ < 0)
+      fail(errno == ENOENT ? ErrorCode::NotFound : ErrorCode::DataLoss, "cannot read ",
+           path.string(), ": ", std::strerror(errno));
+  }
+  ~Descriptor() { ::close(file_); }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  int get() const { return file_; }
+
+ private:
+  int file_;
+};
+
+void sync_to_disk(int file, const fs::path& path) {
+  if (::fsync(file) != 0)
+    fail(errno == ENOSPC || errno == EDQUOT ? ErrorCode::ResourceExhausted : ErrorCode::DataLoss,
+         "cannot sync ", path.string(), ": ", std::strerror(errno));
+}
+
+// What changes whenever the file does.
+std::string state_of(const struct stat& info) {
+  std::ostringstream text;
+  text << info.st_size << ' ' << info.st_mtim.tv_sec << '.' << info.st_mtim.tv_nsec << ' '
+       << info.st_ctim.tv_sec << '.' << info.st_ctim.tv_nsec << ' ' << info.st_dev << ' '
+       << info.st_ino;
+  return text.str();
+}
+
+bool changed_just_now(const struct stat& info) {
+  constexpr std::time_t kSettled = 2;
+  return std::time(nullptr) - std::max(info.st_mtim.tv_sec, info.st_ctim.tv_sec) < kSettled;
+}
+
+FileHash hash_file(const fs::path& path, HashCache* cache, bool sync) {
+  FileHash result;
+  const std::string known = cache == nullptr || sync ? "" : cache->find(path);
+  if (!known.empty()) {
+    result.sha256 = known;
+    result.size = fs::file_size(path);
+    return result;
+  }
+  constexpr std::size_t kBlock = 1U << 20U;
+  const Descriptor file(path, O_RDONLY);
+  std::vector<char> block(kBlock);
+  Sha256 hash;
+  while (true) {
+    const ssize_t got = ::read(file.get(), block.data(), block.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0)
+      fail(ErrorCode::DataLoss, "cannot read ", path.string(), ": ", std::strerror(errno));
+    if (got == 0) break;
+    hash.add(block.data(), static_cast<std::size_t>(got));
+    result.size += static_cast<std::uint64_t>(got);
+  }
+  if (sync) sync_to_disk(file.get(), path);
+  result.sha256 = hash.hex();
+  if (cache != nullptr) cache->remember(path, result.sha256);
+  return result;
+}
+
+}  // namespace
+
+std::string sha256(std::string_view bytes) {
+  Sha256 hash;
+  hash.add(bytes.data(), bytes.size());
+  return hash.hex();
+}
+
+HashCache::HashCache(fs::path path) : path_(std::move(path)) {
+  std::ifstream in(path_);
+  for (std::string line; std::getline(in, line);) {
+    // hash TAB state TAB path
+    const std::size_t first = line.find('\t'), second = line.find('\t', first + 1);
+    if (first != 64 || second == std::string::npos) continue;
+    known_[line.substr(second + 1)] = {line.substr(first + 1, second - first - 1),
+                                       line.substr(0, first)};
+  }
+}
+
+std::string HashCache::find(const fs::path& file) const {
+  const auto found = known_.find(file.string());
+  struct stat info {};
+  if (found == known_.end() || ::stat(file.c_str(), &info) != 0) return "";
+  return found->second.first == state_of(info) ? found->second.second : "";
+}
+
+void HashCache::remember(const fs::path& file, const std::string& hash) {
+  struct stat info {};
+  if (::stat(file.c_str(), &info) != 0 || changed_just_now(info) ||
+      file.string().find('\n') != std::string::npos)
+    return;
+  const std::string state = state_of(info);
+  known_[file.string()] = {state, hash};
+  fresh_ += hash + "\t" + state + "\t" + file.string() + "\n";
+}
+
+void HashCache::save() {
+  if (fresh_.empty()) return;
+  // A cache that cannot be written costs time, not correctness.
+  std::ofstream out(path_, std::ios::app);
+  out << fresh_;
+  fresh_.clear();
+}
+
+ContentHash hash_content(const fs::path& path, HashCache* cache, bool sync) {
+  const fs::file_status status = fs::status(path);
+  if (!fs::exists(status)) fail(ErrorCode::NotFound, "no such file or folder: ", path.string());
+  ContentHash result;
+  if (fs::is_regular_file(status)) {
+    const FileHash file = hash_file(path, cache, sync);
+    result.sha256 = file.sha256;
+    result.bytes = file.size;
+    result.files.push_back(file);
+    return result;
+  }
+  if (!fs::is_directory(status))
+    fail(ErrorCode::InvalidArgument, path.string(), " is neither a file nor a folder");
+  result.folder = true;
+  std::vector<fs::path> folders{path};
+  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(path)) {
+    if (entry.is_directory()) {
+      if (entry.is_symlink())
+        fail(ErrorCode::InvalidArgument, entry.path().string(), " is a link to a folder");
+      folders.push_back(entry.path());
+      continue;
+    }
+    if (!entry.is_regular_file())
+      fail(ErrorCode::InvalidArgument, entry.path().string(), " is neither a file nor a folder");
+    FileHash file = hash_file(entry.path(), cache, sync);
+    file.path = entry.path().lexically_relative(path).generic_string();
+    result.bytes += file.size;
+    result.files.push_back(std::move(file));
+  }
+  std::sort(result.files.begin(), result.files.end(),
+            [](const FileHash& a, const FileHash& b) { return a.path < b.path; });
+  Sha256 hash;
+  for (const FileHash& file : result.files) {
+    // Names may hold anything but zero bytes, so zero bytes part the fields.
+    const std::string line = file.path + '\0' + file.sha256 + '\0';
+    hash.add(line.data(), line.size());
+  }
+  result.sha256 = hash.hex();
+  if (sync) {
+    for (const fs::path& folder : folders)
+      sync_to_disk(Descriptor(folder, O_RDONLY | O_DIRECTORY).get(), folder);
+  }
+  return result;
+}
+
+}  // namespace jetcal::pipeline
