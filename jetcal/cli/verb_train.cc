@@ -20,6 +20,7 @@
 #include "jetcal/cli/train_figures.h"
 #include "jetcal/cli/train_workers.h"
 #include "jetcal/cli/verb.h"
+#include "jetcal/data/file_store.h"
 #include "jetcal/data/row_selection.h"
 #include "jetcal/models/model_summary.h"
 #include "jetcal/train/lr_finder.h"
@@ -243,10 +244,17 @@ train::JetSources open_sources(const train::TrainOptions& options, const CommonO
   train::JetSources sources =
       train::open_shards(options.data, options.model.inputs(), options.storage);
   if (!train::maps_shards(options.data, options.storage)) {
-    if (options.rules.empty() && options.reweighting.empty()) return sources;
-    fail(ErrorCode::InvalidArgument, "selection, weights and fractions of training need data.mode ",
-         "mapped and a folder; let jetcal ingest apply the selection, then ", options.data.string(),
-         " can be streamed");
+    const data::RulesLeft left =
+        data::rules_left(options.rules, options.reweighting,
+                         data::read_manifest(*data::open_store(options.data.string())));
+    if (!left.nothing) {
+      fail(ErrorCode::InvalidArgument,
+           "selection, weights, fractions and reweighting of training need data.mode mapped and a ",
+           "folder; let jetcal ingest apply them, with the same section data, then ",
+           options.data.string(), " can be streamed");
+    }
+    if (!left.applied_by_ingest.empty()) account["applied_by_ingest"] = left.applied_by_ingest;
+    return sources;
   }
   data::RowSelection selection =
       data::select_rows(options.data, options.rules, options.reweighting);

@@ -461,6 +461,10 @@ IngestReport ingest(const IngestOptions& options, const IngestProgress& progress
   return report;
 }
 
+IngestReport read_manifest(const FileStore& store) {
+  return detail::make_report(detail::read_finished_manifest(store));
+}
+
 IngestReport read_manifest(const fs::path& dir) {
   const std::optional<detail::Manifest> manifest = detail::load_manifest(dir);
   if (!manifest) fail(ErrorCode::NotFound, "no shards in ", dir.string(), ": no manifest.json");

@@ -13,6 +13,7 @@
 
 #include "jetcal/data/data_rules.h"
 #include "jetcal/data/dataset.h"
+#include "jetcal/data/file_store.h"
 #include "jetcal/data/root_jet_reader.h"
 
 namespace jetcal::data {
@@ -130,5 +131,7 @@ IngestReport ingest(const IngestOptions& options, const IngestProgress& progress
 
 /// Reads the report back from the manifest of a finished or unfinished folder.
 IngestReport read_manifest(const std::filesystem::path& dir);
+/// The same from a folder or object store; the ingest must have finished.
+IngestReport read_manifest(const FileStore& store);
 
 }  // namespace jetcal::data

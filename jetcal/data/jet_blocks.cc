@@ -148,12 +148,33 @@ JetBlocks JetBlocks::open(std::shared_ptr<const FileStore> store, Split split, i
   std::uint64_t hash = 0;
   for (const Shard& shard : *shards) {
     blocks.add_shard(shard, manifest.batch_jets());
-    if (blocks.with_weights_.empty() && shard.schema->GetFieldByName("training_weight"))
-      blocks.with_weights_ = blocks.store_->name_of(shard.file);
     hash = hash_bytes(fmt::format("{:016x}", shard.hash), hash);
+  }
+  const IngestCounts counts = detail::make_report(manifest).counts;
+  blocks.find_weights(counts);
+  if (blocks.has_weights_) {
+    for (const double sum : counts.weight_by_split)
+      hash = hash_bytes(fmt::format("{:.17g}", sum), hash);
   }
   blocks.fingerprint_ = fmt::format("{:016x}", hash);
   return blocks;
+}
+
+void JetBlocks::find_weights(const IngestCounts& counts) {
+  const auto weighted = [](const Shard& shard) {
+    return shard.schema->GetFieldByName("training_weight") != nullptr;
+  };
+  const auto found = std::find_if(shards_->begin(), shards_->end(), weighted);
+  if (found == shards_->end()) return;
+  const auto lacking = std::find_if_not(shards_->begin(), shards_->end(), weighted);
+  if (lacking != shards_->end()) {
+    fail(ErrorCode::DataLoss, "the shard ", store_->name_of(lacking->file),
+         " lacks the weights that ", store_->name_of(found->file), " has");
+  }
+  has_weights_ = true;
+  const double sum = counts.weight_by_split[0];
+  if (!(sum > 0)) fail(ErrorCode::InvalidArgument, "the weights of the training jets sum to ", sum);
+  weight_scale_ = static_cast<double>(counts.selected_by_split[0]) / sum;
 }
 
 // A shard has full batches, and a last one with what is left.
@@ -186,12 +207,6 @@ void JetBlocks::require_particles() const {
        without_particles_, " is NanoAOD without candidates");
 }
 
-void JetBlocks::require_no_weights() const {
-  if (with_weights_.empty()) return;
-  fail(ErrorCode::Unimplemented, "weights of jets need data.mode mapped, and the shard ",
-       with_weights_, " has some");
-}
-
 void JetBlocks::load(std::int64_t block, JetBlock& into) const {
   const Place& place = blocks_[static_cast<std::size_t>(block)];
   const Shard& shard = (*shards_)[place.shard];
@@ -214,7 +229,11 @@ void JetBlocks::load(std::int64_t block, JetBlock& into) const {
   check(batch.status(), name);
   check((*batch)->Validate(), name);
   into.batch = *batch;
-  into.jets = detail::view_batch(name, **batch).jets;
+  const detail::BatchView view = detail::view_batch(name, **batch);
+  into.jets = view.jets;
+  into.weights.clear();
+  for (const float weight : view.extras.weight)
+    into.weights.push_back(static_cast<float>(weight * weight_scale_));
   const std::int64_t wanted = starts_[block + 1] - starts_[block];
   if (into.jets.num_jets != wanted) {
     fail(ErrorCode::DataLoss, "a record batch of the shard ", name, " has ", into.jets.num_jets,
@@ -222,15 +241,20 @@ void JetBlocks::load(std::int64_t block, JetBlock& into) const {
   }
 }
 
-Dataset load_dataset(const JetBlocks& blocks, int connections) {
+LoadedJets load_dataset(const JetBlocks& blocks, int connections) {
   // shared: copies of a Dataset read the same blocks
   auto memory = std::make_shared<std::vector<JetBlock>>(blocks.num_blocks());
   run_concurrently(blocks.num_blocks(), connections,
                    [&](std::int64_t block) { blocks.load(block, (*memory)[block]); });
   std::vector<edm::JetView> views;
   views.reserve(memory->size());
-  for (const JetBlock& block : *memory) views.push_back(block.jets);
-  return Dataset::of_views(std::move(views), blocks.num_particles(), std::move(memory));
+  std::vector<float> weights;
+  for (const JetBlock& block : *memory) {
+    views.push_back(block.jets);
+    weights.insert(weights.end(), block.weights.begin(), block.weights.end());
+  }
+  return {Dataset::of_views(std::move(views), blocks.num_particles(), std::move(memory)),
+          std::move(weights)};
 }
 
 }  // namespace jetcal::data

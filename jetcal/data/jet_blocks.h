@@ -12,6 +12,7 @@
 
 #include "jetcal/data/dataset.h"
 #include "jetcal/data/file_store.h"
+#include "jetcal/data/ingest.h"
 #include "jetcal/edm/jet_columns.h"
 
 namespace jetcal::data {
@@ -36,6 +37,8 @@ class PageMemory {
 struct JetBlock {
   PageMemory memory;
   edm::JetView jets;
+  /// Of the jets, with the mean of the training split scaled to 1; empty: every jet weighs 1.
+  std::vector<float> weights;
   std::shared_ptr<const void> batch;  // shared: Arrow's record batch
 };
 
@@ -61,10 +64,13 @@ class JetBlocks {
   std::int64_t largest_block_bytes() const noexcept { return largest_bytes_; }
   /// Throws FailedPrecondition when jets came from files without particles.
   void require_particles() const;
-  /// Throws Unimplemented when ingest stored weights, which blocks do not hand on.
-  void require_no_weights() const;
-  /// Returns hexadecimal digits that change with the sizes of shards and blocks, and with the pT of
-  /// each shard's first jets; the same from a folder and from an object store.
+  /// Tells whether ingest stored weights.
+  bool has_weights() const noexcept { return has_weights_; }
+  /// Returns what stored weights are multiplied with.
+  double weight_scale() const noexcept { return weight_scale_; }
+  /// Returns hexadecimal digits that change with the sizes of shards and blocks, with the pT of
+  /// each shard's first jets and with the sums of stored weights; the same from a folder and from
+  /// an object store.
   const std::string& fingerprint() const noexcept { return fingerprint_; }
   const FileStore& store() const noexcept { return *store_; }
 
@@ -78,17 +84,26 @@ class JetBlocks {
     std::int64_t offset = 0, description_bytes = 0, body_bytes = 0;
   };
   void add_shard(const Shard& shard, std::int64_t batch_jets);
+  void find_weights(const IngestCounts& counts);
 
   std::shared_ptr<const FileStore> store_;            // shared: one client for all splits
   std::shared_ptr<const std::vector<Shard>> shards_;  // shared by copies
   std::vector<Place> blocks_;
   std::vector<std::int64_t> starts_{0};
   std::int64_t num_particles_ = 0, total_bytes_ = 0, largest_bytes_ = 0;
-  std::string without_particles_, with_weights_, fingerprint_;
+  std::string without_particles_, fingerprint_;
+  bool has_weights_ = false;
+  double weight_scale_ = 1;
+};
+
+/// Jets in memory, with their weights as in JetBlock.
+struct LoadedJets {
+  Dataset jets;
+  std::vector<float> weights;
 };
 
 /// Reads every block into memory, where any row can be had at once.
-Dataset load_dataset(const JetBlocks& blocks, int connections);
+LoadedJets load_dataset(const JetBlocks& blocks, int connections);
 
 /// Calls work(i) for i in [0, count) on up to `num_threads` threads of its own, which may wait for
 /// a network. The first exception is rethrown after all have ended.

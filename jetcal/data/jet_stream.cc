@@ -54,6 +54,12 @@ std::span<const std::int64_t> JetStream::append(std::int64_t begin, std::int64_t
     const std::int64_t block = blocks_.block_of(row);
     return detail::JetPlace{&held_[block]->jets, row - starts[block]};
   });
+  if (blocks_.has_weights()) {
+    for (const std::int64_t row : rows) {
+      const std::int64_t block = blocks_.block_of(row);
+      out.weight.push_back(held_[block]->weights[row - starts[block]]);
+    }
+  }
   return rows;
 }
 

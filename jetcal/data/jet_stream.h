@@ -22,7 +22,8 @@ namespace jetcal::data {
 /// one that is being read. Throws InvalidArgument when not even two blocks fit.
 std::int64_t window_blocks(const JetBlocks& blocks, std::int64_t memory_bytes);
 
-/// Delivers the features of an order of `blocks`, from any position on; what lies before it is not
+/// Delivers the features, and the weights if there are any, of an order of `blocks`, from any
+/// position on; what lies before it is not
 /// read. While a window is in use, threads of the stream read the blocks of the next one. For one
 /// thread; `blocks` must outlive the stream.
 class JetStream {

@@ -300,6 +300,17 @@ bool RowSelection::leaves_all() const noexcept {
                      [](const auto& split) { return split.all && split.weights.empty(); });
 }
 
+RulesLeft rules_left(const DataRules& rules, const ReweightRules& reweighting,
+                     const IngestReport& ingest) {
+  std::vector<std::string> observers;
+  for (const NamedExpression& observer : ingest.rules.observers) observers.push_back(observer.name);
+  RulesLeft left;
+  left.rules = AppliedRules(rules, ingest.rules).remaining(observers, left.applied_by_ingest);
+  drop_unused_variables(left.rules, reweighting);
+  left.nothing = reweighting.empty() && !has_weights(left.rules) && changes_nothing(left.rules);
+  return left;
+}
+
 RowSelection select_rows(const std::filesystem::path& dir, const DataRules& rules,
                          const ReweightRules& reweighting) {
   const IngestReport manifest = read_manifest(dir);

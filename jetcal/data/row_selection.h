@@ -12,6 +12,7 @@
 
 #include "jetcal/data/data_rules.h"
 #include "jetcal/data/dataset.h"
+#include "jetcal/data/ingest.h"
 #include "jetcal/data/reweighting.h"
 
 namespace jetcal::data {
@@ -56,6 +57,15 @@ struct RowSelection {
 /// InvalidArgument for a name that the shards lack, and what Dataset::open() throws.
 RowSelection select_rows(const std::filesystem::path& dir, const DataRules& rules,
                          const ReweightRules& reweighting);
+
+/// Says what is left to do of rules after an ingest.
+struct RulesLeft {
+  DataRules rules;                             ///< Without what ingest applied by the same text.
+  std::vector<std::string> applied_by_ingest;  ///< Fields that are done.
+  bool nothing = false;                        ///< Every jet is kept with its stored weight.
+};
+RulesLeft rules_left(const DataRules& rules, const ReweightRules& reweighting,
+                     const IngestReport& ingest);
 
 /// Describes the accounts of a selection.
 nlohmann::ordered_json to_json(const RowSelection& selection);

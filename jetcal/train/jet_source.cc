@@ -12,6 +12,7 @@
 #include "jetcal/base/files.h"
 #include "jetcal/data/file_store.h"
 #include "jetcal/data/jet_blocks.h"
+#include "jetcal/train/selected_source.h"
 #include "jetcal/train/streamed_source.h"
 
 namespace jetcal::train {
@@ -134,7 +135,6 @@ JetSources open_blocks(const std::string& location, const edm::InputOptions& inp
   for (const data::Split split : data::kSplits) {
     splits.push_back(data::JetBlocks::open(store, split, connections));
     splits.back().require_particles();
-    splits.back().require_no_weights();
     total_bytes += splits.back().total_bytes();
   }
   const bool keep = storage.mode == StorageMode::Memory ||
@@ -144,8 +144,9 @@ JetSources open_blocks(const std::string& location, const edm::InputOptions& inp
     data::JetBlocks& blocks = splits[static_cast<std::size_t>(split)];
     std::string name = split_name_at(split, location);
     if (keep) {
-      return std::make_unique<ShardSource>(data::load_dataset(blocks, connections), inputs,
-                                           std::move(name));
+      data::LoadedJets loaded = data::load_dataset(blocks, connections);
+      return weigh(std::make_unique<ShardSource>(std::move(loaded.jets), inputs, std::move(name)),
+                   std::move(loaded.weights));
     }
     auto source = std::make_unique<StreamedSource>(std::move(blocks), inputs, std::move(name),
                                                    memory_bytes, connections);

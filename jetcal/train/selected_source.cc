@@ -63,6 +63,13 @@ class SelectedSource final : public JetSource {
 
 }  // namespace
 
+std::unique_ptr<JetSource> weigh(std::unique_ptr<JetSource> source, std::vector<float> weights) {
+  if (weights.empty()) return source;
+  data::SelectedRows selected;
+  selected.weights = std::move(weights);
+  return std::make_unique<SelectedSource>(std::move(source), std::move(selected));
+}
+
 JetSources select_jets(JetSources sources, data::RowSelection selection) {
   const auto narrow = [](std::unique_ptr<JetSource> source, data::SelectedRows& rows) {
     if (rows.all && rows.weights.empty()) return source;

@@ -50,7 +50,9 @@ void StreamedSource::append_features(std::span<const std::int64_t> rows,
     const std::int64_t block = blocks_.block_of(row);
     if (block != held_block) blocks_.load(block, held);
     held_block = block;
-    edm::append_features(held.jets, row - blocks_.starts()[block], inputs_, out);
+    const std::int64_t place = row - blocks_.starts()[block];
+    edm::append_features(held.jets, place, inputs_, out);
+    if (blocks_.has_weights()) out.weight.push_back(held.weights[place]);
   }
 }
 

@@ -221,7 +221,9 @@ TEST_F(JetStreamTest, MakesTheWindowFromTheMemory) {
 
 TEST_F(JetStreamTest, LoadsEverythingIntoMemory) {
   const Dataset mapped_files = Dataset::open(shards_, Split::Train);
-  const Dataset loaded = load_dataset(open(), 3);
+  const LoadedJets whole = load_dataset(open(), 3);
+  EXPECT_TRUE(whole.weights.empty());
+  const Dataset& loaded = whole.jets;
   EXPECT_EQ(loaded.num_jets(), mapped_files.num_jets());
   EXPECT_EQ(loaded.num_particles(), mapped_files.num_particles());
   const std::vector<std::int64_t> rows = epoch_order(loaded.num_jets(), 1, 0);

@@ -106,6 +106,19 @@ def test_weights_of_ingest_are_used_once(jetcal, sample, shards, tmp_path):
     # Stored weights are used where the configuration says nothing of them, and others replace them.
     silent = train(jetcal, tmp_path / "weighted", tmp_path, "", "silent")
     assert silent["test_loss"] == report["test_loss"]
+    # Wherever the jets are held: nothing is left to do of the rules, and the weights come with the blocks.
+    for mode in ("memory", "streamed"):
+        held = train(jetcal, tmp_path / "weighted", tmp_path, rules.split("\n", 3)[3] + f"  mode: {mode}\n", mode)
+        assert held["storage"]["mode"] == mode
+        assert held["data"]["applied_by_ingest"] == ["selection", "weight"]
+        check_baselines(held, jets, weights)
+        if mode == "memory":  # the same order too
+            assert held["fingerprint"] == report["fingerprint"]
+        assert held["test_loss"] == pytest.approx(report["test_loss"], rel=1e-6)
+    (tmp_path / "other.yaml").write_text(
+        f"output: {tmp_path / 'other'}\ndata:\n  directory: {tmp_path}/weighted\n  mode: streamed\n  weight: pt_gen\n{NETWORK}")
+    status, message = jetcal.fails("train", "--config", tmp_path / "other.yaml")
+    assert status == 2 and "data.mode mapped" in message
     plain = train(jetcal, tmp_path / "weighted", tmp_path, "  weight: 1\n", "plain")
     check_baselines(plain, jets, {split: numpy.ones(len(jets[split]["pt_gen"])) for split in SPLITS})
 
