@@ -30,7 +30,8 @@ constexpr std::array kVerbs{
     VerbEntry{"jec", "physics", "ROOT and Arrow",
               "evaluate, apply and derive conventional jet energy corrections"},
     VerbEntry{"train", "train", "libtorch, ROOT and Arrow", "train a network on shards"},
-    VerbEntry{"tune", "", "SQLite, Eigen and libcsv", "search hyperparameters, report on searches"},
+    VerbEntry{"tune", "", "SQLite, Eigen and libcsv",
+              "search for hyperparameters, go on with a search, report on it"},
     VerbEntry{"model", "", "", "print sizes and contents of a network"},
     VerbEntry{"export", "", "protobuf and ONNX Runtime",
               "write a model repository with ONNX and config.pbtxt"},
@@ -97,14 +98,14 @@ int main(int argc, char** argv) {
     if (!entry.program.empty()) return hand_over(entry, argv);
     if (name == "doctor") return run_verb(make_doctor_verb(), argc, argv);
     if (name == "model") return run_verb(make_model_verb(), argc, argv);
-#ifdef JETCAL_HAS_TUNE
-    if (name == "tune") return run_verb(make_tune_verb(), argc, argv);
-#endif
 #ifdef JETCAL_HAS_EXPORT
     if (name == "export") return run_verb(make_export_verb(), argc, argv);
 #endif
 #ifdef JETCAL_HAS_SERVE
     if (name == "serve") return run_verb(make_serve_verb(), argc, argv);
+#endif
+#ifdef JETCAL_HAS_TUNE
+    if (name == "tune") return run_verb(make_tune_verb(), argc, argv);
 #endif
 #ifdef JETCAL_HAS_BENCH
     if (name == "bench") return run_verb(make_bench_verb(), argc, argv);

@@ -15,5 +15,12 @@ struct TunePart {
 };
 
 TunePart add_tune_report(CLI::App& tune, CommonOptions& common);
+TunePart add_tune_status(CLI::App& tune, CommonOptions& common);
+TunePart add_tune_enqueue(CLI::App& tune, CommonOptions& common);
+TunePart add_tune_export(CLI::App& tune, CommonOptions& common);
+TunePart add_tune_import(CLI::App& tune, CommonOptions& common);
+
+/// `jetcal tune` without a sub-verb: adds the flags of a study to the verb itself.
+std::function<int()> add_tune_run(CLI::App& tune, CommonOptions& common);
 
 }  // namespace jetcal::cli

@@ -2,6 +2,7 @@
 // jetcal tune: a search for hyperparameters, run, looked at, and exchanged with other tools.
 #include <vector>
 
+#include "jetcal/cli/tune_ask_tell.h"
 #include "jetcal/cli/tune_parts.h"
 
 namespace jetcal::cli {
@@ -9,19 +10,30 @@ namespace jetcal::cli {
 namespace {
 
 std::function<int()> set_up(CLI::App& app, CommonOptions& common) {
-  app.require_subcommand(1);
+  app.require_subcommand(0, 1);
+  const std::function<int()> run = add_tune_run(app, common);
+  CLI::App* const ask_tell =
+      app.add_subcommand("ask-tell", "answer requests for trials, one JSON document a line")
+          ->fallthrough();
   const std::vector<TunePart> parts{
+      {ask_tell, add_ask_tell(*ask_tell)},
+      add_tune_status(app, common),
       add_tune_report(app, common),
   };
-  return [parts] {
+  return [parts, run] {
     for (const TunePart& part : parts)
       if (part.app->parsed()) return part.run();
-    return 2;
+    return run();
   };
 }
 
 }  // namespace
 
-Verb make_tune_verb() { return {"tune", "Reports on searches for hyperparameters.", set_up}; }
+Verb make_tune_verb() {
+  return {"tune",
+          "Searches for hyperparameters: runs the trials of a study, or goes on with them after "
+          "any interruption.",
+          set_up};
+}
 
 }  // namespace jetcal::cli
