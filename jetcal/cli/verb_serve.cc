@@ -10,7 +10,9 @@
 #include "jetcal/base/stop.h"
 #include "jetcal/cli/verb.h"
 #include "jetcal/engine/engine.h"
+#include "jetcal/server/grpc_service.h"
 #include "jetcal/server/http_server.h"
+#include "jetcal/server/inference_service.h"
 #include "jetcal/server/oip_service.h"
 
 namespace jetcal::cli {
@@ -41,7 +43,8 @@ void add_flags(CLI::App& app, ServeFlags& flags) {
   app.add_option("--model-repository", flags.model_repository, "folder of models, Triton layout");
   app.add_option("--host", flags.host, "address to listen on (127.0.0.1); 0.0.0.0 for every one");
   app.add_option("--http-port", flags.http_port, "port (8000); 0 picks a free one");
-  app.add_option("--grpc-port", flags.grpc_port, "port of gRPC; this build serves HTTP only");
+  app.add_option("--grpc-port", flags.grpc_port,
+                 "another port of gRPC (the HTTP port serves it too)");
   app.add_option("--metrics-port", flags.metrics_port, "port of /metrics alone (the HTTP port)");
   app.add_option("--model-control-mode", flags.model_control_mode, "none: every model is loaded");
   app.add_option("--io-threads", flags.io_threads, "threads that read and write sockets (1)");
@@ -99,7 +102,7 @@ ServeOptions make_options(const CLI::App& app, const ServeFlags& flags,
 
 // Says what is served, for people on standard error and for machines on standard output.
 void announce(const ServeOptions& options, const std::vector<engine::ModelState>& models, int port,
-              int metrics_port, bool json) {
+              int grpc_port, int metrics_port, bool json) {
   std::string list;
   Json entries = Json::array();
   for (const engine::ModelState& model : models) {
@@ -115,16 +118,30 @@ void announce(const ServeOptions& options, const std::vector<engine::ModelState>
     list += fmt::format("{}{}/{} ({})", list.empty() ? "" : ", ", model.name, model.version,
                         model.engine);
   }
-  if (options.grpc_port != options.http.port)
-    std::fprintf(stderr, "jetcal serve: gRPC is not part of this build, port %d is not opened\n",
-                 options.grpc_port);
   if (json)
     print_json({{"host", options.http.host},
                 {"http_port", port},
+                {"grpc_port", grpc_port},
                 {"metrics_port", metrics_port},
                 {"models", entries}});
-  std::fprintf(stderr, "jetcal serve: ready on http://%s:%d, metrics on port %d, models: %s\n",
-               options.http.host.c_str(), port, metrics_port, list.empty() ? "none" : list.c_str());
+  std::fprintf(
+      stderr,
+      "jetcal serve: ready on http://%s:%d, gRPC on port %d, metrics on port %d, models: %s\n",
+      options.http.host.c_str(), port, grpc_port, metrics_port,
+      list.empty() ? "none" : list.c_str());
+}
+
+// Another port with the same options; nothing when it is the port of HTTP.
+std::unique_ptr<server::HttpServer> open_port(const ServeOptions& options, int port, int io_threads,
+                                              server::HttpHandler& handler,
+                                              const server::GrpcServices* grpc) {
+  if (port == options.http.port) return nullptr;
+  server::HttpOptions own = options.http;
+  own.port = port;
+  own.io_threads = io_threads;
+  auto opened = std::make_unique<server::HttpServer>(own, handler, grpc);
+  opened->start();
+  return opened;
 }
 
 int serve(const ServeOptions& options, bool json) {
@@ -132,22 +149,24 @@ int serve(const ServeOptions& options, bool json) {
   server::EngineBackend backend(engine);
   server::OipService service(backend, options.oip);
   server::MetricsService metrics_service(service);
-  server::HttpServer http(options.http, service);
-  std::unique_ptr<server::HttpServer> metrics;
-  if (options.metrics_port != options.http.port) {
-    server::HttpOptions metrics_options = options.http;
-    metrics_options.port = options.metrics_port;
-    metrics_options.io_threads = 1;
-    metrics = std::make_unique<server::HttpServer>(metrics_options, metrics_service);
-  }
+  server::GrpcServices services;
+  server::add_inference_service(services, service.state());
+  server::HttpServer http(options.http, service, &services);
   service.count_http([&http] { return http.counters(); });
   http.start();
-  if (metrics) metrics->start();
-  announce(options, engine.models(), http.port(), metrics ? metrics->port() : http.port(), json);
+  const auto grpc =
+      open_port(options, options.grpc_port, options.http.io_threads, service, &services);
+  const auto metrics = open_port(options, options.metrics_port, 1, metrics_service, nullptr);
+  announce(options, engine.models(), http.port(), grpc ? grpc->port() : http.port(),
+           metrics ? metrics->port() : http.port(), json);
 
   while (!stop_requested()) std::this_thread::sleep_for(kSignalPoll);
   service.begin_drain();
-  const std::size_t given_up = http.stop();
+  std::size_t given_up = 0;
+  std::thread other_port([&] { given_up += grpc ? grpc->stop() : 0; });
+  const std::size_t given_up_here = http.stop();
+  other_port.join();
+  given_up += given_up_here;
   if (metrics) metrics->stop();
   std::fprintf(stderr, "jetcal serve: stopped, %zu requests given up\n", given_up);
   // A network that runs cannot be interrupted; past the drain time nobody waits for it.
@@ -159,7 +178,7 @@ int serve(const ServeOptions& options, bool json) {
 }  // namespace
 
 Verb make_serve_verb() {
-  return {"serve", "answer the Open Inference Protocol v2 over HTTP",
+  return {"serve", "answer the Open Inference Protocol v2 over HTTP and gRPC",
           [](CLI::App& app, CommonOptions& common) -> std::function<int()> {
             // shared: std::function copies what it holds
             auto flags = std::make_shared<ServeFlags>();

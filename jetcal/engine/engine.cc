@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "jetcal/engine/engine.h"
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <mutex>
@@ -14,6 +15,12 @@ namespace jetcal::engine {
 using detail::LoadedVersion;
 using detail::ModelVersion;
 
+// An empty version is the newest.
+static bool is_version(const std::string& text) {
+  return text.size() < 19 &&
+         std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
+}
+
 struct Engine::Impl {
   explicit Impl(const EngineOptions& options) : versions(detail::load_repository(options)) {}
 
@@ -25,6 +32,10 @@ struct Engine::Impl {
 
   // The version asked for, or the highest ready one; NotFound and Unavailable as in engine.h.
   Result<ModelVersion*> find(const std::string& model, const std::string& version) const {
+    if (!is_version(version))
+      return Error(ErrorCode::InvalidArgument,
+                   "failed to get model version from specified version string '" + version +
+                       "', version should be an integral value > 0");
     const LoadedVersion* match = nullptr;
     for (const LoadedVersion& loaded : versions) {  // versions of a model rise
       if (loaded.state.name != model) continue;
@@ -112,7 +123,12 @@ Result<std::vector<ModelStatistics>> Engine::statistics(const std::string& model
   std::vector<ModelStatistics> statistics;
   if (!model.empty()) {
     const Result<ModelVersion*> found = impl_->find(model, version);
-    if (!found.ok()) return found.error();
+    if (!found.ok() && found.error().code() != ErrorCode::NotFound) return found.error();
+    if (!found.ok())
+      return Error(ErrorCode::InvalidArgument,
+                   version.empty()
+                       ? "requested model '" + model + "' is not available"
+                       : "requested model version is not available for model '" + model + "'");
   }
   for (const LoadedVersion& loaded : impl_->versions) {
     const bool asked = (model.empty() || loaded.state.name == model) &&
@@ -122,12 +138,25 @@ Result<std::vector<ModelStatistics>> Engine::statistics(const std::string& model
   return statistics;
 }
 
+// Each output once, in the order of the model; unknown ones stay, to be refused.
+static void order_outputs(std::vector<std::string>& names, const std::vector<TensorSpec>& outputs) {
+  if (names.size() < 2) return;
+  const auto place = [&](const std::string& name) {
+    return std::find_if(outputs.begin(), outputs.end(),
+                        [&](const TensorSpec& spec) { return spec.name == name; });
+  };
+  std::stable_sort(names.begin(), names.end(),
+                   [&](const std::string& a, const std::string& b) { return place(a) < place(b); });
+  names.erase(std::unique(names.begin(), names.end()), names.end());
+}
+
 void Engine::submit(InferRequest request, Callback done) {
   const Result<ModelVersion*> found = impl_->find(request.model, request.version);
   if (!found.ok()) {
     done(found.error());
     return;
   }
+  order_outputs(request.outputs, found.value()->config().outputs);
   if (!impl_->enter()) {
     done(Error(ErrorCode::Unavailable, "the server is shutting down"));
     return;
@@ -148,6 +177,16 @@ Result<InferReply> Engine::infer(InferRequest request) {
   std::unique_lock lock(mutex);
   arrived.wait(lock, [&] { return reply.has_value(); });
   return *std::move(reply);
+}
+
+std::optional<Error> Engine::load(const std::string&, const LoadOverride&) {
+  return Error(ErrorCode::Unavailable,
+               "explicit model load / unload is not allowed if polling is enabled");
+}
+
+std::optional<Error> Engine::unload(const std::string&) {
+  return Error(ErrorCode::Unavailable,
+               "explicit model load / unload is not allowed if polling is enabled");
 }
 
 void Engine::drain() {

@@ -6,11 +6,14 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "jetcal/base/cancellation.h"
 #include "jetcal/base/error.h"
 #include "jetcal/engine/statistics.h"
 #include "jetcal/engine/tensor.h"
@@ -50,11 +53,22 @@ struct InferRequest {
   std::string id;
   std::vector<TensorView> inputs;    ///< The bytes must live until the reply.
   std::vector<std::string> outputs;  ///< Empty: all.
+  std::uint64_t priority = 0;        ///< 1 is the highest level; 0 the model's default one.
+  std::uint64_t timeout_us = 0;      ///< In the queue; 0: the model's.
+  /// Raised when nobody waits for the answer any more. shared: with the client's connection
+  std::shared_ptr<Cancellation> cancellation = nullptr;
+};
+
+/// What a load request brings with it.
+struct LoadOverride {
+  std::string config;  ///< A ModelConfig as JSON, instead of config.pbtxt.
+  /// Bytes by path below the model's folder ("1/model.onnx"), instead of the folder's files.
+  std::map<std::string, std::string> files;
 };
 
 struct InferReply {
   std::string model, version, id;
-  std::vector<Tensor> outputs;  ///< In the order asked for.
+  std::vector<Tensor> outputs;  ///< In the order of the model.
 };
 
 /// Loads every model of a repository and answers requests for them. Thread-safe.
@@ -97,6 +111,13 @@ class Engine {
   /// worker thread or, for a request that is refused, on this one. It must not throw nor call
   /// drain().
   void submit(InferRequest request, Callback done);
+
+  /// Loads a model anew, or a new one, while requests go on; Unavailable unless the control mode is
+  /// explicit. Returns nothing when it is ready.
+  std::optional<Error> load(const std::string& model, const LoadOverride& override = {});
+  /// Takes a model out of service; requests that it has are answered. Codes as load(), and
+  /// NotFound.
+  std::optional<Error> unload(const std::string& model);
 
   /// Refuses new requests and returns when the queued ones are answered.
   void drain();

@@ -5,22 +5,27 @@
 
 #include "jetcal/server/detail/json_tensor.h"
 #include "jetcal/server/json_text.h"
+#include "jetcal/server/output_placement.h"
 
 namespace jetcal::server {
-
-static bool is_binary(const ParsedInfer& parsed, const std::string& output) {
-  const auto& names = parsed.request.outputs;
-  const auto found = std::find(names.begin(), names.end(), output);
-  if (found == names.end()) return parsed.all_binary;
-  return parsed.binary[static_cast<std::size_t>(found - names.begin())];
-}
 
 std::int64_t json_elements(const ParsedInfer& parsed, const engine::InferReply& result) {
   std::int64_t count = 0;
   for (const engine::Tensor& output : result.outputs) {
-    if (!is_binary(parsed, output.name)) count += static_cast<std::int64_t>(output.data.size()) / 4;
+    const OutputPlan plan = parsed.plan_of(output.name);
+    if (!plan.binary && plan.region.empty())
+      count += static_cast<std::int64_t>(output.data.size()) / 4;
   }
   return count;
+}
+
+void apply_classification(const ParsedInfer& parsed, bool batched, engine::InferReply& result) {
+  for (const OutputPlan& plan : parsed.outputs) {
+    if (plan.classes == 0) continue;
+    for (engine::Tensor& output : result.outputs) {
+      if (output.name == plan.name) output = classify(output, plan.classes, batched);
+    }
+  }
 }
 
 static void append_field(std::string& out, std::string_view name, std::string_view value) {
@@ -29,13 +34,19 @@ static void append_field(std::string& out, std::string_view name, std::string_vi
   append_json_string(out, value);
 }
 
-static void append_output(std::string& out, const engine::Tensor& output, bool binary) {
+static void append_output(std::string& out, const engine::Tensor& output, const OutputPlan& plan) {
   out += '{';
   append_field(out, "name", output.name);
   out += ',';
   append_field(out, "datatype", engine::data_type_name(output.type));
   out += ",\"shape\":" + engine::shape_text(output.shape) + ",";
-  if (binary) {
+  if (!plan.region.empty()) {
+    place_in_memory(plan, output);
+    out += "\"parameters\":{";
+    append_field(out, "shared_memory_region", plan.region);
+    if (plan.offset > 0) out += ",\"shared_memory_offset\":" + std::to_string(plan.offset);
+    out += ",\"shared_memory_byte_size\":" + std::to_string(output.data.size()) + "}";
+  } else if (plan.binary) {
     out += "\"parameters\":{\"binary_data_size\":" + std::to_string(output.data.size()) + "}";
   } else {
     detail::append_json_data(out, output);
@@ -59,10 +70,10 @@ HttpReply make_infer_reply(const ParsedInfer& parsed, engine::InferReply result)
   out += ",\"outputs\":[";
   bool any_binary = false;
   for (const engine::Tensor& output : kept->outputs) {
-    const bool binary = is_binary(parsed, output.name);
+    const OutputPlan plan = parsed.plan_of(output.name);
     if (&output != kept->outputs.data()) out += ',';
-    append_output(out, output, binary);
-    if (!binary) continue;
+    append_output(out, output, plan);
+    if (!plan.binary || !plan.region.empty()) continue;
     any_binary = true;
     if (!output.data.empty()) reply.tail.emplace_back(output.data);
   }

@@ -15,6 +15,9 @@ namespace jetcal::server {
 /// InvalidArgument for an FP16 or BF16 output that was not asked for as binary data.
 HttpReply make_infer_reply(const ParsedInfer& parsed, engine::InferReply result);
 
+/// Replaces outputs that were asked for as classes; `batched`: their first dimension is the batch.
+void apply_classification(const ParsedInfer& parsed, bool batched, engine::InferReply& result);
+
 /// Counts the elements that the reply will print as JSON: the work it makes.
 std::int64_t json_elements(const ParsedInfer& parsed, const engine::InferReply& result);
 

@@ -9,6 +9,7 @@
 
 #include "jetcal/base/error.h"
 #include "jetcal/server/detail/json_tensor.h"
+#include "jetcal/server/service_state.h"
 
 namespace jetcal::server {
 namespace {
@@ -29,28 +30,43 @@ static_assert(BodyBuffer::kPadding >= simdjson::SIMDJSON_PADDING);
        " ", problem);
 }
 
+// Says what kind of JSON value a field must be, as Triton does.
+[[noreturn]] void wrong_kind(std::string_view key, std::string_view kind) {
+  fail(ErrorCode::InvalidArgument, "Unable to parse '", key, "': attempt to access JSON non-", kind,
+       " as ", kind);
+}
+
+[[noreturn]] void missing(std::string_view key) {
+  fail(ErrorCode::InvalidArgument, "Unable to parse '", key,
+       "': attempt to access non-existing object member '", key, "'");
+}
+
 // Returns the text of a member; nothing when it is absent.
-std::optional<std::string> text_member(const object& from, std::string_view key,
-                                       std::string_view what) {
+std::optional<std::string> text_member(const object& from, std::string_view key) {
   element value;
   if (from[key].get(value) != simdjson::SUCCESS) return std::nullopt;
   std::string_view text;
-  if (value.get(text) != simdjson::SUCCESS)
-    bad("the field", key, std::string("of ") + std::string(what) + " must be a string");
+  if (value.get(text) != simdjson::SUCCESS) wrong_kind(key, "string");
   return std::string(text);
 }
 
+std::string needed_text(const object& from, std::string_view key) {
+  std::optional<std::string> text = text_member(from, key);
+  if (!text) missing(key);
+  return *std::move(text);
+}
+
 // Parameters are strings, numbers or booleans; the caller looks at those it knows.
-std::optional<object> parameters_of(const object& from, std::string_view what) {
+std::optional<object> parameters_of(const object& from) {
   element value;
   if (from["parameters"].get(value) != simdjson::SUCCESS) return std::nullopt;
   object parameters;
-  if (value.get(parameters) != simdjson::SUCCESS)
-    bad("the parameters of", what, "must be an object");
+  if (value.get(parameters) != simdjson::SUCCESS) wrong_kind("parameters", "object");
   for (const auto field : parameters) {
     const element entry = field.value;
     if (entry.is_null() || entry.is_array() || entry.is_object())
-      bad("the parameter", field.key, "must be a string, a number or a boolean");
+      bad("parameter", field.key,
+          "has invalid type. It should be either 'int', 'bool', or 'string'.");
   }
   return parameters;
 }
@@ -59,25 +75,29 @@ std::optional<bool> flag_parameter(const std::optional<object>& parameters, std:
   element value;
   if (!parameters || (*parameters)[key].get(value) != simdjson::SUCCESS) return std::nullopt;
   bool flag = false;
-  if (value.get(flag) != simdjson::SUCCESS) bad("the parameter", key, "must be a boolean");
+  if (value.get(flag) != simdjson::SUCCESS) wrong_kind(key, "boolean");
   return flag;
 }
 
-void refuse_shared_memory(const std::optional<object>& parameters, std::string_view tensor) {
+std::optional<std::uint64_t> count_parameter(const std::optional<object>& parameters,
+                                             std::string_view key) {
   element value;
-  if (parameters && (*parameters)["shared_memory_region"].get(value) == simdjson::SUCCESS)
-    bad("shared memory is not supported: tensor", tensor, "asks for it");
+  if (!parameters || (*parameters)[key].get(value) != simdjson::SUCCESS) return std::nullopt;
+  std::uint64_t count = 0;
+  if (value.get(count) != simdjson::SUCCESS) wrong_kind(key, "unsigned-integer");
+  return count;
 }
 
 std::vector<std::int64_t> read_shape(const object& input, const std::string& name) {
+  element value;
+  if (input["shape"].get(value) != simdjson::SUCCESS) missing("shape");
   array dimensions;
-  if (input["shape"].get(dimensions) != simdjson::SUCCESS)
-    bad("input", name, "must have a field 'shape' that is an array");
+  if (value.get(dimensions) != simdjson::SUCCESS) wrong_kind("shape", "array");
   std::vector<std::int64_t> shape;
   for (const element dimension : dimensions) {
     std::int64_t size = 0;
     if (dimension.get(size) != simdjson::SUCCESS || size < 0)
-      bad("the shape of input", name, "must hold whole numbers from 0 up");
+      wrong_kind("shape", "unsigned-integer");
     shape.push_back(size);
   }
   if (!engine::element_count(shape)) bad("the shape of input", name, "has too many elements");
@@ -100,47 +120,43 @@ std::optional<std::int64_t> count_strings(std::span<const std::byte> data) {
   return count;
 }
 
-void check_binary_size(const engine::TensorView& tensor) {
+// A tensor of strings must say how many there are; all other sizes are checked by the engine.
+void check_strings(const engine::TensorView& tensor) {
+  if (tensor.type != DataType::Bytes) return;
   const std::int64_t count = engine::element_count(tensor.shape).value();
-  if (tensor.type == DataType::Bytes) {
-    const std::optional<std::int64_t> found = count_strings(tensor.data);
-    if (!found) bad("the bytes of input", tensor.name, "end inside a string");
-    if (*found != count)
-      fail(ErrorCode::InvalidArgument, "input '", tensor.name, "' holds ", *found,
-           " strings, its shape ", engine::shape_text(tensor.shape), " asks for ", count);
-    return;
-  }
-  // The count is at most 2^62; compared by division, so that no product overflows.
-  const std::size_t size = engine::data_type_size(tensor.type);
-  if (tensor.data.size() % size == 0 &&
-      tensor.data.size() / size == static_cast<std::uint64_t>(count))
-    return;
-  fail(ErrorCode::InvalidArgument, "input '", tensor.name, "' has ", tensor.data.size(),
-       " bytes, which is not what shape ", engine::shape_text(tensor.shape), " of ",
-       engine::data_type_name(tensor.type), " needs");
+  const std::optional<std::int64_t> found = count_strings(tensor.data);
+  if (!found) bad("the bytes of input", tensor.name, "end inside a string");
+  if (*found != count)
+    fail(ErrorCode::InvalidArgument, "input '", tensor.name, "' holds ", *found,
+         " strings, its shape ", engine::shape_text(tensor.shape), " asks for ", count);
 }
 
 class InferParser {
  public:
-  InferParser(std::string_view body, std::size_t json_length)
-      : json_(body.substr(0, json_length)), rest_(body.substr(json_length)) {}
+  InferParser(std::string_view body, std::size_t json_length, const std::string& model,
+              ServiceState* state)
+      : json_(body.substr(0, json_length)),
+        rest_(body.substr(json_length)),
+        model_(model),
+        state_(state) {}
 
   ParsedInfer parse() {
     object document = parse_document();
-    if (const auto id = text_member(document, "id", "the request")) {
+    if (const auto id = text_member(document, "id")) {
       parsed_.request.id = *id;
-      parsed_.has_id = true;
+      parsed_.has_id = !id->empty();
     }
-    const std::optional<object> parameters = parameters_of(document, "the request");
+    const std::optional<object> parameters = parameters_of(document);
     parsed_.all_binary = flag_parameter(parameters, "binary_data_output").value_or(false);
+    parsed_.request.priority = count_parameter(parameters, "priority").value_or(0);
+    parsed_.request.timeout_us = count_parameter(parameters, "timeout").value_or(0);
+    element value;
+    if (document["inputs"].get(value) != simdjson::SUCCESS) missing("inputs");
     array inputs;
-    if (document["inputs"].get(inputs) != simdjson::SUCCESS)
-      bad("the request", "", "must have a field 'inputs' that is an array");
-    for (const element value : inputs) add_input(value);
-    if (parsed_.request.inputs.empty()) bad("the field", "inputs", "must not be empty");
+    if (value.get(inputs) != simdjson::SUCCESS) wrong_kind("inputs", "array");
+    for (const element input : inputs) add_input(input);
     if (!rest_.empty())
-      fail(ErrorCode::InvalidArgument, "unexpected additional input data: ", rest_.size(),
-           " bytes of the body belong to no input");
+      fail(ErrorCode::InvalidArgument, "unexpected additional input data for model '", model_, "'");
     element outputs;
     if (document["outputs"].get(outputs) == simdjson::SUCCESS) add_outputs(outputs);
     return std::move(parsed_);
@@ -160,92 +176,115 @@ class InferParser {
            " bytes of JSON");
     if (error != simdjson::SUCCESS)
       fail(ErrorCode::InvalidArgument,
-           "failed to parse the request JSON: ", simdjson::error_message(error));
+           "failed to parse the request JSON buffer: ", simdjson::error_message(error));
     object document;
-    if (root.get(document) != simdjson::SUCCESS) bad("the request JSON", "", "must be an object");
+    if (root.get(document) != simdjson::SUCCESS) missing("inputs");
     return document;
   }
 
   void add_input(const element& value) {
     object input;
-    if (value.get(input) != simdjson::SUCCESS) bad("every input", "", "must be an object");
+    if (value.get(input) != simdjson::SUCCESS) missing("name");
     engine::TensorView tensor;
-    const std::optional<std::string> name = text_member(input, "name", "an input");
-    if (!name) bad("every input", "", "must have a field 'name'");
-    tensor.name = *name;
-    check_new_name(tensor.name);
-    const std::optional<std::string> type = text_member(input, "datatype", "an input");
-    if (!type) bad("input", tensor.name, "must have a field 'datatype'");
-    const bool known = type->rfind("TYPE_", 0) != 0 && engine::parse_data_type(*type).has_value();
-    if (!known) bad("input", tensor.name, "has the unknown datatype '" + *type + "'");
-    tensor.type = *engine::parse_data_type(*type);
+    tensor.name = needed_text(input, "name");
+    if (parsed_.request.inputs.size() == kMaxTensors) bad("the request", "", "has too many inputs");
+    const std::string type = needed_text(input, "datatype");
     tensor.shape = read_shape(input, tensor.name);
-    const std::optional<object> parameters = parameters_of(input, "an input");
-    refuse_shared_memory(parameters, tensor.name);
-    const bool has_data = input["data"].error() == simdjson::SUCCESS;
-    const bool has_bytes =
-        parameters && (*parameters)["binary_data_size"].error() == simdjson::SUCCESS;
-    if (has_data == has_bytes)
-      bad("input", tensor.name,
-          has_data ? "has both a field 'data' and a parameter 'binary_data_size'"
-                   : "must have a field 'data' or a parameter 'binary_data_size'");
-    if (has_bytes) {
-      take_binary(*parameters, tensor);
-    } else {
-      array data;
-      if (input["data"].get(data) != simdjson::SUCCESS)
-        bad("the field 'data' of input", tensor.name, "must be an array");
-      parsed_.storage.push_back(detail::read_json_data(data, json_.size(), tensor));
+    const bool known = !type.starts_with("TYPE_") && engine::parse_data_type(type).has_value();
+    if (!known) fail(ErrorCode::InvalidArgument, "invalid datatype for input ", tensor.name);
+    tensor.type = *engine::parse_data_type(type);
+    const std::optional<object> parameters = parameters_of(input);
+    switch (source_of(input, parameters)) {
+      case Source::Binary:
+        take_binary(*parameters, tensor);
+        break;
+      case Source::SharedMemory: {
+        const SharedBytes memory = find_memory(*parameters);
+        tensor.data = memory.bytes;
+        parsed_.regions.push_back(memory);
+        check_strings(tensor);
+        break;
+      }
+      case Source::Json: {
+        array data;
+        if (input["data"].get(data) != simdjson::SUCCESS) wrong_kind("data", "array");
+        parsed_.storage.push_back(detail::read_json_data(data, json_.size(), tensor));
+      }
     }
     parsed_.request.inputs.push_back(std::move(tensor));
   }
 
-  void check_new_name(const std::string& name) const {
-    const auto& inputs = parsed_.request.inputs;
-    if (inputs.size() == kMaxTensors) bad("the request", "", "has too many inputs");
-    if (std::any_of(inputs.begin(), inputs.end(),
-                    [&name](const auto& input) { return input.name == name; }))
-      bad("input", name, "already exists in the request");
+  enum class Source { Json, Binary, SharedMemory };
+
+  static Source source_of(const object& input, const std::optional<object>& parameters) {
+    const auto has = [&](std::string_view key) {
+      return parameters && (*parameters)[key].error() == simdjson::SUCCESS;
+    };
+    std::string set;
+    Source source = Source::Json;
+    if (input["data"].error() == simdjson::SUCCESS) set += " 'data'";
+    if (has("binary_data_size")) {
+      set += " 'binary_data_size'";
+      source = Source::Binary;
+    }
+    if (has("shared_memory_region")) {
+      set += " 'shared_memory_region'";
+      source = Source::SharedMemory;
+    }
+    if (!set.empty() && set.find(' ', 1) == std::string::npos) return source;
+    fail(ErrorCode::InvalidArgument,
+         "Input must set only one of the following fields: 'data', 'binary_data_size' in "
+         "'parameters', 'shared_memory_region' in 'parameters'. But ",
+         set.empty() ? "no field is set" : "set" + set);
+  }
+
+  SharedBytes find_memory(const object& parameters) const {
+    const std::string region = needed_text(parameters, "shared_memory_region");
+    const std::optional<object> all = parameters;
+    const std::uint64_t offset = count_parameter(all, "shared_memory_offset").value_or(0);
+    const std::optional<std::uint64_t> size = count_parameter(all, "shared_memory_byte_size");
+    if (!size) missing("shared_memory_byte_size");
+    if (state_ == nullptr)
+      fail(ErrorCode::NotFound, "Unable to find shared memory region: '", region, "'");
+    return state_->regions().find(region, offset, *size);
   }
 
   void take_binary(const object& parameters, engine::TensorView& tensor) {
-    std::uint64_t size = 0;
-    if (parameters["binary_data_size"].get(size) != simdjson::SUCCESS)
-      bad("the parameter 'binary_data_size' of input", tensor.name,
-          "must be a whole number from 0 up");
+    const std::uint64_t size = count_parameter(parameters, "binary_data_size").value();
     if (size > rest_.size())
-      fail(ErrorCode::InvalidArgument, "unexpected end of the request body: input '", tensor.name,
-           "' needs ", size, " bytes, ", rest_.size(), " are left behind the JSON (is the header ",
-           "Inference-Header-Content-Length right?)");
+      fail(ErrorCode::InvalidArgument, "unexpected size for input '", tensor.name, "', expecting ",
+           size - rest_.size(), " additional bytes for model '", model_, "'");
     tensor.data = std::as_bytes(std::span(rest_.data(), size));
-    check_binary_size(tensor);
+    check_strings(tensor);
     rest_.remove_prefix(size);
   }
 
   void add_outputs(const element& value) {
     array outputs;
-    if (value.get(outputs) != simdjson::SUCCESS) bad("the field", "outputs", "must be an array");
+    if (value.get(outputs) != simdjson::SUCCESS) wrong_kind("outputs", "array");
     for (const element entry : outputs) {
       object output;
-      if (entry.get(output) != simdjson::SUCCESS) bad("every output", "", "must be an object");
-      const std::optional<std::string> name = text_member(output, "name", "an output");
-      if (!name) bad("every output", "", "must have a field 'name'");
-      auto& names = parsed_.request.outputs;
-      if (names.size() == kMaxTensors) bad("the request", "", "asks for too many outputs");
-      if (std::find(names.begin(), names.end(), *name) != names.end())
-        bad("output", *name, "is asked for twice");
-      const std::optional<object> parameters = parameters_of(output, "an output");
-      refuse_shared_memory(parameters, *name);
-      element classes;
-      if (parameters && (*parameters)["classification"].get(classes) == simdjson::SUCCESS)
-        bad("the classification extension is not supported: output", *name, "asks for it");
-      names.push_back(*name);
-      parsed_.binary.push_back(
-          flag_parameter(parameters, "binary_data").value_or(parsed_.all_binary));
+      if (entry.get(output) != simdjson::SUCCESS) missing("name");
+      OutputPlan plan;
+      plan.name = needed_text(output, "name");
+      if (parsed_.outputs.size() == kMaxTensors)
+        bad("the request", "", "asks for too many outputs");
+      const std::optional<object> parameters = parameters_of(output);
+      plan.binary = flag_parameter(parameters, "binary_data").value_or(parsed_.all_binary);
+      plan.classes = count_parameter(parameters, "classification").value_or(0);
+      if (parameters && (*parameters)["shared_memory_region"].error() == simdjson::SUCCESS) {
+        plan.region = needed_text(*parameters, "shared_memory_region");
+        plan.offset = count_parameter(parameters, "shared_memory_offset").value_or(0);
+        plan.memory = find_memory(*parameters);
+      }
+      parsed_.request.outputs.push_back(plan.name);
+      parsed_.outputs.push_back(std::move(plan));
     }
   }
 
   std::string_view json_, rest_;
+  const std::string& model_;
+  ServiceState* state_;
   simdjson::dom::parser parser_;
   ParsedInfer parsed_;
 };
@@ -264,17 +303,29 @@ std::optional<std::size_t> infer_header_length(const HttpHead& head) {
   return value;
 }
 
-ParsedInfer parse_infer(std::string_view body, std::size_t json_length) {
+OutputPlan ParsedInfer::plan_of(const std::string& output) const {
+  const auto found = std::find_if(outputs.begin(), outputs.end(),
+                                  [&](const OutputPlan& plan) { return plan.name == output; });
+  if (found != outputs.end()) return *found;
+  OutputPlan plan;
+  plan.name = output;
+  plan.binary = all_binary;
+  return plan;
+}
+
+ParsedInfer parse_infer(std::string_view body, std::size_t json_length, const std::string& model,
+                        ServiceState* state) {
   if (json_length > body.size())
-    fail(ErrorCode::InvalidArgument, "the header Inference-Header-Content-Length says ",
-         json_length, " bytes, but the body has ", body.size());
-  return InferParser(body, json_length).parse();
+    fail(ErrorCode::InvalidArgument, "inference header size should be in range (0, ", body.size(),
+         "), got: ", json_length, " (header Inference-Header-Content-Length)");
+  return InferParser(body, json_length, model, state).parse();
 }
 
 ParsedInfer raw_infer(std::string_view body, const engine::ModelMetadata& model, bool batching) {
   if (model.inputs.size() != 1)
-    fail(ErrorCode::InvalidArgument, "a raw request needs a model with 1 input, '", model.name,
-         "' has ", model.inputs.size());
+    fail(ErrorCode::InvalidArgument, "Raw request must only have 1 input (found ",
+         model.inputs.size(), ") to be deduced but got ", model.inputs.size(), " inputs in '",
+         model.name, "' model configuration");
   const engine::TensorSpec& spec = model.inputs.front();
   ParsedInfer parsed;
   parsed.all_binary = true;
@@ -301,7 +352,12 @@ ParsedInfer raw_infer(std::string_view body, const engine::ModelMetadata& model,
     std::replace(tensor.shape.begin(), tensor.shape.end(), std::int64_t{-1},
                  static_cast<std::int64_t>(body.size()) / row);
   }
-  check_binary_size(tensor);
+  const std::size_t size = engine::data_type_size(spec.type);
+  const auto expected =
+      static_cast<std::size_t>(engine::element_count(tensor.shape).value()) * size;
+  if (size > 0 && expected != body.size())
+    fail(ErrorCode::InvalidArgument, "input byte size mismatch for input '", spec.name,
+         "' for model '", model.name, "'. Expected ", expected, ", got ", body.size());
   parsed.request.inputs.push_back(std::move(tensor));
   return parsed;
 }

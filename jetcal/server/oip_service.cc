@@ -7,6 +7,7 @@
 #include <array>
 
 #include "jetcal/server/detail/infer_call.h"
+#include "jetcal/server/detail/task_thread.h"
 #include "jetcal/server/metrics_text.h"
 #include "jetcal/server/protocol_json.h"
 #include "jetcal/server/status_map.h"
@@ -92,20 +93,23 @@ const Path kMetricsPath{"metrics"};
 }  // namespace
 
 OipService::OipService(ModelBackend& backend, const OipOptions& options)
-    : backend_(backend), options_(options), tasks_(std::make_shared<detail::TaskThread>()) {}
+    : state_(std::make_shared<ServiceState>(backend, options)) {}
 
-OipService::~OipService() { tasks_->stop(); }
+OipService::~OipService() {
+  state_->parsing->stop();
+  state_->control->stop();
+}
 
 BodyPlan OipService::plan_body(const HttpHead& head) {
   if (head.find(kInferHeaderLength) == nullptr) {
     // Compressed JSON may be shorter than it says, never longer.
-    return {options_.max_json_bytes, 0};
+    return {state_->options.max_json_bytes, 0};
   }
   try {
     const std::size_t json_length = infer_header_length(head).value_or(0);
-    return {options_.max_body_bytes, json_length};
+    return {state_->options.max_body_bytes, json_length};
   } catch (const Error&) {
-    return {options_.max_body_bytes, 0};  // handle() says what is wrong with it
+    return {state_->options.max_body_bytes, 0};  // handle() says what is wrong with it
   }
 }
 
@@ -140,13 +144,11 @@ void OipService::handle(HttpRequest request, Responder responder) {
   }
   const std::optional<ModelPath> model = model_path(path);
   if (method == "POST" && model && model->verb == "infer") {
-    if (draining_.load()) {
+    if (state_->draining.load()) {
       responder.send(error_reply(kUnavailable, "the server is shutting down"));
       return;
     }
-    const detail::InferLimits limits{options_.max_json_bytes, options_.max_body_bytes};
-    std::make_shared<detail::InferCall>(backend_, tasks_, limits, std::move(request),
-                                        std::move(responder))
+    std::make_shared<detail::InferCall>(state_, std::move(request), std::move(responder))
         ->start(model->model, model->version);
     return;
   }
@@ -157,19 +159,19 @@ HttpReply OipService::get(const Path& path) const {
   if (path == kServerPath) return json_reply(server_metadata_json());
   if (path == kLivePath) return json_reply({{"live", true}});
   if (path == kReadyPath) {
-    const bool ready = !draining_.load() && backend_.ready();
+    const bool ready = !state_->draining.load() && state_->backend.ready();
     return json_reply({{"ready", ready}}, ready ? 200 : kUnavailable);
   }
   if (path == kMetricsPath) return metrics();
   if (path == kModelsPath) {
     ordered_json names = ordered_json::array();
-    for (const engine::ModelState& state : backend_.models()) {
+    for (const engine::ModelState& state : state_->backend.models()) {
       if (names.empty() || names.back() != state.name) names.push_back(state.name);
     }
     return json_reply({{"models", names}});
   }
   if (path == kAllStatisticsPath) {
-    const auto all = backend_.statistics("", "");
+    const auto all = state_->backend.statistics("", "");
     return all.ok() ? json_reply(statistics_json(all.value())) : failure(all.error());
   }
   return get_model(path);
@@ -179,23 +181,23 @@ HttpReply OipService::get_model(const Path& path) const {
   const ModelPath asked = model_path(path).value();
   if (asked.verb == "ready") return model_ready(asked.model, asked.version);
   if (asked.verb == "config") {
-    const auto config = backend_.config(asked.model, asked.version);
+    const auto config = state_->backend.config(asked.model, asked.version);
     return config.ok() ? json_reply(config.value()) : failure(config.error());
   }
   if (asked.verb == "stats") {
-    const auto statistics = backend_.statistics(asked.model, asked.version);
+    const auto statistics = state_->backend.statistics(asked.model, asked.version);
     return statistics.ok() ? json_reply(statistics_json(statistics.value()))
                            : failure(statistics.error());
   }
-  const auto metadata = backend_.metadata(asked.model, asked.version);
+  const auto metadata = state_->backend.metadata(asked.model, asked.version);
   return metadata.ok() ? json_reply(metadata_json(metadata.value())) : failure(metadata.error());
 }
 
 HttpReply OipService::model_ready(const std::string& model, const std::string& version) const {
-  const auto metadata = backend_.metadata(model, version);
+  const auto metadata = state_->backend.metadata(model, version);
   if (!metadata.ok() && metadata.error().code() == ErrorCode::NotFound)
     return failure(metadata.error());
-  const bool ready = metadata.ok() && !draining_.load();
+  const bool ready = metadata.ok() && !state_->draining.load();
   return json_reply({{"name", model}, {"ready", ready}}, ready ? 200 : kUnavailable);
 }
 
@@ -221,11 +223,11 @@ HttpReply OipService::index(const HttpRequest& request) const {
         ready.get(only_ready) != simdjson::SUCCESS)
       return error_reply(400, "the field 'ready' must be a boolean");
   }
-  return json_reply(index_json(backend_.models(), only_ready));
+  return json_reply(index_json(state_->backend.models(), only_ready));
 }
 
 HttpReply OipService::metrics() const {
-  const auto all = backend_.statistics("", "");
+  const auto all = state_->backend.statistics("", "");
   if (!all.ok()) return failure(all.error());
   HttpReply reply;
   reply.content_type = kMetricsContentType;

@@ -2,26 +2,15 @@
 // The Open Inference Protocol v2 over HTTP: which path does what.
 #pragma once
 
-#include <atomic>
-#include <cstddef>
 #include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "jetcal/server/http_server.h"
-#include "jetcal/server/model_backend.h"
+#include "jetcal/server/service_state.h"
 
 namespace jetcal::server {
-
-namespace detail {
-class TaskThread;
-}
-
-struct OipOptions {
-  std::size_t max_json_bytes = std::size_t{64} << 20;  ///< JSON of a request.
-  std::size_t max_body_bytes = std::size_t{2} << 30;   ///< JSON and binary tensors.
-};
 
 /// Answers requests from a backend, which must outlive it and, when it is an engine, be drained
 /// before it ends. Thread-safe.
@@ -34,7 +23,9 @@ class OipService final : public HttpHandler {
   void handle(HttpRequest request, Responder responder) override;
 
   /// Makes the server not ready and refuses new infer requests with 503.
-  void begin_drain() noexcept { draining_.store(true); }
+  void begin_drain() noexcept { state_->draining.store(true); }
+  /// What a gRPC service on the same server shares with this one.
+  const std::shared_ptr<ServiceState>& state() const noexcept { return state_; }
   /// Sets where /metrics finds the counters of HTTP; call it before serving.
   void count_http(std::function<HttpCounters()> counters) { http_counters_ = std::move(counters); }
   HttpReply metrics() const;
@@ -48,11 +39,8 @@ class OipService final : public HttpHandler {
   HttpReply model_ready(const std::string& model, const std::string& version) const;
   bool knows(const Path& path, std::string_view method) const;
 
-  ModelBackend& backend_;
-  OipOptions options_;
-  std::atomic<bool> draining_{false};
+  std::shared_ptr<ServiceState> state_;  // shared with calls in flight
   std::function<HttpCounters()> http_counters_;
-  std::shared_ptr<detail::TaskThread> tasks_;  // shared with calls in flight
 };
 
 /// Serves nothing but GET /metrics, for a port of its own.

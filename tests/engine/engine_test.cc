@@ -220,7 +220,7 @@ TEST_F(EngineTest, RefusesRequestsInTheWordsOfTriton) {
   refused([](InferRequest& r) { r.inputs[2].shape = {8}; }, "got [8]");
   refused([](InferRequest& r) { r.inputs[2].shape = {-2, 1, -4}; }, "unexpected shape");
   refused([](InferRequest& r) { r.inputs[2].data = r.inputs[2].data.first(31); },
-          "input 'pf_mask' got unexpected byte size 31, expected 32");
+          "input byte size mismatch for input 'pf_mask' for model 'optimal'. Expected 32, got 31");
   refused(
       [](InferRequest& r) {
         r.outputs = {"output", "z"};
@@ -267,7 +267,7 @@ TEST_F(EngineTest, StatisticsCountRequestsJetsAndBatchSizes) {
   EXPECT_EQ(statistics.batches[1].batch_size, 3);
   EXPECT_EQ(statistics.batches[1].compute_infer.count, 2);
   EXPECT_EQ(engine.statistics().value().size(), 1U);
-  EXPECT_EQ(engine.statistics("none").error().code(), ErrorCode::NotFound);
+  EXPECT_EQ(engine.statistics("none").error().code(), ErrorCode::InvalidArgument);
 }
 
 TEST_F(EngineTest, ManyThreadsGetTheirOwnAnswers) {

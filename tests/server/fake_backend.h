@@ -15,9 +15,24 @@ class FakeBackend : public ModelBackend {
  public:
   bool hold = false;  // keep requests until release()
   bool is_ready = true;
+  bool control = false;  // load and unload are allowed
+  std::vector<std::pair<std::string, engine::LoadOverride>> loaded;
   bool misaligned = false;  // an input's bytes were not where its type can be read
 
   bool ready() const override { return is_ready; }
+  bool ready(const std::string& model, const std::string& version) const override {
+    return metadata(model, version).ok();
+  }
+  std::optional<Error> load(const std::string& model,
+                            const engine::LoadOverride& override) override {
+    if (!control) return Error(ErrorCode::Unavailable, "no model control");
+    loaded.emplace_back(model, override);
+    return std::nullopt;
+  }
+  std::optional<Error> unload(const std::string& model) override {
+    if (!control) return Error(ErrorCode::Unavailable, "no model control");
+    return unknown(model, "");
+  }
   std::vector<engine::ModelState> models() const override {
     return {{"broken", "", false, "no valid version", ""}, {"echo", "3", true, "", "native"}};
   }

@@ -15,6 +15,17 @@ Error invalid(const Parts&... parts) {
   return {ErrorCode::InvalidArgument, text.str()};
 }
 
+// Starts a sentence as Triton does where it speaks of a request.
+std::string of_request(const InferRequest& request) {
+  return "[request id: " + (request.id.empty() ? "<id_unknown>" : request.id) + "] ";
+}
+
+constexpr const char* kBatchNote =
+    " NOTE: Setting a non-zero max_batch_size in the model config requires a batch dimension to be "
+    "prepended to each input shape. If you want to specify the full shape including the batch dim "
+    "in your input dims config, try setting max_batch_size to zero. See the model configuration "
+    "docs for more info on max_batch_size.";
+
 template <typename Items, typename Name>
 std::string list_names(const Items& items, Name name) {
   std::string text;
@@ -45,8 +56,7 @@ std::optional<Error> check_names(const InferRequest& request, const ServedModelC
       return invalid("unexpected inference input '", name, "' for model '", config.name, "'");
     for (std::size_t k = 0; k < i; ++k) {
       if (request.inputs[k].name == name)
-        return invalid("input '", name, "' already exists in request for model '", config.name,
-                       "'");
+        return invalid(of_request(request), "input '", name, "' already exists in request");
     }
   }
   if (request.inputs.size() < config.inputs.size()) {
@@ -54,8 +64,8 @@ std::optional<Error> check_names(const InferRequest& request, const ServedModelC
     std::copy_if(config.inputs.begin(), config.inputs.end(), std::back_inserter(missing),
                  [&](const TensorSpec& spec) { return !given(request, spec.name); });
     const auto name = [](const auto& tensor) { return tensor.name; };
-    return invalid("expected ", config.inputs.size(), " inputs but got ", request.inputs.size(),
-                   " inputs for model '", config.name, "'. Got input(s) ",
+    return invalid(of_request(request), "expected ", config.inputs.size(), " inputs but got ",
+                   request.inputs.size(), " inputs for model '", config.name, "'. Got input(s) ",
                    list_names(request.inputs, name), ", but missing required input(s) ",
                    list_names(missing, name), ". Please provide all required input(s).");
   }
@@ -66,21 +76,29 @@ std::optional<Error> check_names(const InferRequest& request, const ServedModelC
   return std::nullopt;
 }
 
-std::optional<Error> check_input(const TensorView& input, const ServedModelConfig& config) {
+std::optional<Error> check_input(const InferRequest& request, const TensorView& input,
+                                 const ServedModelConfig& config) {
   const TensorSpec& spec = *find(config.inputs, input.name);
   if (input.type != spec.type)
-    return invalid("inference input '", input.name, "' data-type is '", data_type_name(input.type),
-                   "', but model '", config.name, "' expects '", data_type_name(spec.type), "'");
+    return invalid(of_request(request), "inference input '", input.name, "' data-type is '",
+                   data_type_name(input.type), "', but model '", config.name, "' expects '",
+                   data_type_name(spec.type), "'");
+  const bool batched = config.max_batch_size > 0;
+  if (batched && input.shape.empty())
+    return invalid(of_request(request), "input '", input.name,
+                   "' has no shape but model requires batch dimension for '", config.name, "'");
   std::vector<std::int64_t> want = spec.shape;
-  if (config.max_batch_size > 0) want.insert(want.begin(), -1);
+  if (batched) want.insert(want.begin(), -1);
   const std::optional<std::int64_t> count = element_count(input.shape);
   if (!count || !fits(want, input.shape))
-    return invalid("unexpected shape for input '", input.name, "' for model '", config.name,
-                   "'. Expected ", shape_text(want), ", got ", shape_text(input.shape));
+    return invalid(of_request(request), "unexpected shape for input '", input.name, "' for model '",
+                   config.name, "'. Expected ", shape_text(want), ", got ", shape_text(input.shape),
+                   ".", batched ? kBatchNote : "");
   const std::size_t size = data_type_size(input.type);
   if (size > 0 && input.data.size() != static_cast<std::size_t>(*count) * size)
-    return invalid("input '", input.name, "' got unexpected byte size ", input.data.size(),
-                   ", expected ", static_cast<std::size_t>(*count) * size);
+    return invalid(of_request(request), "input byte size mismatch for input '", input.name,
+                   "' for model '", config.name, "'. Expected ",
+                   static_cast<std::size_t>(*count) * size, ", got ", input.data.size());
   return std::nullopt;
 }
 
@@ -97,9 +115,10 @@ std::optional<Error> check_particles(const InferRequest& request, const ServedMo
         input.shape.back() != mask->shape.back()) {
       std::vector<std::int64_t> want = input.shape;
       want.back() = mask->shape.back();
-      return invalid("unexpected shape for input '", input.name, "' for model '", config.name,
-                     "'. Expected ", shape_text(want), " as 'pf_mask' has ", want.back(),
-                     " particles, got ", shape_text(input.shape));
+      return invalid(of_request(request), "unexpected shape for input '", input.name,
+                     "' for model '", config.name, "'. Expected ", shape_text(want),
+                     " as 'pf_mask' has ", want.back(), " particles, got ",
+                     shape_text(input.shape));
     }
   }
   return std::nullopt;
@@ -110,20 +129,22 @@ std::optional<Error> check_particles(const InferRequest& request, const ServedMo
 Result<std::int64_t> check_request(const InferRequest& request, const ServedModelConfig& config) {
   if (auto error = check_names(request, config)) return *error;
   for (const TensorView& input : request.inputs) {
-    if (auto error = check_input(input, config)) return *error;
+    if (auto error = check_input(request, input, config)) return *error;
   }
   if (auto error = check_particles(request, config)) return *error;
   if (config.max_batch_size == 0 || request.inputs.empty()) return std::int64_t{1};
   const std::int64_t batch = request.inputs.front().shape.front();
   for (const TensorView& input : request.inputs) {
     if (input.shape.front() != batch)
-      return invalid("input '", input.name, "' batch size does not match other inputs for '",
-                     config.name, "'");
+      return invalid(of_request(request), "input '", input.name,
+                     "' batch size does not match other inputs for '", config.name, "'");
   }
   if (batch < 1)
-    return invalid("inference request batch-size must be at least 1 for '", config.name, "'");
+    return invalid(of_request(request), "inference request batch-size must be at least 1 for '",
+                   config.name, "'");
   if (batch > config.max_batch_size)
-    return invalid("inference request batch-size must be <= ", config.max_batch_size, " for '",
+    return invalid(of_request(request),
+                   "inference request batch-size must be <= ", config.max_batch_size, " for '",
                    config.name, "'");
   return batch;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "jetcal/server/detail/infer_call.h"
 
+#include <algorithm>
 #include <exception>
 #include <new>
 
@@ -20,13 +21,8 @@ constexpr int kUnsupportedMediaType = 415;
 
 }  // namespace
 
-InferCall::InferCall(ModelBackend& backend, std::shared_ptr<TaskThread> tasks,
-                     const InferLimits& limits, HttpRequest request, Responder responder)
-    : backend_(backend),
-      tasks_(std::move(tasks)),
-      limits_(limits),
-      request_(std::move(request)),
-      responder_(std::move(responder)) {}
+InferCall::InferCall(std::shared_ptr<ServiceState> state, HttpRequest request, Responder responder)
+    : state_(std::move(state)), request_(std::move(request)), responder_(std::move(responder)) {}
 
 template <typename Work>
 void InferCall::guarded(Work work) {
@@ -60,44 +56,51 @@ void InferCall::start(const std::string& model, const std::string& version) {
       prepare();
       return;
     }
-    tasks_->post([self = shared_from_this()] { self->guarded([&self] { self->prepare(); }); });
+    state_->parsing->post(
+        [self = shared_from_this()] { self->guarded([&self] { self->prepare(); }); });
   });
 }
 
 void InferCall::parse() {
   const std::optional<std::size_t> header = infer_header_length(request_.head);
   if (coding_ != BodyCoding::Identity) {
-    const std::size_t limit = header ? limits_.max_body_bytes : limits_.max_json_bytes;
+    const std::size_t limit =
+        header ? state_->options.max_body_bytes : state_->options.max_json_bytes;
     request_.body = decode_body(request_.body, coding_, limit, header.value_or(0));
   }
   const std::string_view body = request_.body.view();
   if (header == std::size_t{0}) {
-    const engine::ModelMetadata metadata = backend_.metadata(model_, version_).value();
-    const nlohmann::ordered_json config = backend_.config(model_, version_).value();
+    const engine::ModelMetadata metadata = state_->backend.metadata(model_, version_).value();
+    const nlohmann::ordered_json config = state_->backend.config(model_, version_).value();
     parsed_ = raw_infer(body, metadata, config.value("max_batch_size", 0) > 0);
     return;
   }
-  parsed_ = parse_infer(body, header.value_or(body.size()));
+  parsed_ = parse_infer(body, header.value_or(body.size()), model_, state_.get());
 }
 
 void InferCall::prepare() {
   const std::size_t json_length = infer_header_length(request_.head).value_or(0);
-  if (json_length > limits_.max_json_bytes) {
-    responder_.send(error_reply(kPayloadTooLarge, "the JSON part of the request is larger than " +
-                                                      std::to_string(limits_.max_json_bytes) +
-                                                      " bytes"));
+  if (json_length > state_->options.max_json_bytes) {
+    responder_.send(error_reply(kPayloadTooLarge,
+                                "the JSON part of the request is larger than " +
+                                    std::to_string(state_->options.max_json_bytes) + " bytes"));
     return;
   }
   parse();
   parsed_.request.model = model_;
   parsed_.request.version = version_;
-  backend_.submit(parsed_.request, [self = shared_from_this()](Result<engine::InferReply> result) {
-    self->guarded([&] { self->finish(std::move(result)); });
-  });
+  parsed_.request.cancellation = responder_.cancellation();
+  state_->backend.submit(parsed_.request,
+                         [self = shared_from_this()](Result<engine::InferReply> result) {
+                           self->guarded([&] { self->finish(std::move(result)); });
+                         });
 }
 
 void InferCall::finish(Result<engine::InferReply> result) {
   engine::InferReply reply = std::move(result).value();  // throws the engine's error
+  const bool classes = std::any_of(parsed_.outputs.begin(), parsed_.outputs.end(),
+                                   [](const OutputPlan& plan) { return plan.classes > 0; });
+  if (classes) apply_classification(parsed_, is_batched(state_->backend, reply), reply);
   const bool much =
       reply_coding_ != BodyCoding::Identity || json_elements(parsed_, reply) > kInlineJsonElements;
   if (!much) {
@@ -106,7 +109,7 @@ void InferCall::finish(Result<engine::InferReply> result) {
   }
   // shared: std::function copies what it holds
   auto kept = std::make_shared<engine::InferReply>(std::move(reply));
-  tasks_->post([self = shared_from_this(), kept] {
+  state_->parsing->post([self = shared_from_this(), kept] {
     self->guarded([&] { self->write_reply(std::move(*kept)); });
   });
 }

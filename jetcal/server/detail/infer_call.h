@@ -2,7 +2,6 @@
 // One infer request on its way: body, engine, reply.
 #pragma once
 
-#include <cstddef>
 #include <memory>
 #include <string>
 
@@ -10,21 +9,15 @@
 #include "jetcal/server/detail/task_thread.h"
 #include "jetcal/server/http_server.h"
 #include "jetcal/server/infer_request.h"
-#include "jetcal/server/model_backend.h"
+#include "jetcal/server/service_state.h"
 
 namespace jetcal::server::detail {
-
-/// Limits of an infer request.
-struct InferLimits {
-  std::size_t max_json_bytes = 0, max_body_bytes = 0;
-};
 
 /// Keeps the body alive while the engine reads it, and answers. Lives in the callbacks it leaves
 /// behind.
 class InferCall : public std::enable_shared_from_this<InferCall> {
  public:
-  InferCall(ModelBackend& backend, std::shared_ptr<TaskThread> tasks, const InferLimits& limits,
-            HttpRequest request, Responder responder);
+  InferCall(std::shared_ptr<ServiceState> state, HttpRequest request, Responder responder);
 
   /// Parses on this thread, or on the task thread when that is much work, and submits. Never
   /// throws.
@@ -38,9 +31,7 @@ class InferCall : public std::enable_shared_from_this<InferCall> {
   template <typename Work>
   void guarded(Work work);  // turns what work throws into a reply
 
-  ModelBackend& backend_;
-  std::shared_ptr<TaskThread> tasks_;  // shared: a reply may come after the service has ended
-  InferLimits limits_;
+  std::shared_ptr<ServiceState> state_;  // shared: a reply may come after the service has ended
   HttpRequest request_;
   Responder responder_;
   std::string model_, version_;

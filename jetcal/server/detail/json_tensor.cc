@@ -21,9 +21,22 @@ using engine::DataType;
 using simdjson::dom::array;
 using simdjson::dom::element;
 
-[[noreturn]] void wrong_value(const engine::TensorView& tensor, const char* problem) {
-  fail(ErrorCode::InvalidArgument, "the data of input '", tensor.name, "' ", problem, " ",
-       engine::data_type_name(tensor.type));
+// Says that a value has another kind, in the words of Triton and with the name of the input.
+[[noreturn]] void wrong_kind(const engine::TensorView& tensor, const char* actual,
+                             const char* wanted) {
+  fail(ErrorCode::InvalidArgument, "Unable to parse 'data': attempt to access JSON non-", actual,
+       " as ", wanted, " (input '", tensor.name, "')");
+}
+
+[[noreturn]] void out_of_range(const engine::TensorView& tensor) {
+  fail(ErrorCode::InvalidArgument, "Unable to parse 'data': a value of input '", tensor.name,
+       "' is outside the range of ", engine::data_type_name(tensor.type));
+}
+
+[[noreturn]] void not_the_shape(const engine::TensorView& tensor) {
+  fail(ErrorCode::InvalidArgument,
+       "Unable to parse 'data': Shape does not match true shape of 'data' field (input '",
+       tensor.name, "', shape ", engine::shape_text(tensor.shape), ")");
 }
 
 // Reads one number of type T; a whole number is good for a floating-point type.
@@ -31,23 +44,24 @@ template <typename T>
 T read_value(const element& value, const engine::TensorView& tensor) {
   if constexpr (std::is_same_v<T, bool>) {
     bool flag = false;
-    if (value.get(flag) != simdjson::SUCCESS) wrong_value(tensor, "has a value that is not");
+    if (value.get(flag) != simdjson::SUCCESS) wrong_kind(tensor, "boolean", "boolean");
     return flag;
   } else if constexpr (std::is_floating_point_v<T>) {
     double number = 0;
-    if (value.get(number) != simdjson::SUCCESS) wrong_value(tensor, "has a value that is not");
+    if (value.get(number) != simdjson::SUCCESS) wrong_kind(tensor, "number", "double");
     const T narrow = static_cast<T>(number);
-    if (!std::isfinite(narrow)) wrong_value(tensor, "has a value outside the range of");
+    if (!std::isfinite(narrow)) out_of_range(tensor);
     return narrow;
   } else {
     std::int64_t number = 0;
     std::uint64_t large = 0;
     if (value.get(number) == simdjson::SUCCESS) {
-      if (!std::in_range<T>(number)) wrong_value(tensor, "has a value outside the range of");
+      if (!std::in_range<T>(number)) out_of_range(tensor);
       return static_cast<T>(number);
     }
-    if (value.get(large) != simdjson::SUCCESS) wrong_value(tensor, "has a value that is not");
-    if (!std::in_range<T>(large)) wrong_value(tensor, "has a value outside the range of");
+    const char* const kind = std::is_signed_v<T> ? "signed-integer" : "unsigned-integer";
+    if (value.get(large) != simdjson::SUCCESS) wrong_kind(tensor, kind, kind);
+    if (!std::in_range<T>(large)) out_of_range(tensor);
     return static_cast<T>(large);
   }
 }
@@ -71,9 +85,7 @@ class Walk {
  private:
   void scalars(const array& data) {
     for (const element value : data) {
-      if (value.is_array())
-        fail(ErrorCode::InvalidArgument, "the data of input '", tensor_.name,
-             "' mixes numbers and arrays");
+      if (value.is_array()) not_the_shape(tensor_);
       add_(value);
     }
   }
@@ -82,38 +94,28 @@ class Walk {
     if (depth + 1 == tensor_.shape.size()) {
       const std::int64_t before = seen_;
       for (const element value : data) {
-        if (value.is_array()) not_the_shape();
+        if (value.is_array()) not_the_shape(tensor_);
         add_(value);
         ++seen_;
       }
-      if (seen_ - before != tensor_.shape[depth]) not_the_shape();
+      if (seen_ - before != tensor_.shape[depth]) not_the_shape(tensor_);
       return;
     }
-    if (depth + 1 > tensor_.shape.size()) not_the_shape();
+    if (depth + 1 > tensor_.shape.size()) not_the_shape(tensor_);
     std::int64_t rows = 0;
     for (const element row : data) {
       array inner;
-      if (row.get(inner) != simdjson::SUCCESS) not_the_shape();
+      if (row.get(inner) != simdjson::SUCCESS) not_the_shape(tensor_);
       level(inner, depth + 1);
       ++rows;
     }
-    if (rows != tensor_.shape[depth]) not_the_shape();
-  }
-
-  [[noreturn]] void not_the_shape() const {
-    fail(ErrorCode::InvalidArgument, "the nested data of input '", tensor_.name,
-         "' does not have the shape ", engine::shape_text(tensor_.shape));
+    if (rows != tensor_.shape[depth]) not_the_shape(tensor_);
   }
 
   const engine::TensorView& tensor_;
   Add add_;
   std::int64_t seen_ = 0;
 };
-
-[[noreturn]] void wrong_count(const engine::TensorView& tensor, std::int64_t want) {
-  fail(ErrorCode::InvalidArgument, "the data of input '", tensor.name, "' should have ", want,
-       " elements for shape ", engine::shape_text(tensor.shape));
-}
 
 template <typename T>
 std::unique_ptr<std::byte[]> read_numbers(const array& data, std::int64_t count,
@@ -122,12 +124,12 @@ std::unique_ptr<std::byte[]> read_numbers(const array& data, std::int64_t count,
   auto bytes = std::make_unique<std::byte[]>(std::max<std::size_t>(want * sizeof(T), 1));
   std::size_t filled = 0;
   Walk(tensor, [&](const element& value) {
-    if (filled == want) wrong_count(tensor, count);
+    if (filled == want) not_the_shape(tensor);
     const T number = read_value<T>(value, tensor);
     std::memcpy(bytes.get() + filled * sizeof(T), &number, sizeof(T));
     ++filled;
   }).run(data);
-  if (filled != want) wrong_count(tensor, count);
+  if (filled != want) not_the_shape(tensor);
   tensor.data = {bytes.get(), want * sizeof(T)};
   return bytes;
 }
@@ -138,11 +140,14 @@ std::unique_ptr<std::byte[]> read_strings(const array& data, std::int64_t count,
   std::size_t size = 0;
   Walk(tensor, [&](const element& value) {
     std::string_view text;
-    if (value.get(text) != simdjson::SUCCESS) wrong_value(tensor, "has a value that is not");
+    if (value.get(text) != simdjson::SUCCESS)
+      fail(ErrorCode::InvalidArgument,
+           "Unable to parse JSON bytes array: attempt to access JSON non-string as string (input '",
+           tensor.name, "')");
     strings.push_back(text);
     size += sizeof(std::uint32_t) + text.size();
   }).run(data);
-  if (static_cast<std::int64_t>(strings.size()) != count) wrong_count(tensor, count);
+  if (static_cast<std::int64_t>(strings.size()) != count) not_the_shape(tensor);
   auto bytes = std::make_unique<std::byte[]>(std::max<std::size_t>(size, 1));
   std::byte* out = bytes.get();
   for (const std::string_view text : strings) {
@@ -203,9 +208,7 @@ std::unique_ptr<std::byte[]> read_json_data(const array& data, std::size_t json_
                                             engine::TensorView& tensor) {
   const std::optional<std::int64_t> count = engine::element_count(tensor.shape);
   // Every element takes a character at least, so a shape beyond that cannot be filled.
-  if (!count || static_cast<std::uint64_t>(*count) > json_bytes)
-    fail(ErrorCode::InvalidArgument, "the data of input '", tensor.name,
-         "' has fewer elements than its shape ", engine::shape_text(tensor.shape));
+  if (!count || static_cast<std::uint64_t>(*count) > json_bytes) not_the_shape(tensor);
   switch (tensor.type) {
     case DataType::Bool:
       return read_numbers<bool>(data, *count, tensor);
@@ -235,8 +238,9 @@ std::unique_ptr<std::byte[]> read_json_data(const array& data, std::size_t json_
     case DataType::Bf16:
       break;
   }
-  fail(ErrorCode::InvalidArgument, "input '", tensor.name, "' is ",
-       engine::data_type_name(tensor.type), ", which only binary data can carry");
+  fail(ErrorCode::InvalidArgument, "receiving ", engine::data_type_name(tensor.type),
+       " data via JSON is not supported. Please use the binary data format for input ",
+       tensor.name);
 }
 
 void append_json_data(std::string& out, const engine::Tensor& tensor) {
@@ -280,8 +284,9 @@ void append_json_data(std::string& out, const engine::Tensor& tensor) {
       break;
     case DataType::Fp16:
     case DataType::Bf16:
-      fail(ErrorCode::InvalidArgument, "output '", tensor.name, "' is ",
-           engine::data_type_name(tensor.type), ", which only binary data can carry");
+      fail(ErrorCode::InvalidArgument, "sending ", engine::data_type_name(tensor.type),
+           " data via JSON is not supported. Please use the binary data format for output ",
+           tensor.name);
   }
   out += ']';
 }
