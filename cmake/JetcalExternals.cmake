@@ -83,6 +83,12 @@ if(jetcal_muparser AND jetcal_muparser_headers)
   jetcal_external(muparser VERSION ${jetcal_muparser_version} INCLUDES ${jetcal_muparser_headers} LIBRARIES ${jetcal_muparser})
 endif()
 
+# ---- Eigen ------------------------------------------------------------------------------------------------------------------
+find_package(Eigen3 3.4 QUIET)
+if(TARGET Eigen3::Eigen)
+  jetcal_external(eigen VERSION ${Eigen3_VERSION} LIBRARIES Eigen3::Eigen)
+endif()
+
 # ---- libtorch ---------------------------------------------------------------------------------------------------------------
 if(EXISTS ${JETCAL_WHEELS}/torch/lib/libtorch_cpu.so)
   file(STRINGS ${JETCAL_WHEELS}/torch/version.py jetcal_torch_version REGEX "^__version__")

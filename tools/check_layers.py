@@ -18,6 +18,7 @@ LEVELS = {"base": 0, "workers": 1, "edm": 1, "kernels": 1, "hpo": 1, "data": 2, 
 EXTERNAL_HEADERS = [
     ("torch", r"(torch|ATen|c10)/.+"),
     ("arrow", r"(arrow|parquet)/.+"),
+    ("eigen", r"Eigen/.+"),
     ("muparser", r"muParser\.h"),
     ("root", r"(ROOT/.+|T[A-Z]\w*\.h|Rtypes\.h|RtypesCore\.h|Compression\.h|Math/.+)"),
     ("pythia8", r"Pythia8/.+"),

@@ -160,12 +160,21 @@ std::vector<SettingInfo> tpe_settings() {
           {"prior", "1", "weight of the uniform prior, in trials"}};
 }
 
+std::vector<SettingInfo> gp_settings() {
+  return {{"start_trials", "10", "random trials before the model is used"},
+          {"candidates", "300", "points at which the acquisition is computed for one proposal"},
+          {"climbs", "4", "of them the best so many are starts of a climb"},
+          {"fit_steps", "15", "steps of the fit of the kernel"},
+          {"bend", "true", "bend losses towards a normal distribution, else only scale them"}};
+}
+
 const std::vector<Entry>& entries() {
   static const std::vector<Entry> list{
       full("grid", {{"points", "5", "values of a parameter that is no list of choices"}}),
       full("random", {}),
       full("sobol", {{"scramble", "true", "false: the plain sequence, the same for every seed"}}),
       full("tpe", tpe_settings()),
+      full("gp", gp_settings()),
       halving("asha", "random", {}),
       halving("hyperband", "random", {}),
       halving("bohb", "tpe", tpe_settings()),
@@ -190,6 +199,7 @@ std::unique_ptr<Sampler> detail::make_sampler(const std::string& name, const Set
   if (name == "sobol") return make_sobol(setup, encoding);
   if (name == "grid") return make_grid(setup, encoding);
   if (name == "tpe") return make_tpe(setup, encoding);
+  if (name == "gp") return make_gp(setup, encoding);
   fail(ErrorCode::Internal, "there is no sampler '", name, "'");
 }
 

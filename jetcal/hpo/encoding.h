@@ -27,6 +27,7 @@ class Encoding {
   /// Counts the values a parameter can have; 0 for a continuous one.
   std::int64_t num_cells(std::size_t axis) const noexcept { return axes_[axis].cells; }
   bool is_categorical(std::size_t axis) const noexcept { return axes_[axis].categorical; }
+  bool is_conditional(std::size_t axis) const noexcept { return axes_[axis].parent >= 0; }
   /// Centre and lower edge of a cell; edge(axis, num_cells(axis)) is 1.
   double center(std::size_t axis, std::int64_t cell) const noexcept;
   double edge(std::size_t axis, std::int64_t cell) const noexcept;

@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "jetcal/hpo/detail/gaussian_process.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "jetcal/base/error.h"
+#include "jetcal/hpo/detail/lbfgs.h"
+
+namespace jetcal::hpo::detail {
+
+namespace {
+
+const double kRootFive = std::sqrt(5.0);
+constexpr double kJitter = 1e-8;
+// Range in which the fit may move: lengths from a fiftieth of the cube to where an axis is flat.
+constexpr double kShortest = -4;
+constexpr double kLongest = 5;
+constexpr double kLeastNoise = -13.8;  // 1e-6
+constexpr double kMostNoise = 1;
+// Lengths: log-normal around sqrt(2) + log(axes) / 2 with deviation sqrt(3), so that a function of
+// many parameters is not rougher a priori than one of few (Hvarfner et al. 2024).
+const double kLengthMean = std::sqrt(2.0);
+constexpr double kLengthVariance = 3;
+// Noise: log-normal around 1e-4 with deviation 2; scale: around 1 with deviation 1.
+constexpr double kNoiseMean = -6;
+constexpr double kNoiseVariance = 4;
+
+}  // namespace
+
+GaussianProcess::GaussianProcess(const Encoding& encoding) : encoding_(encoding) {}
+
+double GaussianProcess::difference(std::size_t axis, double a, double b) const {
+  const bool lacks_a = std::isnan(a);
+  const bool lacks_b = std::isnan(b);
+  if (lacks_a || lacks_b) return lacks_a == lacks_b ? 0 : 1;
+  if (encoding_.is_categorical(axis)) return std::abs(a - b) > 1e-9 ? 1 : 0;
+  return a - b;
+}
+
+void GaussianProcess::set_data(const std::vector<const Point*>& x, const Eigen::VectorXd& y) {
+  const auto axes = static_cast<Eigen::Index>(encoding_.size());
+  const auto count = static_cast<Eigen::Index>(x.size());
+  x_.resize(axes, count);
+  for (Eigen::Index i = 0; i < count; ++i)
+    x_.col(i) = Eigen::Map<const Eigen::VectorXd>(x[static_cast<std::size_t>(i)]->data(), axes);
+  y_ = y;
+  squares_.clear();
+  factor_.resize(0, 0);
+}
+
+GpParameters GaussianProcess::start() const {
+  GpParameters parameters;
+  const auto axes = static_cast<Eigen::Index>(encoding_.size());
+  parameters.log_lengths =
+      Eigen::VectorXd::Constant(axes, -0.7 + 0.5 * std::log(static_cast<double>(axes)));
+  parameters.log_scale = 0;
+  parameters.log_noise = -6;
+  return parameters;
+}
+
+double GaussianProcess::log_posterior(const GpParameters& parameters,
+                                      Eigen::VectorXd* slope) const {
+  const Eigen::Index axes = x_.rows();
+  const Eigen::Index count = x_.cols();
+  Eigen::ArrayXXd r2 = Eigen::ArrayXXd::Zero(count, count);
+  for (Eigen::Index a = 0; a < axes; ++a)
+    r2 += squares_[static_cast<std::size_t>(a)].array() * std::exp(-2 * parameters.log_lengths[a]);
+  const double scale = std::exp(parameters.log_scale);
+  const double noise = std::exp(parameters.log_noise);
+  const Eigen::ArrayXXd r = kRootFive * r2.sqrt();
+  const Eigen::ArrayXXd decay = scale * (-r).exp();
+  const Eigen::ArrayXXd kernel = decay * (1 + r + (5.0 / 3) * r2);
+  Eigen::MatrixXd covariance = kernel.matrix();
+  covariance.diagonal().array() += noise + kJitter;
+  const Eigen::LLT<Eigen::MatrixXd> llt(covariance);
+  if (llt.info() != Eigen::Success) return -std::numeric_limits<double>::infinity();
+  const Eigen::VectorXd alpha = llt.solve(y_);
+  const double half_log_determinant = llt.matrixLLT().diagonal().array().log().sum();
+  const double length_mean = kLengthMean + 0.5 * std::log(static_cast<double>(axes));
+  const Eigen::ArrayXd off = parameters.log_lengths.array() - length_mean;
+  const double noise_off = parameters.log_noise - kNoiseMean;
+  const double value = -0.5 * y_.dot(alpha) - half_log_determinant -
+                       off.square().sum() / (2 * kLengthVariance) -
+                       0.5 * parameters.log_scale * parameters.log_scale -
+                       noise_off * noise_off / (2 * kNoiseVariance);
+  if (slope == nullptr) return value;
+  // d value / d theta = tr((alpha alpha^T - K^-1) dK / d theta) / 2.
+  Eigen::MatrixXd weight = -llt.solve(Eigen::MatrixXd::Identity(count, count));
+  weight.noalias() += alpha * alpha.transpose();
+  slope->resize(axes + 2);
+  // dk / d log length = 5/3 (1 + sqrt5 r) exp(-sqrt5 r) scale (difference / length)^2.
+  const Eigen::ArrayXXd common = weight.array() * (5.0 / 3) * (1 + r) * decay;
+  for (Eigen::Index a = 0; a < axes; ++a)
+    (*slope)[a] = 0.5 * std::exp(-2 * parameters.log_lengths[a]) *
+                      (common * squares_[static_cast<std::size_t>(a)].array()).sum() -
+                  off[a] / kLengthVariance;
+  (*slope)[axes] = 0.5 * (weight.array() * kernel).sum() - parameters.log_scale;
+  (*slope)[axes + 1] = 0.5 * noise * weight.trace() - noise_off / kNoiseVariance;
+  return value;
+}
+
+GpParameters GaussianProcess::fit(const GpParameters& from, int steps) const {
+  const Eigen::Index axes = x_.rows();
+  const auto unpack = [axes](const Eigen::VectorXd& theta) {
+    GpParameters parameters;
+    parameters.log_lengths = theta.head(axes);
+    parameters.log_scale = theta[axes];
+    parameters.log_noise = theta[axes + 1];
+    return parameters;
+  };
+  auto& squares =
+      const_cast<std::vector<Eigen::MatrixXd>&>(squares_);  // computed when first needed
+  if (squares.empty())
+    for (Eigen::Index a = 0; a < axes; ++a) {
+      Eigen::MatrixXd square(x_.cols(), x_.cols());
+      for (Eigen::Index i = 0; i < x_.cols(); ++i)
+        for (Eigen::Index j = 0; j <= i; ++j) {
+          const double d = difference(static_cast<std::size_t>(a), x_(a, i), x_(a, j));
+          square(i, j) = square(j, i) = d * d;
+        }
+      squares.push_back(std::move(square));
+    }
+  Eigen::VectorXd theta(axes + 2), low(axes + 2), high(axes + 2);
+  theta << from.log_lengths, from.log_scale, from.log_noise;
+  low << Eigen::VectorXd::Constant(axes, kShortest), -5, kLeastNoise;
+  high << Eigen::VectorXd::Constant(axes, kLongest), 5, kMostNoise;
+  maximise(theta, low, high, steps, [&](const Eigen::VectorXd& at, Eigen::VectorXd& slope) {
+    return log_posterior(unpack(at), &slope);
+  });
+  return unpack(theta);
+}
+
+Eigen::ArrayXd GaussianProcess::scaled_distances(const Point& point) const {
+  Eigen::ArrayXd r2 = Eigen::ArrayXd::Zero(rows_.rows());
+  for (Eigen::Index a = 0; a < rows_.cols(); ++a) {
+    const auto axis = static_cast<std::size_t>(a);
+    const double weight = std::exp(-2 * parameters_.log_lengths[a]);
+    const double u = point[axis];
+    if (!encoding_.is_categorical(axis) && !encoding_.is_conditional(axis)) {
+      r2 += (rows_.col(a).array() - u).square() * weight;
+      continue;
+    }
+    for (Eigen::Index i = 0; i < rows_.rows(); ++i) {
+      const double d = difference(axis, u, rows_(i, a));
+      r2[i] += d * d * weight;
+    }
+  }
+  return r2;
+}
+
+Eigen::VectorXd GaussianProcess::column(const Point& point) const {
+  const Eigen::ArrayXd r2 = scaled_distances(point);
+  const Eigen::ArrayXd r = kRootFive * r2.sqrt();
+  return (std::exp(parameters_.log_scale) * (-r).exp() * (1 + r + (5.0 / 3) * r2)).matrix();
+}
+
+void GaussianProcess::condition(const GpParameters& parameters) {
+  parameters_ = parameters;
+  rows_ = x_.transpose();
+  const Eigen::Index count = x_.cols();
+  Eigen::MatrixXd covariance(count, count);
+  Point point(encoding_.size());
+  for (Eigen::Index i = 0; i < count; ++i) {
+    Eigen::Map<Eigen::VectorXd>(point.data(), x_.rows()) = x_.col(i);
+    covariance.col(i) = column(point);
+  }
+  covariance.diagonal().array() += std::exp(parameters.log_noise) + kJitter;
+  const Eigen::LLT<Eigen::MatrixXd> llt(covariance);
+  if (llt.info() != Eigen::Success)
+    fail(ErrorCode::Internal, "the covariance of ", count, " trials cannot be factored");
+  factor_ = llt.matrixL();
+  inverse_ = llt.solve(Eigen::MatrixXd::Identity(count, count));
+  alpha_ = inverse_ * y_;
+}
+
+void GaussianProcess::append(const Point& x, double y) {
+  const Eigen::Index count = x_.cols();
+  const Eigen::VectorXd k = column(x);
+  const double own = std::exp(parameters_.log_scale) + std::exp(parameters_.log_noise) + kJitter;
+  // The inverse of a matrix with one more row, by the Schur complement.
+  const Eigen::VectorXd v = inverse_ * k;
+  const double rest = std::max(kJitter, own - k.dot(v));
+  Eigen::MatrixXd inverse(count + 1, count + 1);
+  inverse.topLeftCorner(count, count) = inverse_ + v * v.transpose() / rest;
+  inverse.topRightCorner(count, 1) = -v / rest;
+  inverse.bottomLeftCorner(1, count) = -v.transpose() / rest;
+  inverse(count, count) = 1 / rest;
+  inverse_ = std::move(inverse);
+  x_.conservativeResize(Eigen::NoChange, count + 1);
+  x_.col(count) = Eigen::Map<const Eigen::VectorXd>(x.data(), x_.rows());
+  rows_ = x_.transpose();
+  y_.conservativeResize(count + 1);
+  y_[count] = y;
+  alpha_ = inverse_ * y_;
+  squares_.clear();
+}
+
+GpPrediction GaussianProcess::predict(const Point& point, bool slopes) const {
+  const Eigen::ArrayXd r2 = scaled_distances(point);
+  const Eigen::ArrayXd r = kRootFive * r2.sqrt();
+  const double scale = std::exp(parameters_.log_scale);
+  const Eigen::ArrayXd decay = scale * (-r).exp();
+  const Eigen::VectorXd k = (decay * (1 + r + (5.0 / 3) * r2)).matrix();
+  const Eigen::VectorXd v = inverse_ * k;
+  GpPrediction prediction;
+  prediction.mean = k.dot(alpha_);
+  prediction.variance = std::max(1e-12 * scale, scale - k.dot(v));
+  if (!slopes) return prediction;
+  // dk / du = -5/3 (1 + sqrt5 r) exp(-sqrt5 r) scale (u - x) / length^2.
+  const Eigen::ArrayXd common = (-5.0 / 3) * (1 + r) * decay;
+  const Eigen::Index axes = rows_.cols();
+  prediction.mean_slope = Eigen::VectorXd::Zero(axes);
+  prediction.variance_slope = Eigen::VectorXd::Zero(axes);
+  const Eigen::ArrayXd by_mean = common * alpha_.array();
+  const Eigen::ArrayXd by_variance = common * v.array();
+  for (Eigen::Index a = 0; a < axes; ++a) {
+    const auto axis = static_cast<std::size_t>(a);
+    if (encoding_.is_categorical(axis) || std::isnan(point[axis])) continue;
+    const double weight = std::exp(-2 * parameters_.log_lengths[a]);
+    // Trials without this parameter lie at a fixed distance, which has no slope.
+    const Eigen::ArrayXd away = (point[axis] - rows_.col(a).array()).unaryExpr([](double d) {
+      return std::isnan(d) ? 0 : d;
+    });
+    prediction.mean_slope[a] = weight * (by_mean * away).sum();
+    prediction.variance_slope[a] = -2 * weight * (by_variance * away).sum();
+  }
+  return prediction;
+}
+
+void GaussianProcess::predict(const std::vector<Point>& points, Eigen::VectorXd& means,
+                              Eigen::VectorXd& variances) const {
+  const auto count = static_cast<Eigen::Index>(points.size());
+  Eigen::MatrixXd k(rows_.rows(), count);
+  for (Eigen::Index i = 0; i < count; ++i) k.col(i) = column(points[static_cast<std::size_t>(i)]);
+  means = k.transpose() * alpha_;
+  Eigen::MatrixXd v(rows_.rows(), count);
+  v.noalias() = inverse_ * k;
+  const double scale = std::exp(parameters_.log_scale);
+  variances = (scale - (k.array() * v.array()).colwise().sum()).max(1e-12 * scale).matrix();
+}
+
+}  // namespace jetcal::hpo::detail
