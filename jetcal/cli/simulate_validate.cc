@@ -84,13 +84,10 @@ struct Report {
 
 void compare(const ValidateOptions& options, const sim::ValidationJets& jets,
              const std::vector<sim::EventCounts>& events, Report& report) {
-  if (options.compare.empty() || !fs::exists(options.compare)) {
-    report.notes.push_back(options.compare.empty()
-                               ? "no real file is given: stored numbers of one are compared, "
-                                 "without matching pT spectrum and pileup"
-                               : "there is no " + options.compare +
-                                     ": stored numbers are compared, without matching pT spectrum "
-                                     "and pileup");
+  if (options.compare.empty()) {
+    report.notes.emplace_back(
+        "no real file is given: stored numbers of one are compared, without matching pT spectrum "
+        "and pileup");
     report.add(sim::compare_with_stored(jets, events));
     return;
   }
@@ -230,6 +227,9 @@ void print_report(const Report& report) {
 }  // namespace
 
 int validate(const ValidateOptions& options, bool json) {
+  // Before minutes of reading.
+  if (!options.compare.empty() && !fs::exists(options.compare))
+    fail(ErrorCode::NotFound, "no file ", options.compare, " to compare with");
   const Report report = measure(options);
   if (json)
     print_document(options, report);

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from test_distributed import alone, close, shards, two  # noqa: F401: fixtures
+from test_distributed import alone, close, same_steps, shards, two  # noqa: F401: fixtures
 from workers import PARTICLENET, PFN, command, kill_and_resume, mpirun, run, start
 
 MOMENTS = int(os.environ.get("JETCAL_KILL_MOMENTS", "20"))
@@ -38,7 +38,10 @@ def test_kill_9_at_many_moments_changes_nothing(shards, two, tmp_path, starter):
 def test_many_workers_stay_correct(shards, alone, tmp_path, count, network, flags):  # noqa: F811
     over_tcp = run(command(shards, tmp_path / "tcp", [*flags, "--workers", str(count)]), timeout=1800)
     over_mpi = run([*mpirun(count), *command(shards, tmp_path / "mpi", flags)], timeout=1800)
-    close(over_tcp, alone[network])
+    same_steps(shards, tmp_path, flags, count)
+    # The losses of whole runs are another matter: at the end of 180 steps ParticleNet's differ by 2.2 % with 8 workers, and by .5 %
+    # between one worker's AVX2 and its reference kernels.
+    close(over_tcp, alone[network], test_loss=5e-2)
     assert over_mpi["fingerprint"] == over_tcp["fingerprint"]
     print(f"\n{network}, {count} workers: test loss {over_tcp['test_loss']}, alone {alone[network]['test_loss']}")
 

@@ -259,6 +259,12 @@ def test_validation_names_every_number_and_its_target(jetcal, calibrated, pfnano
     assert abs(density - 23.9) < 0.1
 
 
+def test_validation_names_a_real_file_that_is_not_there(jetcal, calibrated, tmp_path):
+    folder, _ = calibrated
+    status, message = jetcal.fails("simulate", "--validate", folder / "one.root", "--compare", tmp_path / "none.root")
+    assert status != 0 and "none.root" in message and len(message.strip().splitlines()) == 1, message
+
+
 def test_validation_agrees_with_numpy(jetcal, sample):
     result = jetcal.raw("simulate", "--validate", sample, "--json")
     document = json.loads(result.stdout)
