@@ -177,6 +177,14 @@ void read_trial(const Config& config, TuneConfig& tune) {
   }
 }
 
+// Algorithms with rungs end where a training ends.
+void use_epochs(const Config& train, hpo::StudyDefinition& study) {
+  for (const hpo::SettingInfo& setting : hpo::algorithm_settings(study.algorithm)) {
+    if (setting.name == "max_resource" && !study.settings.contains(setting.name))
+      study.settings[setting.name] = train.get<std::string>("training.epochs", "50");
+  }
+}
+
 }  // namespace
 
 bool is_mapping(const Config& config, const std::string& name) {
@@ -227,6 +235,7 @@ TuneConfig read_tune_config(const Config& config) {
     fail(ErrorCode::InvalidArgument, config.source(),
          ": the section trial needs either train (a configuration of jetcal train) or command");
   }
+  if (tune.train) use_epochs(*tune.train, tune.study);
   if (tune.study_file.empty()) tune.study_file = tune.executor.output / "study.db";
   return tune;
 }

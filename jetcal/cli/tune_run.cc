@@ -2,6 +2,7 @@
 // jetcal tune: runs the trials of a study, or goes on with them.
 #include <fmt/format.h>
 
+#include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
@@ -26,6 +27,7 @@ struct RunFlags {
   std::vector<std::string> settings;
   std::optional<std::int64_t> seed, trials, resource, parallel, retries, cores, gpus;
   std::optional<double> hours, minutes, memory_mb;
+  bool dry_run = false;
 };
 
 void add_flags(CLI::App& app, RunFlags& flags) {
@@ -48,6 +50,7 @@ void add_flags(CLI::App& app, RunFlags& flags) {
   app.add_option("--minutes", flags.minutes, "limit of one attempt of a trial; 0: none");
   app.add_option("--memory-mb", flags.memory_mb, "limit of the memory of a trial; 0: none");
   app.add_option("--retries", flags.retries, "retries of a trial that failed, default 1");
+  app.add_flag("--dry-run", flags.dry_run, "check everything and print the study; run nothing");
   app.add_option("--command", flags.command, "line for the shell with ${parameter}s in it");
 }
 
@@ -114,6 +117,10 @@ class RunProgress {
       std::fprintf(stderr, "trial %lld %s: %s\n", static_cast<long long>(number),
                    what == "failed" ? "failed" : "failed and will be tried again", detail.c_str());
     }
+    // Counting and sorting thousands of trials at each word of one takes longer than the trial.
+    const auto now = std::chrono::steady_clock::now();
+    if (now < next_) return;
+    next_ = now + std::chrono::milliseconds(200);
     std::int64_t ended = 0, running = 0;
     for (const hpo::Trial& trial : store.history().trials) {
       running += trial.state == hpo::TrialState::Running ? 1 : 0;
@@ -135,12 +142,16 @@ class RunProgress {
 
  private:
   Progress progress_;
+  std::chrono::steady_clock::time_point next_{};
 };
 
 int run(const RunFlags& flags, const CommonOptions& common) {
   TuneConfig config = read_flags(flags, common);
   config.executor.program_knows_budget = knows_budget(config);
-  if (config.train) config.executor.hopeless_statuses = {2};
+  if (config.train) {
+    config.executor.hopeless_statuses = {2};  // bad input, such as a loss that is not finite
+    config.executor.program_tells_cut = true;
+  }
   hpo::validate(config.executor);
   const hpo::TrialProgram program = make_trial_program(config, fs::read_symlink("/proc/self/exe"));
   const auto algorithm =
@@ -150,6 +161,16 @@ int run(const RunFlags& flags, const CommonOptions& common) {
   if (!config.study.early_stopping.empty()) {
     early = hpo::make_early_stopping(config.study.early_stopping,
                                      config.study.early_stopping_settings, config.study.objectives);
+  }
+  if (flags.dry_run) {
+    hpo::validate(config.study);
+    const nlohmann::ordered_json document = hpo::to_json(config.study);
+    if (common.json) {
+      print_json(document);
+    } else {
+      fmt::print("{}\n", document.dump(2));
+    }
+    return 0;
   }
   hpo::StudyStore store = hpo::StudyStore::create(config.study_file, config.study);
   hpo::ExecutorResult result;

@@ -39,7 +39,7 @@ struct TrainFlags {
   std::string features, target, head, pooling, norm;
   std::optional<bool> standardise, skip, closure;
   std::optional<double> flavor_weight;
-  std::optional<std::int64_t> epochs, batch_size, seed, checkpoint_steps, workers;
+  std::optional<std::int64_t> epochs, pause_after, batch_size, seed, checkpoint_steps, workers;
   std::optional<double> lr, weight_decay, fraction;
   std::string selection, weight;
   bool restart = false, summary = false;
@@ -84,6 +84,8 @@ void add_flags(CLI::App& app, TrainFlags& flags) {
   add_switch(app, "--closure,!--no-closure", flags.closure,
              "correct the response of the trained network in bins of pT and |eta|");
   app.add_option("--epochs", flags.epochs, "epochs, default 50");
+  app.add_option("--pause-after", flags.pause_after,
+                 "pause after this epoch of all; a later one goes on from there");
   app.add_option("--batch-size", flags.batch_size, "jets a batch, default 500");
   app.add_option("--optimizer", flags.optimizer,
                  "adam, adamw, adagrad, rmsprop or ranger (default)");
@@ -133,6 +135,7 @@ train::TrainOptions read_options(const TrainFlags& flags, const CommonOptions& c
   override_field(config, "training.flavor_weight", flags.flavor_weight);
   override_field(config, "training.closure", flags.closure);
   override_field(config, "training.epochs", flags.epochs);
+  override_field(config, "training.pause_after", flags.pause_after);
   override_field(config, "training.batch_size", flags.batch_size);
   override_field(config, "training.optimizer", flags.optimizer);
   override_field(config, "training.lr", flags.lr);
@@ -187,6 +190,13 @@ class EpochProgress {
   double seconds_ = 0;
   int done_ = 0;
 };
+
+void print_paused(const train::TrainResult& result) {
+  std::printf(
+      "paused after epoch %zu; best validation loss %.9g in epoch %lld; the same command "
+      "with a later --pause-after, or without, goes on\n",
+      result.epochs.size(), result.best_validation_loss, static_cast<long long>(result.best_epoch));
+}
 
 void print_table(const train::TrainResult& result, const std::string& output) {
   const train::TestResult& test = result.test;
@@ -322,11 +332,15 @@ int train_and_print(const train::TrainOptions& options, const CommonOptions& com
   hooks.draw = draw_responses;
   const train::TrainResult result = train::train(options, sources, hooks, workers);
   if (!common.json) {
-    print_table(result, options.output.string());
+    if (result.paused) {
+      print_paused(result);
+    } else {
+      print_table(result, options.output.string());
+    }
     return 0;
   }
   nlohmann::ordered_json document = train::report(result);
-  document["model"] = (options.output / "model.jetcal").string();
+  if (!result.paused) document["model"] = (options.output / "model.jetcal").string();
   if (!account.is_null()) document["data"] = account;
   document["configuration"] = train::identity(options);
   if (sources.storage_report) document["storage"] = sources.storage_report();

@@ -16,9 +16,9 @@ std::function<int()> set_up(CLI::App& app, CommonOptions& common) {
       app.add_subcommand("ask-tell", "answer requests for trials, one JSON document a line")
           ->fallthrough();
   const std::vector<TunePart> parts{
-      {ask_tell, add_ask_tell(*ask_tell)},
-      add_tune_status(app, common),
-      add_tune_report(app, common),
+      {ask_tell, add_ask_tell(*ask_tell)}, add_tune_status(app, common),
+      add_tune_report(app, common),        add_tune_enqueue(app, common),
+      add_tune_export(app, common),        add_tune_import(app, common),
   };
   return [parts, run] {
     for (const TunePart& part : parts)

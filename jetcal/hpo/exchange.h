@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "jetcal/hpo/study_store.h"
+#include "jetcal/hpo/trial_table.h"
 
 namespace jetcal::hpo {
 
@@ -22,9 +23,8 @@ struct ImportedStudy {
 /// One trial with all that is known of it.
 nlohmann::ordered_json trial_json(const StudyStore& store, std::int64_t trial);
 
-/// One row a trial: number, state, a column for each parameter, objective, constraint
-/// ("excess:METRIC") and other metric ("metric:NAME"), resource, attempts, failures, times, error.
-std::string to_csv(const StudyStore& store);
+/// The study as rows; trial_table.h writes and reads them as CSV.
+TrialTable table_of(const StudyStore& store);
 /// The definition, all trials with their courses, and all events.
 nlohmann::ordered_json to_json(const StudyStore& store);
 /// Optuna's journal (JournalFileBackend of Optuna 4 and 5): one study with all its trials, for
@@ -37,10 +37,11 @@ ImportedStudy from_json(const nlohmann::ordered_json& json);
 /// Of a journal with several studies, `name` chooses. Parameters that no trial has are unknown to a
 /// journal; distributions that differ between trials become the widest one.
 ImportedStudy from_optuna_journal(const std::string& text, const std::string& name = "");
-/// Reads to_csv()'s tables and those that Katib's page exports ("Trial name", "Status", metrics and
-/// parameters as "Num fc layers"). `definition` says what is a parameter and what the objectives
-/// are; without it both are guessed from the columns. Columns of the paper's tables are known under
-/// the names of the spaces paper-pfn and paper-particlenet.
-ImportedStudy from_table(const std::string& text, const std::optional<StudyDefinition>& definition);
+/// Of rows, such as a Katib table's. `definition` says what is a parameter and what the objectives
+/// are; columns match its names whatever their case, blanks or "_", and the columns of the paper's
+/// Katib tables match those of the spaces paper-pfn and paper-particlenet. Without it the table's
+/// own guess holds. Throws InvalidArgument naming the trial for a value that the space does not
+/// have.
+ImportedStudy from_table(const TrialTable& table, const std::optional<StudyDefinition>& definition);
 
 }  // namespace jetcal::hpo

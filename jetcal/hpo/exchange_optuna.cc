@@ -1,182 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-// Optuna's journal: one JSON object a line, each an operation on the studies of the file.
+// Reads Optuna's journal.
 #include <algorithm>
-#include <array>
-#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <ctime>
+#include <limits>
 #include <map>
 #include <nlohmann/json.hpp>
-#include <set>
+#include <optional>
 #include <sstream>
 
 #include "jetcal/base/error.h"
+#include "jetcal/hpo/detail/optuna_journal.h"
 #include "jetcal/hpo/exchange.h"
 
 namespace jetcal::hpo {
 
+using namespace detail;  // NOLINT: the numbers of the journal
 using Json = nlohmann::ordered_json;
-
-namespace {
-
-// optuna.storages.journal: JournalOperation.
-enum Operation {
-  kCreateStudy = 0,
-  kDeleteStudy = 1,
-  kSetStudyUserAttribute = 2,
-  kSetStudySystemAttribute = 3,
-  kCreateTrial = 4,
-  kSetParameter = 5,
-  kSetState = 6,
-  kSetIntermediate = 7,
-  kSetUserAttribute = 8,
-  kSetSystemAttribute = 9,
-};
-// optuna.trial.TrialState.
-enum OptunaState { kRunning = 0, kComplete = 1, kPruned = 2, kFailed = 3, kWaiting = 4 };
-
-constexpr const char* kOurState = "jetcal:state";
-constexpr const char* kOurSettings = "jetcal:study";
-
-Json attributes(const Parameter& parameter) {
-  const bool integer = parameter.kind == Parameter::Kind::Integer;
-  const double step = parameter.step;
-  Json json{{"log", parameter.log}};
-  if (integer) {
-    json["step"] = step > 0 ? static_cast<std::int64_t>(step) : 1;
-    json["low"] = static_cast<std::int64_t>(parameter.low);
-    json["high"] = static_cast<std::int64_t>(parameter.high);
-  } else {
-    json["step"] = step > 0 ? Json(step) : Json();
-    json["low"] = parameter.low;
-    json["high"] = parameter.high;
-  }
-  return json;
-}
-
-// Lists of numbers have an order that no distribution of Optuna has; a categorical one keeps all
-// values.
-Json distribution(const Parameter& parameter) {
-  if (parameter.kind == Parameter::Kind::Integer)
-    return {{"name", "IntDistribution"}, {"attributes", attributes(parameter)}};
-  if (parameter.kind == Parameter::Kind::Float)
-    return {{"name", "FloatDistribution"}, {"attributes", attributes(parameter)}};
-  Json choices = Json::array();
-  for (const Value& value : parameter.choices) choices.push_back(to_json(value));
-  return {{"name", "CategoricalDistribution"}, {"attributes", {{"choices", choices}}}};
-}
-
-Json internal_value(const Parameter& parameter, const Value& value) {
-  if (parameter.choices.empty()) {
-    return std::holds_alternative<double>(value)
-               ? std::get<double>(value)
-               : static_cast<double>(std::get<std::int64_t>(value));
-  }
-  const auto found = std::find(parameter.choices.begin(), parameter.choices.end(), value);
-  return found - parameter.choices.begin();
-}
-
-std::string iso_time(double seconds) {
-  const auto whole = static_cast<std::time_t>(std::floor(seconds));
-  std::tm parts{};
-  ::gmtime_r(&whole, &parts);
-  std::array<char, 64> day{}, fraction{};
-  std::strftime(day.data(), day.size(), "%Y-%m-%dT%H:%M:%S", &parts);
-  std::snprintf(fraction.data(), fraction.size(), ".%06d+00:00",
-                static_cast<int>(1e6 * (seconds - std::floor(seconds))));
-  return std::string(day.data()) + fraction.data();
-}
-
-OptunaState optuna_state(TrialState state) {
-  switch (state) {
-    case TrialState::Waiting:
-      return kWaiting;
-    case TrialState::Running:
-      return kRunning;
-    case TrialState::Complete:
-      return kComplete;
-    case TrialState::Paused:
-    case TrialState::Stopped:
-      return kPruned;
-    case TrialState::Failed:
-      break;
-  }
-  return kFailed;
-}
-
-Json intermediate(const Trial& trial) {
-  Json values = Json::object();
-  for (const Report& report : trial.course) {
-    if (std::isfinite(report.objectives.front()))
-      values[std::to_string(report.resource)] = report.objectives.front();
-  }
-  return values;
-}
-
-Json trial_line(const StudyStore& store, const Trial& trial) {
-  const TrialRecord& record = store.records()[static_cast<std::size_t>(trial.number)];
-  const OptunaState state = optuna_state(trial.state);
-  const double started = record.started > 0 ? record.started : record.created;
-  Json line{{"op_code", kCreateTrial},
-            {"worker_id", "jetcal"},
-            {"study_id", 0},
-            {"datetime_start", state == kWaiting ? Json() : Json(iso_time(started))}};
-  if (state == kComplete || state == kPruned || state == kFailed)
-    line["datetime_complete"] = iso_time(std::max(record.ended, started));
-  line["state"] = static_cast<int>(state);
-  const bool several = trial.objectives.size() > 1;
-  const bool one = trial.objectives.size() == 1 && state == kComplete;
-  line["value"] = one ? Json(trial.objectives.front()) : Json();
-  line["values"] = several && state == kComplete ? to_json(trial.objectives) : Json();
-  line["distributions"] = Json::object();
-  line["params"] = Json::object();
-  for (const auto& [name, value] : trial.values) {
-    const Parameter& parameter = *store.definition().space.find(name);
-    line["distributions"][name] = distribution(parameter).dump();
-    line["params"][name] = internal_value(parameter, value);
-  }
-  line["user_attrs"] = {{kOurState, to_string(trial.state)},
-                        {"budget", trial.budget},
-                        {"bracket", trial.bracket},
-                        {"attempts", record.attempts}};
-  for (const auto& [name, value] : record.metrics)
-    if (std::isfinite(value)) line["user_attrs"]["metric:" + name] = value;
-  if (!record.error.empty()) line["user_attrs"]["error"] = record.error;
-  line["system_attrs"] = Json::object();
-  if (!trial.constraints.empty()) line["system_attrs"]["constraints"] = to_json(trial.constraints);
-  // What is to be run with these values, as Optuna's enqueue_trial() says it.
-  if (state == kWaiting) line["system_attrs"]["fixed_params"] = to_json(trial.values);
-  line["intermediate_values"] =
-      store.definition().objectives.size() == 1 ? intermediate(trial) : Json::object();
-  return line;
-}
-
-}  // namespace
-
-std::string to_optuna_journal(const StudyStore& store) {
-  const StudyDefinition& definition = store.definition();
-  Json directions = Json::array(), names = Json::array();
-  for (const Objective& objective : definition.objectives) {
-    directions.push_back(objective.maximise ? 2 : 1);
-    names.push_back(objective.metric);
-  }
-  const auto study_line = [](int operation, const char* field, const Json& value) {
-    return Json{{"op_code", operation}, {"worker_id", "jetcal"}, {"study_id", 0}, {field, value}}
-               .dump() +
-           "\n";
-  };
-  std::string text = Json{{"op_code", kCreateStudy},
-                          {"worker_id", "jetcal"},
-                          {"study_name", definition.name},
-                          {"directions", directions}}
-                         .dump() +
-                     "\n";
-  text += study_line(kSetStudySystemAttribute, "system_attr", {{"study:metric_names", names}});
-  text += study_line(kSetStudyUserAttribute, "user_attr", {{kOurSettings, to_json(definition)}});
-  for (const Trial& trial : store.history().trials) text += trial_line(store, trial).dump() + "\n";
-  return text;
-}
 
 namespace {
 
@@ -349,6 +190,13 @@ Parameter parameter_of(const std::string& name, const Json& distribution) {
   return parameter;
 }
 
+Value external_value(const Parameter& parameter, const Json& internal) {
+  if (!parameter.choices.empty()) return parameter.choices.at(internal.get<std::size_t>());
+  if (parameter.kind == Parameter::Kind::Integer)
+    return static_cast<std::int64_t>(std::llround(internal.get<double>()));
+  return internal.get<double>();
+}
+
 // Optuna lets ranges differ from trial to trial.
 void widen(Parameter& known, const Parameter& other, ImportedStudy& study) {
   if (known.kind == other.kind && known.low == other.low && known.high == other.high &&
@@ -368,11 +216,46 @@ void widen(Parameter& known, const Parameter& other, ImportedStudy& study) {
   if (std::ranges::find(study.notes, note) == study.notes.end()) study.notes.push_back(note);
 }
 
-Value external_value(const Parameter& parameter, const Json& internal) {
-  if (!parameter.choices.empty()) return parameter.choices.at(internal.get<std::size_t>());
-  if (parameter.kind == Parameter::Kind::Integer)
-    return static_cast<std::int64_t>(std::llround(internal.get<double>()));
-  return internal.get<double>();
+// Values of `parent` in trials with and without a parameter, where the two have none in common.
+std::optional<std::vector<Value>> values_with(const std::vector<JournalTrial>& trials,
+                                              const std::string& name, const Parameter& parent) {
+  std::vector<Value> with, without;
+  for (const JournalTrial& trial : trials) {
+    const auto value = trial.values.find(parent.name);
+    if (value == trial.values.end()) return std::nullopt;
+    std::vector<Value>& side = trial.values.contains(name) ? with : without;
+    const Value external = external_value(parent, value->second);
+    if (std::find(side.begin(), side.end(), external) == side.end()) side.push_back(external);
+  }
+  for (const Value& value : with)
+    if (std::find(without.begin(), without.end(), value) != without.end()) return std::nullopt;
+  return with;
+}
+
+// A journal has no conditions: a parameter that some trials lack depends on a choice that tells
+// them apart.
+void find_conditions(const std::vector<JournalTrial>& trials, std::vector<Parameter>& parameters,
+                     ImportedStudy& study) {
+  std::stable_partition(parameters.begin(), parameters.end(), [&](const Parameter& parameter) {
+    return std::all_of(trials.begin(), trials.end(), [&](const JournalTrial& trial) {
+      return trial.values.contains(parameter.name);
+    });
+  });
+  for (Parameter& parameter : parameters) {
+    for (const Parameter& parent : parameters) {
+      if (&parent == &parameter) break;  // parents come first
+      const bool chosen = !parent.choices.empty() || parent.kind == Parameter::Kind::Integer;
+      const auto values = chosen ? values_with(trials, parameter.name, parent) : std::nullopt;
+      const bool always = std::all_of(trials.begin(), trials.end(), [&](const JournalTrial& trial) {
+        return trial.values.contains(parameter.name);
+      });
+      if (!values || always) continue;
+      parameter.condition = Condition{parent.name, *values};
+      study.notes.push_back("the parameter " + parameter.name + " is taken to depend on " +
+                            parent.name);
+      break;
+    }
+  }
 }
 
 SearchSpace space_of(const std::vector<JournalTrial>& trials, ImportedStudy& study) {
@@ -392,6 +275,7 @@ SearchSpace space_of(const std::vector<JournalTrial>& trials, ImportedStudy& stu
   }
   if (parameters.empty())
     fail(ErrorCode::InvalidArgument, "no trial of the journal has a parameter");
+  find_conditions(trials, parameters, study);
   return SearchSpace(std::move(parameters));
 }
 
@@ -474,8 +358,8 @@ ImportedStudy from_optuna_journal(const std::string& text, const std::string& na
   for (const JournalTrial& trial : journal.trials)
     if (trial.study == static_cast<std::int64_t>(id)) trials.push_back(trial);
   ImportedStudy study;
-  if (from.user.contains(kOurSettings)) {
-    study.definition = definition_from_json(from.user[kOurSettings]);
+  if (from.user.contains(kOurStudy)) {
+    study.definition = definition_from_json(from.user[kOurStudy]);
   } else {
     study.definition.name = from.name;
     const Json names = from.system.value("study:metric_names", Json::array());

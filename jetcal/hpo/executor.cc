@@ -59,8 +59,9 @@ class Executor {
     while (!(done_ && running_.empty())) {
       if (!result_.cut_off && hooks_.should_stop && hooks_.should_stop()) cut_off();
       if (!done_) fill();
-      watch();
+      const bool settled = watch();
       tell_alive();
+      if (settled) continue;
       doze(running_.empty() && !done_ ? std::chrono::nanoseconds(kIdle) : kTick);
     }
     store_.leave();
@@ -110,7 +111,8 @@ class Executor {
     }
   }
 
-  void watch() {
+  // Returns whether an attempt ended.
+  bool watch() {
     const std::vector<std::int64_t> memory = measure_memory();
     for (std::size_t i = 0; i < running_.size();) {
       RunningTrial& trial = *running_[i];
@@ -121,12 +123,14 @@ class Executor {
         continue;
       }
       settle(trial);
+      if (trial.reason() != EndReason::Lost) trial.forget_statuses();
       share_.give_back(trial.share());
       running_.erase(running_.begin() + static_cast<std::ptrdiff_t>(i));
       // A place is free: ask at once.
       next_claim_ = Clock::now();
-      return;
+      return true;
     }
+    return false;
   }
 
   // Now and then, for all; empty at other times.
@@ -164,7 +168,7 @@ class Executor {
       case EndReason::Lost:
         return;
       case EndReason::Shutdown:
-        if (trial.status() == 0) break;  // it had just ended
+        if (trial.status() == 0 && options_.program_tells_cut) break;  // it had just ended
         store_.release(number, "jetcal tune was stopped");
         tell(number, "released", "");
         return;

@@ -56,6 +56,8 @@ struct ExecutorOptions {
   std::string resource = "epoch";      ///< The metric that counts work.
   /// The program ends by itself when it has reached its budget; else it is ended from outside.
   bool program_knows_budget = false;
+  /// Asked to end, the program ends with a status other than 0 unless its work was done.
+  bool program_tells_cut = false;
 };
 
 /// Throws InvalidArgument naming the field.

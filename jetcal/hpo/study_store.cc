@@ -65,14 +65,6 @@ std::string metrics_text(const Metrics& metrics) {
   return json.dump();
 }
 
-Metrics metrics_from_text(const std::string& text) {
-  Metrics metrics;
-  const Json json = Json::parse(text);  // outlives items()
-  for (const auto& [name, value] : json.items())
-    if (value.is_number()) metrics[name] = value.get<double>();
-  return metrics;
-}
-
 std::int64_t reached(const Trial& trial) {
   return trial.course.empty() ? 0 : trial.course.back().resource;
 }
@@ -178,90 +170,6 @@ void StudyStore::load_definition() {
 }
 
 double StudyStore::created() const { return created_; }
-
-const History& StudyStore::refresh() {
-  database_->read([&] { read_changes(); });
-  return history_;
-}
-
-void StudyStore::read_changes() {
-  std::vector<std::int64_t> changed;
-  Query query(*database_, "SELECT number, revision FROM trials WHERE revision > ? ORDER BY number");
-  query.bind(1, revision_);
-  std::int64_t newest = revision_;
-  while (query.step()) {
-    changed.push_back(query.integer(0));
-    newest = std::max(newest, query.integer(1));
-  }
-  for (const std::int64_t number : changed) read_trial(number);
-  revision_ = newest;
-}
-
-void StudyStore::read_trial(std::int64_t number) {
-  Query row(*database_,
-            "SELECT state, \"values\", objectives, constraints, budget, bracket, metrics, attempts,"
-            " failures, created, started, ended, seconds, not_before, tuner, host, pid, error,"
-            " last FROM trials WHERE number=?");
-  row.bind(1, number);
-  if (!row.step()) return;
-  Trial trial;
-  trial.number = number;
-  trial.state = parse_trial_state(row.text(0));
-  trial.values = assignment_from_json(Json::parse(row.text(1)));
-  trial.objectives = numbers_from_json(Json::parse(row.text(2)));
-  trial.constraints = numbers_from_json(Json::parse(row.text(3)));
-  trial.budget = row.integer(4);
-  trial.bracket = row.integer(5);
-  TrialRecord record;
-  record.metrics = metrics_from_text(row.text(6));
-  record.attempts = row.integer(7);
-  record.failures = row.integer(8);
-  record.created = row.real(9);
-  record.started = row.real(10);
-  record.ended = row.real(11);
-  record.seconds = row.real(12);
-  record.not_before = row.real(13);
-  record.tuner = row.integer(14);
-  record.host = row.text(15);
-  record.pid = row.integer(16);
-  record.error = row.text(17);
-  record.last = row.integer(18) != 0;
-  Query course(*database_,
-               "SELECT resource, objectives FROM reports WHERE trial=? ORDER BY resource");
-  course.bind(1, number);
-  while (course.step())
-    trial.course.push_back({course.integer(0), numbers_from_json(Json::parse(course.text(1)))});
-  const auto index = static_cast<std::size_t>(number);
-  if (index >= history_.trials.size()) {
-    history_.trials.resize(index + 1);
-    records_.resize(index + 1);
-  }
-  history_.trials[index] = std::move(trial);
-  records_[index] = std::move(record);
-}
-
-std::vector<TrialEvent> StudyStore::events() const {
-  std::vector<TrialEvent> events;
-  Query query(*database_, "SELECT time, trial, tuner, what, detail FROM events ORDER BY id");
-  while (query.step()) {
-    events.push_back(
-        {query.real(0), query.integer(1), query.integer(2), query.text(3), query.text(4)});
-  }
-  return events;
-}
-
-std::vector<TunerRecord> StudyStore::tuners() const {
-  const std::string boot = detail::boot_id();
-  std::vector<TunerRecord> tuners;
-  Query query(*database_, "SELECT id, host, pid, started, heartbeat, boot, ended FROM tuners");
-  while (query.step()) {
-    TunerRecord tuner{query.integer(0), query.text(1), query.integer(2),
-                      query.real(3),    query.real(4), false};
-    tuner.alive = query.null(6) && tuner_alive(tuner, query.text(5));
-    tuners.push_back(tuner);
-  }
-  return tuners;
-}
 
 bool StudyStore::tuner_alive(const TunerRecord& tuner, const std::string& boot) const {
   if (tuner.id == tuner_) return true;

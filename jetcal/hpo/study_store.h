@@ -130,7 +130,6 @@ class StudyStore {
   void make_tables(const StudyDefinition& definition);
   void load_definition();
   void read_changes();
-  void read_trial(std::int64_t number);
   bool tuner_alive(const TunerRecord& tuner, const std::string& boot) const;
   std::int64_t requeue_orphans_now();
   bool reached_limit(double now) const;

@@ -97,14 +97,26 @@ sigset_t keeper_signals() {
   return signals;
 }
 
+// Appears completely or not at all: a kill may come at any moment.
+void write_status(const ProcessSpec& spec, int status) {
+  if (spec.status_file.empty() || status != 0) return;
+  const std::string part = spec.status_file.string() + ".part";
+  const int file = ::open(part.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0666);
+  const bool written = file >= 0 && ::dprintf(file, "%s\n", spec.status_key.c_str()) > 0;
+  if (file >= 0) ::close(file);
+  if (written) ::rename(part.c_str(), spec.status_file.c_str());
+}
+
 // Waits for the program, or for the word to end it.
-int keep(pid_t program) {
+int keep(const ProcessSpec& spec, pid_t program) {
   const sigset_t signals = keeper_signals();
   int status = 0;
   for (;;) {
     siginfo_t info{};
     const int number = ::sigwaitinfo(&signals, &info);
     if (number == kEndSignal) {
+      // It may have ended by itself just before.
+      if (::waitpid(program, &status, WNOHANG) == program) write_status(spec, status);
       end_all(program, status);
       return exit_code(status);
     }
@@ -113,6 +125,7 @@ int keep(pid_t program) {
       const pid_t ended = ::waitpid(-1, &one, WNOHANG);
       if (ended <= 0) break;
       if (ended != program) continue;
+      write_status(spec, one);
       int ignored = 0;
       end_all(-1, ignored);
       return exit_code(one);
@@ -179,7 +192,7 @@ void hold_lock(const ProcessSpec& spec) {
   const pid_t program = ::fork();
   if (program < 0) ::_exit(126);
   if (program == 0) run_program(spec, argv, envp, self);
-  ::_exit(keep(program));
+  ::_exit(keep(spec, program));
 }
 
 std::vector<std::string> environment_of(const ProcessSpec& spec) {

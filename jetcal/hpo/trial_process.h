@@ -21,6 +21,10 @@ struct ProcessSpec {
   std::vector<int> cores;                          ///< Empty: any.
   std::filesystem::path lock_file;  ///< Held while anything of it lives; may be empty.
   std::int64_t lock_byte = 0;
+  /// Gets `status_key` when the program ends by itself with status 0, whether or not this process
+  /// still lives; may be empty.
+  std::filesystem::path status_file;
+  std::string status_key;
 };
 
 /// A program with all it starts. A process between it and this one adopts what it leaves behind and

@@ -52,6 +52,15 @@ nlohmann::ordered_json report(const TrainResult& result) {
       epochs.back()["ema_validation_loss"] = epoch.ema_validation_loss;
     }
   }
+  if (result.paused) {
+    return {{"parameters", result.num_parameters},
+            {"epochs", epochs},
+            {"paused", true},
+            {"best_epoch", result.best_epoch},
+            {"best_validation_loss", result.best_validation_loss},
+            {"jets_per_second", result.jets_per_second()},
+            {"resumed_step", result.resumed_step}};
+  }
   return {{"parameters", result.num_parameters},
           {"jets",
            {{"train", result.train.jets},

@@ -74,6 +74,7 @@ struct TrainResult {
   // How this call came to it; not kept.
   bool was_finished = false;      ///< Nothing was trained: the run had ended before.
   std::int64_t resumed_step = 0;  ///< Steps that an earlier call had done; 0 for a fresh run.
+  bool paused = false;            ///< After TrainOptions::pause_after: nothing is tested yet.
 
   /// Returns training speed over all epochs.
   double jets_per_second() const noexcept;

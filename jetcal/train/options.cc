@@ -117,6 +117,7 @@ TrainOptions read_train_options(const Config& config) {
     optimizer.weight_decay = config.require<double>("training.weight_decay");
   options.course = read_course(config);
   options.epochs = config.get("training.epochs", options.epochs);
+  options.pause_after = config.get("training.pause_after", options.pause_after);
   options.batch_size = config.get("training.batch_size", options.batch_size);
   options.seed = config.get("training.seed", options.seed);
   options.flavor_weight = config.get("training.flavor_weight", options.flavor_weight);
@@ -146,6 +147,7 @@ void validate(const TrainOptions& options) {
   validate(options.course);
   validate(options.distributed);
   require_at_least("training.epochs", options.epochs, 1);
+  require_at_least("training.pause_after", options.pause_after, 0);
   require_at_least("training.batch_size", options.batch_size, 1);
   require_at_least("training.seed", options.seed, 0);
   require_at_least("training.checkpoint_steps", options.checkpoint_steps, 1);

@@ -30,6 +30,9 @@ struct TrainOptions {
   OptimizerOptions optimizer;
   CourseOptions course;
   std::int64_t epochs = 50;
+  /// The run pauses after this epoch, to go on when it is called with a later one; 0: it does not.
+  /// The learning rate's course is that of all epochs.
+  std::int64_t pause_after = 0;
   std::int64_t batch_size = 500;
   std::int64_t seed = 1;                ///< Initial weights, order of the jets and dropout.
   std::int64_t checkpoint_steps = 200;  ///< A checkpoint at least every so many steps ...

@@ -84,6 +84,7 @@ class Run {
     if (resumed && hooks_.on_resume) hooks_.on_resume(resumed_step);
     if (!was_finished) {
       train_epochs(files);
+      if (paused()) return paused_result(resumed ? resumed_step : 0);
       test();
       save();
       if (group_.is_first()) files.add_test(state_.history, state_.result->test);
@@ -99,6 +100,24 @@ class Run {
  private:
   double now() const { return hooks_.now ? hooks_.now() : system_seconds(); }
   bool stopping() const { return hooks_.should_stop && hooks_.should_stop(); }
+
+  bool paused() const {
+    return options_.pause_after > 0 && state_.epoch >= options_.pause_after &&
+           state_.epoch < options_.epochs && !out_of_patience(options_.course, state_.history);
+  }
+
+  TrainResult paused_result(std::int64_t resumed_step) const {
+    TrainResult result;
+    result.paused = true;
+    result.num_parameters = models::num_parameters(options_.model);
+    result.train = state_.train;
+    result.validation = state_.validation;
+    result.epochs = state_.history;
+    result.best_epoch = state_.best_epoch;
+    result.best_validation_loss = state_.best_validation_loss;
+    result.resumed_step = resumed_step;
+    return result;
+  }
 
   // Returns whether there was a checkpoint to go on from. The first worker reads or makes the
   // state, the others get it from there: they need not see its folder.
@@ -232,7 +251,8 @@ class Run {
   }
 
   void train_epochs(const RunFiles& files) {
-    while (state_.epoch < options_.epochs && !out_of_patience(options_.course, state_.history)) {
+    while (state_.epoch < options_.epochs && !paused() &&
+           !out_of_patience(options_.course, state_.history)) {
       train_batches();
       validate_epoch();
       if (group_.is_first()) show_epoch(files);

@@ -45,7 +45,8 @@ struct TrainHooks {
 /// Writes into options.output: model.jetcal, metrics.txt, history.json, tensorboard/ and
 /// checkpoint/. Called again after it was stopped or killed it goes on from the last checkpoint; on
 /// one thread the result is the same, bit for bit, as that of an uninterrupted run. Called again
-/// after it has ended it returns the result.
+/// after it has ended it returns the result. With options.pause_after it returns after that epoch,
+/// without test and model file, and goes on when called with a later one.
 ///
 /// With `workers` every worker calls it with the same options and jets; the first one writes the
 /// files and checkpoints. A batch is shared between them, so that the result is that of one worker

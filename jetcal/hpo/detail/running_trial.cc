@@ -35,6 +35,7 @@ RunningTrial::RunningTrial(StudyStore& store, std::int64_t number, Share share,
   place_.budget = trial.budget;
   place_.last = record.last;
   place_.attempt = record.attempts;
+  failures_ = record.failures;
   place_.share = share_;
   for (const Report& report : trial.course) course_[report.resource] = report.objectives;
   if (!trial.course.empty()) reached_ = trial.course.back().resource;
@@ -64,13 +65,45 @@ void RunningTrial::start_step() {
   spec.lock_file = fs::absolute(store_.lock_path());
   spec.lock_byte = kTrialBytes + number_;
   metrics_.emplace(step.metrics.empty() ? spec.output : step.metrics, step.format);
-  // What an earlier attempt printed may be unread, when its tuner died; epochs it had finished are
-  // not printed again by a program that goes on from its checkpoint.
-  if (step.metrics.empty()) take(metrics_->finish(), /*earlier=*/true);
-  lines_ = 0;
-  if (place_.budget > 0 && store_.records()[static_cast<std::size_t>(number_)].failures == 0)
-    lines_ = reached_;
-  process_ = TrialProcess::start(spec);
+  std::error_code none;
+  std::uintmax_t log_size = fs::file_size(spec.output, none);
+  if (none) log_size = 0;
+  spec.status_file = status_file();
+  spec.status_key = status_key();
+  ended_before_ = has_ended(spec.status_key, &log_size);
+  if (step.metrics.empty()) {
+    // What an earlier attempt printed may be unread, when its tuner died; epochs it had finished
+    // are not printed again by a program that goes on from its checkpoint.
+    if (!ended_before_) take(metrics_->finish(), /*earlier=*/true);
+    metrics_->skip_to(log_size);
+  }
+  lines_ = place_.budget > 0 && failures_ == 0 ? reached_ : 0;
+  spec.status_key += " " + std::to_string(log_size);
+  if (!ended_before_) process_ = TrialProcess::start(spec);
+}
+
+// The same for attempts that were cut off, another one after a failure and a promotion.
+std::string RunningTrial::status_key() const {
+  return std::to_string(failures_) + " " + std::to_string(place_.budget);
+}
+
+fs::path RunningTrial::status_file() const {
+  return place_.folder / (steps_.at(step_).label + ".status");
+}
+
+bool RunningTrial::has_ended(const std::string& key, std::uintmax_t* log_size) const {
+  std::ifstream file(status_file());
+  std::string failures, budget;
+  std::uintmax_t size = 0;
+  if (!(file >> failures >> budget >> size) || failures + " " + budget != key) return false;
+  *log_size = size;
+  return true;
+}
+
+void RunningTrial::forget_statuses() const {
+  std::error_code ignored;
+  for (const TrialStep& step : steps_)
+    fs::remove(place_.folder / (step.label + ".status"), ignored);
 }
 
 bool RunningTrial::take(const std::vector<Metrics>& lines, bool earlier) {
@@ -135,7 +168,7 @@ bool RunningTrial::take_line(const Metrics& printed, bool earlier) {
 bool RunningTrial::read_metrics() { return take(metrics_->poll()); }
 
 bool RunningTrial::advance() {
-  const std::optional<int> status = process_.poll();
+  const std::optional<int> status = ended_before_ ? std::optional<int>(0) : process_.poll();
   if (!status) {
     if (asked_ && !killed_ &&
         Clock::now() - *asked_ > std::chrono::duration<double>(options_.grace_seconds)) {

@@ -40,12 +40,17 @@ class RunningTrial {
   bool reached_budget() const noexcept { return place_.budget > 0 && reached_ >= place_.budget; }
   /// 0, or what it ended with.
   int status() const noexcept { return status_; }
+  /// Forgets how the programs ended; to be called when the study knows.
+  void forget_statuses() const;
   /// One sentence about a failure, with the last line of its errors.
   std::string failure() const;
 
  private:
   using Clock = std::chrono::steady_clock;
   void start_step();
+  bool has_ended(const std::string& key, std::uintmax_t* log_size) const;
+  std::filesystem::path status_file() const;
+  std::string status_key() const;
   bool take(const std::vector<Metrics>& lines, bool earlier = false);
   bool take_line(const Metrics& printed, bool earlier);
   Metrics renamed(const Metrics& printed) const;
@@ -58,11 +63,13 @@ class RunningTrial {
   std::vector<TrialStep> steps_;
   std::size_t step_ = 0;
   TrialProcess process_;
+  bool ended_before_ = false;  // while its tuner was dead
   std::optional<MetricsFile> metrics_;
   std::int64_t reached_ = 0;
   std::map<std::int64_t, std::vector<double>> course_;  // as the study has it
   std::int64_t count_ = 0;                              // of the last line that had one
-  std::int64_t lines_ = 0;                              // that had an objective and no count
+  std::int64_t failures_ = 0;
+  std::int64_t lines_ = 0;  // that had an objective and no count
   Clock::time_point start_;
   std::optional<Clock::time_point> asked_;
   bool killed_ = false;
