@@ -348,10 +348,7 @@ std::size_t choose_study(const Journal& journal, const std::string& name) {
   fail(ErrorCode::InvalidArgument, "the journal has several studies, name one of ", names);
 }
 
-}  // namespace
-
-ImportedStudy from_optuna_journal(const std::string& text, const std::string& name) {
-  const Journal journal = read_journal(text);
+ImportedStudy import_study(const Journal& journal, const std::string& name) {
   const std::size_t id = choose_study(journal, name);
   const JournalStudy& from = journal.studies[id];
   std::vector<JournalTrial> trials;
@@ -372,6 +369,19 @@ ImportedStudy from_optuna_journal(const std::string& text, const std::string& na
   }
   for (const JournalTrial& trial : trials) add_trial(trial, study.definition.space, study);
   return study;
+}
+
+}  // namespace
+
+ImportedStudy from_optuna_journal(const std::string& text, const std::string& name) {
+  const Journal journal = read_journal(text);
+  try {
+    return import_study(journal, name);
+  } catch (const Error&) {
+    throw;
+  } catch (const std::exception& error) {
+    fail(ErrorCode::InvalidArgument, "the journal is not as Optuna writes it: ", error.what());
+  }
 }
 
 }  // namespace jetcal::hpo

@@ -125,6 +125,16 @@ Columns find_columns(const TrialTable& table, const StudyDefinition& definition)
   return columns;
 }
 
+// Words may be written otherwise in a table: adamW is adamw.
+Value value_of(const Parameter& parameter, const Value& value) {
+  const std::string text = to_string(value);
+  for (const Value& choice : parameter.choices) {
+    if (std::holds_alternative<std::string>(choice) && bare(to_string(choice)) == bare(text))
+      return choice;
+  }
+  return parse_value(parameter, text);
+}
+
 void add_row(const TableTrial& row, const Columns& columns, ImportedStudy& study) {
   Trial trial;
   trial.number = std::ssize(study.trials);
@@ -132,7 +142,7 @@ void add_row(const TableTrial& row, const Columns& columns, ImportedStudy& study
   for (const auto& [parameter, column] : columns.parameters) {
     const auto value = row.values.find(column);
     if (value == row.values.end()) continue;  // its condition does not hold, or check() tells
-    trial.values[parameter->name] = parse_value(*parameter, to_string(value->second));
+    trial.values[parameter->name] = value_of(*parameter, value->second);
   }
   study.definition.space.check(trial.values);
   TrialRecord record;
