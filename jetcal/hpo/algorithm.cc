@@ -156,7 +156,8 @@ std::vector<SettingInfo> tpe_settings() {
           {"candidates", "24", "points drawn for one proposal"},
           {"gamma", "0.1", "share of the trials that count as good"},
           {"good_trials", "25", "at most so many count as good"},
-          {"width", "1", "of the kernels, relative to Scott's rule"},
+          {"width", "2", "of the kernels of good trials, relative to Scott's rule"},
+          {"bad_width", "2", "of the kernels of bad trials"},
           {"prior", "1", "weight of the uniform prior, in trials"}};
 }
 
@@ -164,7 +165,7 @@ std::vector<SettingInfo> gp_settings() {
   return {{"start_trials", "10", "random trials before the model is used"},
           {"candidates", "300", "points at which the acquisition is computed for one proposal"},
           {"climbs", "4", "of them the best so many are starts of a climb"},
-          {"fit_steps", "15", "steps of the fit of the kernel"},
+          {"fit_steps", "10", "steps of the fit of the kernel"},
           {"bend", "true", "bend losses towards a normal distribution, else only scale them"}};
 }
 
@@ -175,6 +176,7 @@ const std::vector<Entry>& entries() {
       full("sobol", {{"scramble", "true", "false: the plain sequence, the same for every seed"}}),
       full("tpe", tpe_settings()),
       full("gp", gp_settings()),
+      full("cmaes", {{"population", "0", "trials of a generation; 0: 4 + 3 log(parameters)"}}),
       halving("asha", "random", {}),
       halving("hyperband", "random", {}),
       halving("bohb", "tpe", tpe_settings()),
@@ -200,6 +202,7 @@ std::unique_ptr<Sampler> detail::make_sampler(const std::string& name, const Set
   if (name == "grid") return make_grid(setup, encoding);
   if (name == "tpe") return make_tpe(setup, encoding);
   if (name == "gp") return make_gp(setup, encoding);
+  if (name == "cmaes") return make_cmaes(setup, encoding);
   fail(ErrorCode::Internal, "there is no sampler '", name, "'");
 }
 

@@ -11,6 +11,7 @@
 
 #include "jetcal/base/random.h"
 #include "jetcal/hpo/encoding.h"
+#include "jetcal/hpo/pareto.h"
 
 namespace jetcal::hpo {
 namespace {
@@ -150,6 +151,127 @@ TEST_P(EveryAlgorithm, RefusesUnknownSettingsByName) {
 
 std::string name_of(const testing::TestParamInfo<std::string>& info) { return info.param; }
 INSTANTIATE_TEST_SUITE_P(All, EveryAlgorithm, testing::ValuesIn(algorithm_names()), name_of);
+
+double best_of(const History& history) {
+  double best = INFINITY;
+  for (const Trial& trial : history.trials)
+    if (!trial.objectives.empty()) best = std::min(best, trial.objectives[0]);
+  return best;
+}
+
+class LearningAlgorithm : public testing::TestWithParam<std::string> {};
+
+// By chance alone, better in 9 of 10 pairs happens once in 93.
+TEST_P(LearningAlgorithm, BeatsRandomSearchInNineOfTenSeeds) {
+  for (const int workers : {1, 4}) {
+    int wins = 0;
+    for (std::uint64_t seed = 0; seed < 10; ++seed) {
+      const auto learner = make(GetParam(), mixed(), seed);
+      const auto random = make("random", mixed(), seed + 100);
+      wins += best_of(run_loss(*learner, 70, workers, mixed_loss)) <
+                      best_of(run_loss(*random, 70, workers, mixed_loss))
+                  ? 1
+                  : 0;
+    }
+    EXPECT_GE(wins, 9) << workers << " workers";
+  }
+}
+
+TEST_P(LearningAlgorithm, MaximisesAsItMinimises) {
+  const auto down = make_algorithm(GetParam(), {}, mixed(), {{"loss", false}}, 4);
+  const auto up = make_algorithm(GetParam(), {}, mixed(), {{"score", true}}, 4);
+  const History low = run_loss(*down, 30, 2, mixed_loss);
+  const History high = run(*up, {{"score", true}}, 30, 2, [](const Assignment& values) {
+    return std::vector<double>{-mixed_loss(values)};
+  });
+  for (std::size_t i = 0; i < 30; ++i)
+    EXPECT_EQ(text_of(low.trials[i].values), text_of(high.trials[i].values)) << i;
+}
+
+TEST_P(LearningAlgorithm, FindsTheFrontOfTwoObjectives) {
+  const SearchSpace space = space_of(
+      "  x: {type: float, low: 0, high: 1}\n"
+      "  y: {type: float, low: 0, high: 1}\n");
+  // The front is y = 0, x from 0.2 to 0.8.
+  const auto measure = [](const Assignment& values) {
+    const double x = std::get<double>(values.at("x")), y = std::get<double>(values.at("y"));
+    return std::vector<double>{(x - 0.2) * (x - 0.2) + y, (x - 0.8) * (x - 0.8) + y};
+  };
+  const std::vector<Objective> objectives{{"loss", false}, {"latency", false}};
+  const auto volume = [&](const std::string& name) {
+    double sum = 0;
+    for (std::uint64_t seed = 0; seed < 3; ++seed) {
+      const auto algorithm = make_algorithm(name, {}, space, objectives, seed);
+      const History history = run(*algorithm, objectives, 60, 2, measure);
+      std::vector<std::vector<double>> losses;
+      for (const Trial& trial : history.trials)
+        if (!trial.objectives.empty()) losses.push_back(trial.objectives);
+      sum += hypervolume(losses, {1, 1});
+    }
+    return sum;
+  };
+  EXPECT_GT(volume(GetParam()), volume("random"));
+}
+
+INSTANTIATE_TEST_SUITE_P(All, LearningAlgorithm, testing::Values("tpe", "gp", "cmaes"), name_of);
+
+// Runs 60 trials of which those with x > 0.3 break a constraint; the loss falls with x.
+double best_allowed(const std::string& name, int& allowed) {
+  const SearchSpace space = space_of(
+      "  x: {type: float, low: 0, high: 1}\n"
+      "  y: {type: float, low: 0, high: 1}\n");
+  const auto algorithm = make(name, space, 2);
+  History history{{{"loss", false}}, {}};
+  double best = INFINITY;
+  for (std::int64_t i = 0; i < 60; ++i) {
+    Trial trial;
+    trial.number = i;
+    trial.values = algorithm->propose(history)->values;
+    trial.state = TrialState::Complete;
+    const double x = std::get<double>(trial.values.at("x"));
+    trial.objectives = {1 - x + std::abs(std::get<double>(trial.values.at("y")) - 0.5)};
+    trial.constraints = {x - 0.3};
+    if (x <= 0.3) best = std::min(best, trial.objectives[0]);
+    allowed += x <= 0.3 && i >= 10 ? 1 : 0;
+    history.trials.push_back(std::move(trial));
+  }
+  return best;
+}
+
+TEST(Constraints, AreLearntByTpeAndGp) {
+  int by_chance = 0;
+  const double random = best_allowed("random", by_chance);
+  for (const std::string name : {"tpe", "gp"}) {
+    int allowed = 0;
+    EXPECT_LT(best_allowed(name, allowed), std::min(random, 0.76)) << name;
+    EXPECT_GT(allowed, by_chance) << name;
+  }
+}
+
+// Ten workers that all ask before any trial ends must not be sent to the same place.
+TEST_P(LearningAlgorithm, SpreadsTrialsThatRunAtTheSameTime) {
+  const SearchSpace space = space_of(
+      "  x: {type: float, low: 0, high: 1}\n"
+      "  y: {type: float, low: 0, high: 1}\n");
+  const auto algorithm = make(GetParam(), space);
+  History history = run_loss(*algorithm, 40, 1, [](const Assignment& values) {
+    const double x = std::get<double>(values.at("x")) - 0.4;
+    return x * x + std::get<double>(values.at("y"));
+  });
+  const Encoding encoding(space);
+  std::vector<Point> asked;
+  for (int i = 0; i < 10; ++i) {
+    Trial trial;
+    trial.number = static_cast<std::int64_t>(history.trials.size());
+    trial.values = algorithm->propose(history)->values;
+    trial.state = TrialState::Running;
+    asked.push_back(encoding.encode(trial.values));
+    history.trials.push_back(std::move(trial));
+  }
+  for (std::size_t i = 0; i < asked.size(); ++i)
+    for (std::size_t j = 0; j < i; ++j)
+      EXPECT_GT(std::abs(asked[i][0] - asked[j][0]) + std::abs(asked[i][1] - asked[j][1]), 1e-4);
+}
 
 TEST(MakeAlgorithm, NamesWhatThereIs) {
   EXPECT_THROW(make("annealing", mixed()), Error);

@@ -19,13 +19,14 @@ constexpr double kShortest = -4;
 constexpr double kLongest = 5;
 constexpr double kLeastNoise = -13.8;  // 1e-6
 constexpr double kMostNoise = 1;
-// Lengths: log-normal around sqrt(2) + log(axes) / 2 with deviation sqrt(3), so that a function of
-// many parameters is not rougher a priori than one of few (Hvarfner et al. 2024).
-const double kLengthMean = std::sqrt(2.0);
-constexpr double kLengthVariance = 3;
-// Noise: log-normal around 1e-4 with deviation 2; scale: around 1 with deviation 1.
-constexpr double kNoiseMean = -6;
-constexpr double kNoiseVariance = 4;
+// Lengths: log-normal around 0.6 sqrt(axes), so that a function of many parameters is not rougher a
+// priori than one of few (the scaling is that of Hvarfner et al. 2024). This and the noise were
+// chosen on the development tasks of bench/hpo.
+constexpr double kLengthMean = -0.5;
+constexpr double kLengthVariance = 2;
+// Noise: log-normal around 1e-4 of the variance, with a deviation of three; scale: around 1.
+constexpr double kNoiseMean = -9;
+constexpr double kNoiseVariance = 9;
 
 }  // namespace
 
@@ -46,8 +47,18 @@ void GaussianProcess::set_data(const std::vector<const Point*>& x, const Eigen::
   for (Eigen::Index i = 0; i < count; ++i)
     x_.col(i) = Eigen::Map<const Eigen::VectorXd>(x[static_cast<std::size_t>(i)]->data(), axes);
   y_ = y;
-  squares_.clear();
   factor_.resize(0, 0);
+}
+
+void GaussianProcess::measure_pairs() {
+  const Eigen::Index count = x_.cols();
+  squares_.resize(count * (count - 1) / 2, x_.rows());
+  for (Eigen::Index a = 0; a < x_.rows(); ++a)
+    for (Eigen::Index j = 0, pair = 0; j < count; ++j)
+      for (Eigen::Index i = j + 1; i < count; ++i) {
+        const double d = difference(static_cast<std::size_t>(a), x_(a, i), x_(a, j));
+        squares_(pair++, a) = d * d;
+      }
 }
 
 GpParameters GaussianProcess::start() const {
@@ -64,20 +75,25 @@ double GaussianProcess::log_posterior(const GpParameters& parameters,
                                       Eigen::VectorXd* slope) const {
   const Eigen::Index axes = x_.rows();
   const Eigen::Index count = x_.cols();
-  Eigen::ArrayXXd r2 = Eigen::ArrayXXd::Zero(count, count);
-  for (Eigen::Index a = 0; a < axes; ++a)
-    r2 += squares_[static_cast<std::size_t>(a)].array() * std::exp(-2 * parameters.log_lengths[a]);
+  // Pairs of trials in the order of the strictly lower triangle, column by column.
+  const Eigen::VectorXd weights = (-2 * parameters.log_lengths.array()).exp().matrix();
+  const Eigen::ArrayXd r2 = (squares_ * weights).array();
   const double scale = std::exp(parameters.log_scale);
   const double noise = std::exp(parameters.log_noise);
-  const Eigen::ArrayXXd r = kRootFive * r2.sqrt();
-  const Eigen::ArrayXXd decay = scale * (-r).exp();
-  const Eigen::ArrayXXd kernel = decay * (1 + r + (5.0 / 3) * r2);
-  Eigen::MatrixXd covariance = kernel.matrix();
-  covariance.diagonal().array() += noise + kJitter;
-  const Eigen::LLT<Eigen::MatrixXd> llt(covariance);
+  const Eigen::ArrayXd r = kRootFive * r2.sqrt();
+  const Eigen::ArrayXd decay = scale * (-r).exp();
+  const Eigen::ArrayXd kernel = decay * (1 + r + (5.0 / 3) * r2);
+  Eigen::MatrixXd factor(count, count);
+  for (Eigen::Index j = 0, pair = 0; j < count; ++j) {
+    const Eigen::Index below = count - j - 1;
+    factor(j, j) = scale + noise + kJitter;
+    factor.col(j).tail(below) = kernel.segment(pair, below).matrix();
+    pair += below;
+  }
+  const Eigen::LLT<Eigen::Ref<Eigen::MatrixXd>> llt(factor);
   if (llt.info() != Eigen::Success) return -std::numeric_limits<double>::infinity();
   const Eigen::VectorXd alpha = llt.solve(y_);
-  const double half_log_determinant = llt.matrixLLT().diagonal().array().log().sum();
+  const double half_log_determinant = factor.diagonal().array().log().sum();
   const double length_mean = kLengthMean + 0.5 * std::log(static_cast<double>(axes));
   const Eigen::ArrayXd off = parameters.log_lengths.array() - length_mean;
   const double noise_off = parameters.log_noise - kNoiseMean;
@@ -86,22 +102,32 @@ double GaussianProcess::log_posterior(const GpParameters& parameters,
                        0.5 * parameters.log_scale * parameters.log_scale -
                        noise_off * noise_off / (2 * kNoiseVariance);
   if (slope == nullptr) return value;
-  // d value / d theta = tr((alpha alpha^T - K^-1) dK / d theta) / 2.
-  Eigen::MatrixXd weight = -llt.solve(Eigen::MatrixXd::Identity(count, count));
-  weight.noalias() += alpha * alpha.transpose();
+  // d value / d theta = tr((alpha alpha^T - K^-1) dK / d theta) / 2, K^-1 = L^-T L^-1.
+  Eigen::MatrixXd root = Eigen::MatrixXd::Identity(count, count);
+  factor.triangularView<Eigen::Lower>().solveInPlace(root);
+  Eigen::MatrixXd weight = Eigen::MatrixXd::Zero(count, count);
+  weight.selfadjointView<Eigen::Lower>().rankUpdate(root.transpose(), -1);
+  weight.selfadjointView<Eigen::Lower>().rankUpdate(alpha, 1);
+  Eigen::ArrayXd pairs(kernel.size());
+  for (Eigen::Index j = 0, pair = 0; j < count; ++j) {
+    const Eigen::Index below = count - j - 1;
+    pairs.segment(pair, below) = weight.col(j).tail(below).array();
+    pair += below;
+  }
   slope->resize(axes + 2);
-  // dk / d log length = 5/3 (1 + sqrt5 r) exp(-sqrt5 r) scale (difference / length)^2.
-  const Eigen::ArrayXXd common = weight.array() * (5.0 / 3) * (1 + r) * decay;
-  for (Eigen::Index a = 0; a < axes; ++a)
-    (*slope)[a] = 0.5 * std::exp(-2 * parameters.log_lengths[a]) *
-                      (common * squares_[static_cast<std::size_t>(a)].array()).sum() -
-                  off[a] / kLengthVariance;
-  (*slope)[axes] = 0.5 * (weight.array() * kernel).sum() - parameters.log_scale;
-  (*slope)[axes + 1] = 0.5 * noise * weight.trace() - noise_off / kNoiseVariance;
+  // dk / d log length = 5/3 (1 + sqrt5 r) exp(-sqrt5 r) scale (difference / length)^2; every pair
+  // counts twice.
+  const Eigen::VectorXd common = (pairs * (5.0 / 3) * (1 + r) * decay).matrix();
+  slope->head(axes) =
+      (weights.array() * (squares_.transpose() * common).array() - off / kLengthVariance).matrix();
+  const double trace = weight.trace();
+  (*slope)[axes] = (pairs * kernel).sum() + 0.5 * scale * trace - parameters.log_scale;
+  (*slope)[axes + 1] = 0.5 * noise * trace - noise_off / kNoiseVariance;
   return value;
 }
 
-GpParameters GaussianProcess::fit(const GpParameters& from, int steps) const {
+GpParameters GaussianProcess::fit(const GpParameters& from, int steps) {
+  measure_pairs();
   const Eigen::Index axes = x_.rows();
   const auto unpack = [axes](const Eigen::VectorXd& theta) {
     GpParameters parameters;
@@ -110,18 +136,6 @@ GpParameters GaussianProcess::fit(const GpParameters& from, int steps) const {
     parameters.log_noise = theta[axes + 1];
     return parameters;
   };
-  auto& squares =
-      const_cast<std::vector<Eigen::MatrixXd>&>(squares_);  // computed when first needed
-  if (squares.empty())
-    for (Eigen::Index a = 0; a < axes; ++a) {
-      Eigen::MatrixXd square(x_.cols(), x_.cols());
-      for (Eigen::Index i = 0; i < x_.cols(); ++i)
-        for (Eigen::Index j = 0; j <= i; ++j) {
-          const double d = difference(static_cast<std::size_t>(a), x_(a, i), x_(a, j));
-          square(i, j) = square(j, i) = d * d;
-        }
-      squares.push_back(std::move(square));
-    }
   Eigen::VectorXd theta(axes + 2), low(axes + 2), high(axes + 2);
   theta << from.log_lengths, from.log_scale, from.log_noise;
   low << Eigen::VectorXd::Constant(axes, kShortest), -5, kLeastNoise;
@@ -171,30 +185,42 @@ void GaussianProcess::condition(const GpParameters& parameters) {
   if (llt.info() != Eigen::Success)
     fail(ErrorCode::Internal, "the covariance of ", count, " trials cannot be factored");
   factor_ = llt.matrixL();
-  inverse_ = llt.solve(Eigen::MatrixXd::Identity(count, count));
-  alpha_ = inverse_ * y_;
+  alpha_ = solve(y_);
 }
 
 void GaussianProcess::append(const Point& x, double y) {
   const Eigen::Index count = x_.cols();
   const Eigen::VectorXd k = column(x);
   const double own = std::exp(parameters_.log_scale) + std::exp(parameters_.log_noise) + kJitter;
-  // The inverse of a matrix with one more row, by the Schur complement.
-  const Eigen::VectorXd v = inverse_ * k;
-  const double rest = std::max(kJitter, own - k.dot(v));
-  Eigen::MatrixXd inverse(count + 1, count + 1);
-  inverse.topLeftCorner(count, count) = inverse_ + v * v.transpose() / rest;
-  inverse.topRightCorner(count, 1) = -v / rest;
-  inverse.bottomLeftCorner(1, count) = -v.transpose() / rest;
-  inverse(count, count) = 1 / rest;
-  inverse_ = std::move(inverse);
+  // The factor gets one more row: L^-1 k, and what is left of the variance.
+  const Eigen::VectorXd row = factor_.triangularView<Eigen::Lower>().solve(k);
+  factor_.conservativeResize(count + 1, count + 1);
+  factor_.col(count).setZero();
+  factor_.row(count).head(count) = row.transpose();
+  factor_(count, count) = std::sqrt(std::max(kJitter, own - row.squaredNorm()));
   x_.conservativeResize(Eigen::NoChange, count + 1);
   x_.col(count) = Eigen::Map<const Eigen::VectorXd>(x.data(), x_.rows());
   rows_ = x_.transpose();
   y_.conservativeResize(count + 1);
   y_[count] = y;
-  alpha_ = inverse_ * y_;
-  squares_.clear();
+  alpha_ = solve(y_);
+}
+
+Eigen::VectorXd GaussianProcess::solve(const Eigen::VectorXd& right) const {
+  Eigen::VectorXd x = factor_.triangularView<Eigen::Lower>().solve(right);
+  factor_.transpose().triangularView<Eigen::Upper>().solveInPlace(x);
+  return x;
+}
+
+double GaussianProcess::lowest_mean(const std::vector<char>& counts) const {
+  // K alpha = y - noise alpha.
+  const double noise = std::exp(parameters_.log_noise) + kJitter;
+  double lowest = std::numeric_limits<double>::infinity();
+  for (std::size_t i = 0; i < counts.size(); ++i) {
+    const auto index = static_cast<Eigen::Index>(i);
+    if (counts[i] != 0) lowest = std::min(lowest, y_[index] - noise * alpha_[index]);
+  }
+  return lowest;
 }
 
 GpPrediction GaussianProcess::predict(const Point& point, bool slopes) const {
@@ -203,11 +229,12 @@ GpPrediction GaussianProcess::predict(const Point& point, bool slopes) const {
   const double scale = std::exp(parameters_.log_scale);
   const Eigen::ArrayXd decay = scale * (-r).exp();
   const Eigen::VectorXd k = (decay * (1 + r + (5.0 / 3) * r2)).matrix();
-  const Eigen::VectorXd v = inverse_ * k;
+  Eigen::VectorXd v = factor_.triangularView<Eigen::Lower>().solve(k);
   GpPrediction prediction;
   prediction.mean = k.dot(alpha_);
-  prediction.variance = std::max(1e-12 * scale, scale - k.dot(v));
+  prediction.variance = std::max(1e-12 * scale, scale - v.squaredNorm());
   if (!slopes) return prediction;
+  factor_.transpose().triangularView<Eigen::Upper>().solveInPlace(v);
   // dk / du = -5/3 (1 + sqrt5 r) exp(-sqrt5 r) scale (u - x) / length^2.
   const Eigen::ArrayXd common = (-5.0 / 3) * (1 + r) * decay;
   const Eigen::Index axes = rows_.cols();
@@ -235,10 +262,9 @@ void GaussianProcess::predict(const std::vector<Point>& points, Eigen::VectorXd&
   Eigen::MatrixXd k(rows_.rows(), count);
   for (Eigen::Index i = 0; i < count; ++i) k.col(i) = column(points[static_cast<std::size_t>(i)]);
   means = k.transpose() * alpha_;
-  Eigen::MatrixXd v(rows_.rows(), count);
-  v.noalias() = inverse_ * k;
+  factor_.triangularView<Eigen::Lower>().solveInPlace(k);
   const double scale = std::exp(parameters_.log_scale);
-  variances = (scale - (k.array() * v.array()).colwise().sum()).max(1e-12 * scale).matrix();
+  variances = (scale - k.array().square().colwise().sum()).max(1e-12 * scale).matrix().transpose();
 }
 
 }  // namespace jetcal::hpo::detail

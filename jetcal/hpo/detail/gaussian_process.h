@@ -34,16 +34,20 @@ class GaussianProcess {
   void set_data(const std::vector<const Point*>& x, const Eigen::VectorXd& y);
   /// Lengths of most functions of so many parameters, no noise to speak of.
   GpParameters start() const;
+  /// Computes the distances of all pairs of observations; fit() does that by itself.
+  void measure_pairs();
   /// Climbs from `from` to a maximum of likelihood times prior in up to `steps` steps (L-BFGS).
-  GpParameters fit(const GpParameters& from, int steps) const;
+  GpParameters fit(const GpParameters& from, int steps);
   /// Logarithm of likelihood times prior, up to a constant, with the slopes in the order lengths,
-  /// scale, noise.
+  /// scale, noise. Requires measure_pairs() since the data was set.
   double log_posterior(const GpParameters& parameters, Eigen::VectorXd* slope) const;
 
   /// Factors the covariance of the data; predictions need it. Throws Internal if that fails.
   void condition(const GpParameters& parameters);
   /// Adds an observation without factoring anew, in O(n^2).
   void append(const Point& x, double y);
+  /// The lowest mean at those observations, of the first ones, that count.
+  double lowest_mean(const std::vector<char>& counts) const;
 
   GpPrediction predict(const Point& point, bool slopes) const;
   /// Means and variances at many points.
@@ -55,16 +59,16 @@ class GaussianProcess {
   Eigen::ArrayXd scaled_distances(const Point& point) const;
   double difference(std::size_t axis, double a, double b) const;
   Eigen::VectorXd column(const Point& point) const;
+  Eigen::VectorXd solve(const Eigen::VectorXd& right) const;
 
   const Encoding& encoding_;
   Eigen::MatrixXd x_;  // [axes, n]
   Eigen::VectorXd y_;
-  std::vector<Eigen::MatrixXd> squares_;  // [n, n] of each axis, for the fit
+  Eigen::MatrixXd squares_;  // [n (n - 1) / 2, axes], for the fit
   GpParameters parameters_;
-  Eigen::MatrixXd rows_;     // [n, axes]: x_ turned round, for columns of distances
-  Eigen::MatrixXd factor_;   // lower Cholesky factor
-  Eigen::MatrixXd inverse_;  // of the covariance
-  Eigen::VectorXd alpha_;    // inverse times y
+  Eigen::MatrixXd rows_;    // [n, axes]: x_ turned round, for columns of distances
+  Eigen::MatrixXd factor_;  // lower Cholesky factor of the covariance
+  Eigen::VectorXd alpha_;   // inverse of the covariance times y
 };
 
 }  // namespace jetcal::hpo::detail

@@ -20,8 +20,9 @@ namespace jetcal::hpo::detail {
 
 namespace {
 
-constexpr std::size_t kMaxFit = 160;    // trials the kernel is fitted to
+constexpr std::size_t kMaxFit = 128;    // trials the kernel is fitted to
 constexpr std::int64_t kFewCells = 12;  // axes with more are climbed as if continuous
+constexpr std::int64_t kLarge = 200;    // trials beyond which fewer points are looked at
 constexpr int kClimbSteps = 8;
 constexpr int kRounds = 3;
 
@@ -118,14 +119,34 @@ class Climber {
     for (std::size_t place = 0; place < std::min(climbs, order.size()); ++place) {
       Point point = starts[order[place]];
       const double value = climb(point, values[static_cast<Eigen::Index>(order[place])]);
-      if (!(value > highest) || view_.points.contains(point)) continue;
+      if (!(value > highest) || view_.points.contains(point) || runs_beside(point)) continue;
       highest = value;
       best = point;
+    }
+    // Where the model is sure of the minimum all climbs end beside what runs there already.
+    for (std::size_t place = 0; !best && place < order.size(); ++place) {
+      const Point& point = starts[order[place]];
+      if (!view_.points.contains(point) && !runs_beside(point)) best = point;
     }
     return best;
   }
 
  private:
+  // Tells whether a running trial would teach the same.
+  bool runs_beside(const Point& point) const {
+    constexpr double kBeside = 1e-3;
+    for (std::size_t i = 0; i < view_.trials.size(); ++i) {
+      if (view_.standing[i] != Standing::Pending) continue;
+      const Point& other = view_.points[i];
+      bool beside = true;
+      for (std::size_t axis = 0; axis < point.size() && beside; ++axis)
+        beside = std::isnan(point[axis]) ? std::isnan(other[axis])
+                                         : std::abs(point[axis] - other[axis]) < kBeside;
+      if (beside) return true;
+    }
+    return false;
+  }
+
   double climb(Point& point, double value) {
     if (view_.points.contains(point)) value = -std::numeric_limits<double>::infinity();
     for (int round = 0; round < kRounds; ++round) {
@@ -221,12 +242,11 @@ class GpSampler final : public Sampler {
     std::vector<Acquisition::Term> objective;
     std::vector<Acquisition::Term> constraints;
     for (const Eigen::VectorXd& values : data.constraints)
-      constraints.push_back(constraint_term(data, values, view));
-    if (data.feasible) objective.push_back(objective_term(data, view));
+      constraints.push_back(constraint_term(data, values));
+    if (data.feasible) objective.push_back(objective_term(data));
     const Acquisition acquisition(objective.empty() ? nullptr : objective.data(), &constraints);
     Climber climber(encoding_, view, acquisition);
-    std::optional<Point> best =
-        climber.best(starts(data, view, rng), static_cast<std::size_t>(climbs_));
+    std::optional<Point> best = climber.best(starts(data, view, rng), climbs(data));
     if (best) return best;
     return untried(encoding_, view.points, encoding_.random(rng), rng);
   }
@@ -335,31 +355,28 @@ class GpSampler final : public Sampler {
     return process.fit(process.start(), fit_steps_);
   }
 
-  void add_pending(GaussianProcess& process, const View& /*view*/, const Data& data) const {
+  void add_pending(GaussianProcess& process, const Data& data) const {
     for (const Point* point : data.pending)
       process.append(*point, process.predict(*point, false).mean);
   }
 
-  Acquisition::Term objective_term(const Data& data, const View& view) const {
+  Acquisition::Term objective_term(const Data& data) const {
     const Eigen::VectorXd y = bend_ ? bend_to_normal(data.losses) : standardise(data.losses);
     Acquisition::Term term{GaussianProcess(encoding_), 0};
     const GpParameters parameters = fit(data.points, y);
     term.process.set_data(data.points, y);
     term.process.condition(parameters);
+    add_pending(term.process, data);
     // What to improve on: the best expected value at a trial that keeps the constraints, since a
-    // measured one may be luck.
-    double best = std::numeric_limits<double>::infinity();
-    for (std::size_t i = 0; i < data.points.size(); ++i) {
-      if (data.violations[i] > 0) continue;
-      best = std::min(best, term.process.predict(*data.points[i], false).mean);
-    }
-    term.threshold = best;
-    add_pending(term.process, view, data);
+    // measured one may be luck; at a running one too, or workers would share one improvement.
+    std::vector<char> keeps;
+    for (const double violation : data.violations) keeps.push_back(violation > 0 ? 0 : 1);
+    keeps.resize(keeps.size() + data.pending.size(), data.constraints.empty() ? 1 : 0);
+    term.threshold = term.process.lowest_mean(keeps);
     return term;
   }
 
-  Acquisition::Term constraint_term(const Data& data, const Eigen::VectorXd& values,
-                                    const View& view) const {
+  Acquisition::Term constraint_term(const Data& data, const Eigen::VectorXd& values) const {
     const double mean = values.mean();
     const double deviation = std::max(1e-300, std::sqrt((values.array() - mean).square().mean()));
     const Eigen::VectorXd y = (values.array() - mean) / deviation;
@@ -368,15 +385,19 @@ class GpSampler final : public Sampler {
     const GpParameters parameters = fit(points, y);
     term.process.set_data(points, y);
     term.process.condition(parameters);
-    add_pending(term.process, view, data);
+    add_pending(term.process, data);
     return term;
+  }
+
+  // A large model is asked less, to keep to its time.
+  std::size_t climbs(const Data& data) const {
+    return static_cast<std::size_t>(data.known <= kLarge ? climbs_ : (climbs_ + 1) / 2);
   }
 
   // Random points, and changes of the best trials in one to three parameters.
   std::vector<Point> starts(const Data& data, const View& view, Rng& rng) const {
-    // A large model is asked less, to keep to its time.
     const std::int64_t count = std::max<std::int64_t>(
-        10, data.known <= 200 ? candidates_ : candidates_ * 200 / data.known);
+        10, data.known <= kLarge ? candidates_ : candidates_ * kLarge / data.known);
     std::vector<std::size_t> order(static_cast<std::size_t>(data.known));
     std::iota(order.begin(), order.end(), std::size_t{0});
     std::stable_sort(order.begin(), order.end(), [&data](std::size_t a, std::size_t b) {

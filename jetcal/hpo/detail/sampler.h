@@ -36,6 +36,7 @@ std::unique_ptr<Sampler> make_sobol(const Setup& setup, const Encoding& encoding
 std::unique_ptr<Sampler> make_grid(const Setup& setup, const Encoding& encoding);
 std::unique_ptr<Sampler> make_tpe(const Setup& setup, const Encoding& encoding);
 std::unique_ptr<Sampler> make_gp(const Setup& setup, const Encoding& encoding);
+std::unique_ptr<Sampler> make_cmaes(const Setup& setup, const Encoding& encoding);
 
 /// Returns `point` unless it was tried; then one beside it that was not, then any that was not,
 /// then, where all seem to be used up, the point itself.

@@ -19,6 +19,11 @@ namespace {
 // Up to so many cells an axis has a table of kernel masses; beyond, cells are narrower than kernels
 // and the density at the centre does.
 constexpr std::int64_t kTabled = 64;
+// So many words at most have a table; of more, a kernel cannot tell one from another.
+constexpr std::int64_t kWords = 250;
+// No kernel is narrower than this share of a cell, or of a continuous axis.
+constexpr double kLeastOfCell = 0.3;
+constexpr double kLeastWidth = 0.003;
 
 // Density of one group, relative to the uniform density. A kernel is a product over the parameters
 // that exist for its trial; for a parameter that its trial did not have it is uniform.
@@ -27,14 +32,9 @@ class Mixture {
   Mixture(const Encoding& encoding, std::vector<const Point*> centers, std::vector<double> weights,
           double width)
       : encoding_(encoding), centers_(std::move(centers)), weights_(std::move(weights)) {
-    const std::size_t axes = encoding_.size();
     const double count = static_cast<double>(centers_.size());
-    for (std::size_t axis = 0; axis < axes; ++axis) axes_.push_back(make_axis(axis, count, width));
-    cells_.resize(centers_.size() * axes, -1);
-    for (std::size_t k = 0; k < centers_.size(); ++k)
-      for (std::size_t axis = 0; axis < axes; ++axis)
-        if (!axes_[axis].log_mass.empty() && !std::isnan((*centers_[k])[axis]))
-          cells_[k * axes + axis] = encoding_.cell_of(axis, (*centers_[k])[axis]);
+    for (std::size_t axis = 0; axis < encoding_.size(); ++axis)
+      axes_.push_back(make_axis(axis, count, width));
     double total = 0;
     for (const double weight : weights_) total += weight;
     log_weights_.reserve(weights_.size());
@@ -63,37 +63,26 @@ class Mixture {
 
   // Logarithm of the density at a snapped point, relative to that of the uniform distribution.
   double log_density(const Point& point) {
-    const std::size_t axes = encoding_.size();
-    cell_.assign(axes, -1);
-    for (std::size_t axis = 0; axis < axes; ++axis)
-      if (!axes_[axis].log_mass.empty() && !std::isnan(point[axis]))
-        cell_[axis] = encoding_.cell_of(axis, point[axis]);
-    terms_.resize(weights_.size());
-    double highest = -std::numeric_limits<double>::infinity();
-    for (std::size_t k = 0; k < centers_.size(); ++k) {
-      double sum = log_weights_[k];
-      const double* center = centers_[k]->data();
-      const std::int64_t* center_cell = &cells_[k * axes];
-      for (std::size_t axis = 0; axis < axes; ++axis) {
-        const Axis& kernel = axes_[axis];
-        if (!kernel.log_mass.empty()) {
-          if (cell_[axis] >= 0 && center_cell[axis] >= 0)
-            sum += kernel.log_mass[static_cast<std::size_t>(center_cell[axis] * kernel.cells +
-                                                            cell_[axis])];
-        } else if (!std::isnan(point[axis]) && !std::isnan(center[axis])) {
-          const double z = (point[axis] - center[axis]) * kernel.inverse_width;
-          sum -= 0.5 * z * z + kernel_norm(k, axis);
-        }
+    terms_ = log_weights_;
+    for (std::size_t i = 0; i < axes_.size(); ++i) {
+      if (std::isnan(point[i])) continue;
+      const Axis& axis = axes_[i];
+      if (!axis.log_mass.empty()) {
+        const auto row = encoding_.cell_of(i, point[i]) * (axis.cells + 1);
+        const double* log_mass = &axis.log_mass[static_cast<std::size_t>(row)];
+        for (std::size_t k = 0; k < centers_.size(); ++k) terms_[k] += log_mass[axis.cell[k]];
+        continue;
       }
-      terms_[k] = sum;
-      highest = std::max(highest, sum);
+      for (std::size_t k = 0; k < centers_.size(); ++k) {
+        const double z = (point[i] - axis.center[k]) * axis.scale[k];
+        terms_[k] -= 0.5 * z * z + axis.log_norm[k];
+      }
     }
-    if (weights_.size() > centers_.size()) {
-      terms_.back() = log_weights_.back();
-      highest = std::max(highest, terms_.back());
-    }
+    const double highest = *std::max_element(terms_.begin(), terms_.end());
+    constexpr double kNothing = -36;  // below the rounding of the sum
     double sum = 0;
-    for (const double term : terms_) sum += std::exp(term - highest);
+    for (const double term : terms_)
+      if (term - highest > kNothing) sum += std::exp(term - highest);
     return highest + std::log(sum);
   }
 
@@ -101,44 +90,57 @@ class Mixture {
   struct Axis {
     std::int64_t cells = 0;
     double width = 1;
-    double inverse_width = 1;
-    double stay = 1;                // categorical: probability of the kernel's own word
-    std::vector<double> log_mass;   // [cells, cells] by center and cell, relative to uniform
-    std::vector<double> log_norms;  // by kernel, of a continuous axis
+    double stay = 1;  // categorical: probability of the kernel's own word
+    // Of an axis with few cells: [cells, cells + 1] by the cell of the point and of the kernel,
+    // relative to uniform; the last column is for kernels that lack the parameter.
+    std::vector<double> log_mass;
+    std::vector<std::uint8_t> cell;               // by kernel
+    std::vector<double> center, scale, log_norm;  // by kernel, of any other axis
   };
 
   Axis make_axis(std::size_t index, double count, double width) {
     Axis axis;
     axis.cells = encoding_.num_cells(index);
-    if (encoding_.is_categorical(index)) {
-      // A word is a kernel of one count in count + 1, the prior spread over the others.
-      const double cells = static_cast<double>(axis.cells);
-      const double prior = 1 / (count + 1);
-      axis.stay = (1 + prior) / (1 + prior * cells);
-      const double other = prior / (1 + prior * cells);
-      axis.log_mass.resize(static_cast<std::size_t>(axis.cells * axis.cells));
-      for (std::int64_t a = 0; a < axis.cells; ++a)
-        for (std::int64_t b = 0; b < axis.cells; ++b)
-          axis.log_mass[static_cast<std::size_t>(a * axis.cells + b)] =
-              std::log((a == b ? axis.stay : other) * cells);
-      return axis;
-    }
-    axis.width = width_of(index, width);
-    if (axis.cells > 0 && axis.cells <= kTabled) {
-      tabulate(index, axis);
-      return axis;
-    }
-    axis.inverse_width = 1 / axis.width;
-    for (const Point* center : centers_) {
-      const double mass = normal_cdf((1 - (*center)[index]) * axis.inverse_width) -
-                          normal_cdf(-(*center)[index] * axis.inverse_width);
-      axis.log_norms.push_back(std::log(mass * axis.width * std::sqrt(2 * M_PI)));
+    const bool categorical = encoding_.is_categorical(index);
+    axis.width = categorical ? 1 : width_of(index, width);
+    const bool words = categorical && axis.cells <= kWords;
+    if (words) tabulate_words(axis, count);
+    if (!categorical && axis.cells > 0 && axis.cells <= kTabled) tabulate(index, axis);
+    for (const Point* kernel : centers_) {
+      const double center = (*kernel)[index];
+      const bool absent = std::isnan(center);
+      if (!axis.log_mass.empty()) {
+        axis.cell.push_back(
+            static_cast<std::uint8_t>(absent ? axis.cells : encoding_.cell_of(index, center)));
+        continue;
+      }
+      const double mass =
+          absent ? 1 : normal_cdf((1 - center) / axis.width) - normal_cdf(-center / axis.width);
+      axis.center.push_back(absent ? 0 : center);
+      axis.scale.push_back(absent ? 0 : 1 / axis.width);
+      axis.log_norm.push_back(absent ? 0 : std::log(mass * axis.width * std::sqrt(2 * M_PI)));
     }
     return axis;
   }
 
+  double& log_mass(Axis& axis, std::int64_t point, std::int64_t kernel) const {
+    return axis.log_mass[static_cast<std::size_t>(point * (axis.cells + 1) + kernel)];
+  }
+
+  // A word is a kernel of one count in count + 1, the prior spread over all words.
+  void tabulate_words(Axis& axis, double count) const {
+    const double cells = static_cast<double>(axis.cells);
+    const double prior = 1 / (count + 1);
+    axis.stay = (1 + prior) / (1 + prior * cells);
+    const double other = prior / (1 + prior * cells);
+    axis.log_mass.assign(static_cast<std::size_t>(axis.cells * (axis.cells + 1)), 0);
+    for (std::int64_t a = 0; a < axis.cells; ++a)
+      for (std::int64_t b = 0; b < axis.cells; ++b)
+        log_mass(axis, b, a) = std::log((a == b ? axis.stay : other) * cells);
+  }
+
   void tabulate(std::size_t index, Axis& axis) const {
-    axis.log_mass.resize(static_cast<std::size_t>(axis.cells * axis.cells));
+    axis.log_mass.assign(static_cast<std::size_t>(axis.cells * (axis.cells + 1)), 0);
     for (std::int64_t a = 0; a < axis.cells; ++a) {
       const double center = encoding_.center(index, a);
       const auto cdf = [&](double u) { return normal_cdf((u - center) / axis.width); };
@@ -148,8 +150,7 @@ class Mixture {
         const double from = encoding_.edge(index, b);
         const double to = encoding_.edge(index, b + 1);
         const double high = cdf(to);
-        axis.log_mass[static_cast<std::size_t>(a * axis.cells + b)] =
-            std::log(std::max(1e-300, (high - low) / (total * (to - from))));
+        log_mass(axis, b, a) = std::log(std::max(1e-300, (high - low) / (total * (to - from))));
         low = high;
       }
     }
@@ -171,17 +172,17 @@ class Mixture {
     // With the prior's point in the middle of a uniform distribution.
     const double variance = (std::max(0.0, squares - count * mean * mean) + 1.0 / 12) / (count + 1);
     const double scott = std::pow(count, -1 / (static_cast<double>(encoding_.size()) + 4));
-    return std::clamp(factor * std::sqrt(variance) * scott, 0.01, 1.0);
-  }
-
-  double kernel_norm(std::size_t kernel, std::size_t axis) const {
-    return axes_[axis].log_norms[kernel];
+    const std::int64_t cells = encoding_.num_cells(index);
+    const double least =
+        cells > 0 && cells <= kTabled ? kLeastOfCell / static_cast<double>(cells) : kLeastWidth;
+    return std::clamp(factor * std::sqrt(variance) * scott, least, 1.0);
   }
 
   double draw(std::size_t index, double center, Rng& rng) const {
     const Axis& axis = axes_[index];
     if (encoding_.is_categorical(index)) {
       const std::int64_t own = encoding_.cell_of(index, center);
+      if (axis.log_mass.empty()) return rng.below(2) == 0 ? center : rng.uniform();
       if (axis.cells < 2 || rng.uniform() < axis.stay) return center;
       const auto other =
           static_cast<std::int64_t>(rng.below(static_cast<std::uint64_t>(axis.cells - 1)));
@@ -198,8 +199,6 @@ class Mixture {
   std::vector<double> weights_;  // of the kernels and, last, of the prior
   std::vector<double> log_weights_;
   std::vector<Axis> axes_;
-  std::vector<std::int64_t> cells_;  // [kernels, axes]
-  std::vector<std::int64_t> cell_;   // of the point at hand
   std::vector<double> terms_;
 };
 
@@ -213,6 +212,7 @@ class TpeSampler final : public Sampler {
         gamma_(setup.settings.number("gamma", 0.001, 0.9)),
         good_(setup.settings.integer("good_trials", 1, 1'000'000)),
         width_(setup.settings.number("width", 0.01, 10)),
+        bad_width_(setup.settings.number("bad_width", 0.01, 10)),
         prior_(setup.settings.number("prior", 0.001, 100)) {}
 
   std::optional<Point> sample(const View& view) override {
@@ -252,7 +252,7 @@ class TpeSampler final : public Sampler {
                                              static_cast<double>(old - 1);
     }
     weights.push_back(prior_);
-    return {encoding_, std::move(centers), std::move(weights), width_};
+    return {encoding_, std::move(centers), std::move(weights), which == 1 ? width_ : bad_width_};
   }
 
   Point choose(const View& view, const std::vector<char>& is_good, Rng& rng) const {
@@ -280,6 +280,7 @@ class TpeSampler final : public Sampler {
   double gamma_;
   std::int64_t good_;
   double width_;
+  double bad_width_;
   double prior_;
 };
 
