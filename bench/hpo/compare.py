@@ -7,12 +7,14 @@ Regret is (best - minimum) / (median of random points - minimum), at least 1e-4.
 """
 
 import argparse
+import itertools
 import json
 import math
 import pathlib
 import platform
 import random
 import statistics
+import subprocess
 
 import measure
 import simulate
@@ -58,12 +60,13 @@ def compare(names, algorithm, rival, workers, count, options):
 
 
 def cpu(folder, names, algorithm, options):
-    """Milliseconds per suggestion at 60 and 200 trials before it: median over searches of the mean of ten suggestions."""
+    """Milliseconds of CPU per suggestion after 50 to 60 and 190 to 200 trials: median over searches of the mean."""
     result = {}
     for count in (60, 200):
         times = []
         for name in names:
-            for record in load(folder, name, algorithm, 1, options.trials).values():
+            records = [record for length in options.lengths.split(",") for record in load(folder, name, algorithm, 1, int(length)).values()]
+            for record in records:
                 window = record["cpu_seconds"][count - 10 - simulate.START:count - simulate.START]
                 times += [1e3 * statistics.fmean(window)] if window else []
         if times:
@@ -77,23 +80,29 @@ def main():
     parser.add_argument("--rival", default="", help="Optuna's algorithm, if not the one of the same name")
     parser.add_argument("--tasks", default="development")
     parser.add_argument("--label", default="")
-    parser.add_argument("--trials", type=int, default=200)
+    parser.add_argument("--lengths", default="60,200", help="lengths of the searches to look for")
     parser.add_argument("--output")
     options = parser.parse_args()
     names = measure.task_names(options.tasks)
-    report = {"tasks": options.tasks, "floor": FLOOR, "machine": platform.processor() or platform.machine(), "comparisons": [], "cpu_ms": {}}
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=measure.ROOT).stdout.strip()
+    report = {"commit": commit, "tasks": options.tasks, "floor": FLOOR, "machine": platform.processor() or platform.machine(), "comparisons": [], "cpu_ms": {},
+              "peak_memory_mib": {}}
     for algorithm in options.algorithms.split(","):
         rival = options.rival or algorithm
-        for workers in (1, 10):
-            for count in [count for count in (60, 200) if count <= options.trials]:
-                row = compare(names, algorithm, rival, workers, count, options)
+        for workers, count in itertools.product((1, 10), (60, 200)):
+            for options.trials in sorted(map(int, options.lengths.split(","))):
+                row = compare(names, algorithm, rival, workers, count, options) if count <= options.trials else None
                 if row is None:
                     continue
-                report["comparisons"].append({"algorithm": algorithm, "rival": rival, "workers": workers, "trials": count} | row)
+                report["comparisons"].append({"algorithm": algorithm, "rival": rival, "workers": workers, "trials": count,
+                                              "of": options.trials} | row)
                 low, high = row["interval"]
-                print(f"{algorithm} against {rival}, {workers:2d} workers, {count:3d} trials: {row['ratio']:.3f} [{low:.3f}, {high:.3f}], "
+                print(f"{algorithm} against {rival}, {workers:2d} workers, {count:3d} of {options.trials} trials: {row['ratio']:.3f} [{low:.3f}, {high:.3f}], "
                       f"wins/ties/losses {row['wins_ties_losses']}, seeds {row['seeds']}")
                 print("   " + ", ".join(f"{name.split('-', 1)[1]} {ratio:.2f}" for name, ratio in row["tasks"].items()))
+        memory = [record["peak_memory_mib"] for name in names for workers in (1, 10) for length in options.lengths.split(",")
+                  for record in load(f"jetcal{options.label}", name, algorithm, workers, int(length)).values()]
+        report["peak_memory_mib"][f"jetcal {algorithm}"] = max(memory, default=None)
         for folder in (f"jetcal{options.label}", "optuna"):
             times = cpu(folder, names, algorithm if folder != "optuna" else rival, options)
             report["cpu_ms"][f"{folder} {algorithm}"] = times

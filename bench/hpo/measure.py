@@ -21,7 +21,8 @@ CACHE = pathlib.Path(os.environ.get("JETCAL_DEPS") or pathlib.Path.home() / ".ca
 
 
 def task_names(text):
-    return {"development": tasks.DEVELOPMENT, "judge": tasks.JUDGE}.get(text) or text.split(",")
+    groups = {"development": tasks.DEVELOPMENT, "judge": tasks.JUDGE}
+    return [name for word in text.split(",") for name in groups.get(word, [word])]
 
 
 def main():
