@@ -166,3 +166,19 @@ find_package(OpenSSL QUIET)
 if(OPENSSL_FOUND)
   jetcal_external(crypto VERSION "OpenSSL ${OPENSSL_VERSION}" LIBRARIES OpenSSL::Crypto)
 endif()
+
+# ---- libcurl -----------------------------------------------------------------------------------------------------------------
+find_package(CURL QUIET)
+if(CURL_FOUND)
+  jetcal_external(curl VERSION ${CURL_VERSION_STRING} LIBRARIES CURL::libcurl)
+endif()
+
+# ---- Apache ECharts: not linked, carried by the pages of reports ---------------------------------------------------------------
+set(JETCAL_ECHARTS ${JETCAL_DEPS}/npm/echarts/dist/echarts.min.js)
+if(EXISTS ${JETCAL_ECHARTS})
+  file(READ ${JETCAL_DEPS}/npm/echarts/package.json jetcal_echarts_package)
+  string(JSON jetcal_echarts_version GET "${jetcal_echarts_package}" version)
+  set_property(GLOBAL APPEND PROPERTY JETCAL_LIBRARY_VERSIONS "echarts=${jetcal_echarts_version}")
+else()
+  set(JETCAL_ECHARTS "")
+endif()

@@ -32,6 +32,8 @@ constexpr std::array kVerbs{
     VerbEntry{"train", "train", "libtorch, ROOT and Arrow", "train a network on shards"},
     VerbEntry{"tune", "", "SQLite, Eigen and libcsv",
               "search for hyperparameters, go on with a search, report on it"},
+    VerbEntry{"suggest", "", "protobuf, SQLite, libcurl and nghttp2",
+              "serve search algorithms to Katib"},
     VerbEntry{"model", "", "", "print sizes and contents of a network"},
     VerbEntry{"export", "", "protobuf and ONNX Runtime",
               "write a model repository with ONNX and config.pbtxt"},
@@ -98,6 +100,9 @@ int main(int argc, char** argv) {
     if (!entry.program.empty()) return hand_over(entry, argv);
     if (name == "doctor") return run_verb(make_doctor_verb(), argc, argv);
     if (name == "model") return run_verb(make_model_verb(), argc, argv);
+#ifdef JETCAL_HAS_SUGGEST
+    if (name == "suggest") return run_verb(make_suggest_verb(), argc, argv);
+#endif
 #ifdef JETCAL_HAS_EXPORT
     if (name == "export") return run_verb(make_export_verb(), argc, argv);
 #endif

@@ -68,6 +68,7 @@ Verb make_predict_verb();
 Verb make_serve_verb();
 Verb make_simulate_verb();
 Verb make_train_verb();
+Verb make_suggest_verb();
 Verb make_tune_verb();
 Verb make_training_bench_verb();  ///< The part of `bench` that needs libtorch.
 
