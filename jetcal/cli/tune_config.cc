@@ -231,6 +231,7 @@ TuneConfig read_tune_config(const Config& config) {
   tune.study_file = config.get<std::string>("study", "");
   tune.threads = config.get("threads", 0);
   read_trial(config, tune);
+  read_katib(config, tune);
   if (tune.train.has_value() == tune.command.has_value()) {
     fail(ErrorCode::InvalidArgument, config.source(),
          ": the section trial needs either train (a configuration of jetcal train) or command");

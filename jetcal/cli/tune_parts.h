@@ -14,6 +14,7 @@ struct TunePart {
   std::function<int()> run;
 };
 
+TunePart add_tune_lint(CLI::App& tune, CommonOptions& common);
 TunePart add_tune_report(CLI::App& tune, CommonOptions& common);
 TunePart add_tune_status(CLI::App& tune, CommonOptions& common);
 TunePart add_tune_enqueue(CLI::App& tune, CommonOptions& common);

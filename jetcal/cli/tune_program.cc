@@ -44,19 +44,6 @@ constexpr std::array<std::string_view, 17> kTrainingFields{
     "warmup_steps", "warmup_start", "gamma",        "final_lr_factor", "flat_part",  "clip_norm",
     "clip_value",   "ema_decay",    "patience",     "flavor_weight",   "closure"};
 
-// Names of the search spaces are those of the training configuration, without their section.
-std::string field_of(const std::string& parameter,
-                     const std::map<std::string, std::string>& given) {
-  const auto field = given.find(parameter);
-  if (field != given.end()) return field->second;
-  if (parameter.find('.') != std::string::npos) return parameter;
-  if (std::ranges::find(kModelFields, parameter) != kModelFields.end()) return "model." + parameter;
-  if (std::ranges::find(kTrainingFields, parameter) != kTrainingFields.end())
-    return "training." + parameter;
-  fail(ErrorCode::InvalidArgument, "the parameter '", parameter,
-       "' is no field of jetcal train: name one in trial.fields");
-}
-
 int threads_of(const TuneConfig& config, const hpo::TrialPlace& place) {
   if (!place.share.cores.empty()) return static_cast<int>(place.share.cores.size());
   if (config.threads > 0) return config.threads;
@@ -165,6 +152,19 @@ void check(const TuneConfig& config, const std::set<std::string>& known) {
 }
 
 }  // namespace
+
+// Names of the search spaces are those of the training configuration, without their section.
+std::string field_of(const std::string& parameter,
+                     const std::map<std::string, std::string>& given) {
+  const auto field = given.find(parameter);
+  if (field != given.end()) return field->second;
+  if (parameter.find('.') != std::string::npos) return parameter;
+  if (std::ranges::find(kModelFields, parameter) != kModelFields.end()) return "model." + parameter;
+  if (std::ranges::find(kTrainingFields, parameter) != kTrainingFields.end())
+    return "training." + parameter;
+  fail(ErrorCode::InvalidArgument, "the parameter '", parameter,
+       "' is no field of jetcal train: name one in trial.fields");
+}
 
 hpo::TrialProgram make_trial_program(const TuneConfig& config, const fs::path& jetcal) {
   check(config, {"folder", "trial", "attempt", "budget", "threads", "gpus", "jetcal"});

@@ -23,7 +23,7 @@ namespace fs = std::filesystem;
 namespace {
 
 struct RunFlags {
-  std::string output, study, space, objective, goal, algorithm, early_stopping, command;
+  std::string output, study, space, objective, goal, algorithm, early_stopping, command, emit;
   std::vector<std::string> settings;
   std::optional<std::int64_t> seed, trials, resource, parallel, retries, cores, gpus;
   std::optional<double> hours, minutes, memory_mb;
@@ -51,6 +51,7 @@ void add_flags(CLI::App& app, RunFlags& flags) {
   app.add_option("--memory-mb", flags.memory_mb, "limit of the memory of a trial; 0: none");
   app.add_option("--retries", flags.retries, "retries of a trial that failed, default 1");
   app.add_flag("--dry-run", flags.dry_run, "check everything and print the study; run nothing");
+  app.add_option("--emit", flags.emit, "katib: print the study as an Experiment, run nothing");
   app.add_option("--command", flags.command, "line for the shell with ${parameter}s in it");
 }
 
@@ -145,8 +146,21 @@ class RunProgress {
   std::chrono::steady_clock::time_point next_{};
 };
 
+// Prints the study as a manifest of Kubernetes.
+int emit(const TuneConfig& config, const std::string& what, bool json) {
+  if (what != "katib") fail(ErrorCode::InvalidArgument, "--emit can be katib, not '", what, "'");
+  const std::string manifest = katib_manifest(config);
+  if (json) {
+    print_json({{"manifest", manifest}});
+  } else {
+    fmt::print("{}", manifest);
+  }
+  return 0;
+}
+
 int run(const RunFlags& flags, const CommonOptions& common) {
   TuneConfig config = read_flags(flags, common);
+  if (!flags.emit.empty()) return emit(config, flags.emit, common.json);
   config.executor.program_knows_budget = knows_budget(config);
   if (config.train) {
     config.executor.hopeless_statuses = {2};  // bad input, such as a loss that is not finite

@@ -19,6 +19,7 @@ std::function<int()> set_up(CLI::App& app, CommonOptions& common) {
       {ask_tell, add_ask_tell(*ask_tell)}, add_tune_status(app, common),
       add_tune_report(app, common),        add_tune_enqueue(app, common),
       add_tune_export(app, common),        add_tune_import(app, common),
+      add_tune_lint(app, common),
   };
   return [parts, run] {
     for (const TunePart& part : parts)
