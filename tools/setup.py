@@ -136,6 +136,33 @@ def install_python(group):
     (folder / "jetcal-pins.txt").write_text(stamp_text(wanted | alone))
 
 
+# ---- JavaScript that pages carry ----------------------------------------------------------------------------------------------
+
+
+def install_npm(group):
+    wanted = pins("npm", group)
+    folder = DEPS / "npm"
+    if not wanted or stamp_is_current(folder, wanted):
+        return
+    npm = shutil.which("npm")
+    if not npm:
+        say(f"npm is not installed: left out {', '.join(sorted(wanted))}; jetcal tune report writes no page")
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, version in sorted(wanted.items()):
+        say(f"fetching {name} {version}")
+        with tempfile.TemporaryDirectory(dir=folder) as scratch:
+            run([npm, "pack", "--silent", f"{name}@{version}"], cwd=scratch)
+            with tarfile.open(next(pathlib.Path(scratch).glob("*.tgz"))) as tar:
+                # Licences, the description and the built library; not its thousands of sources.
+                members = [member for member in tar.getmembers() if re.fullmatch(
+                    r"package/(LICENSE|NOTICE|licenses/[^/]+|package\.json|dist/[^/]+\.min\.js)", member.name)]
+                tar.extractall(scratch, members=members)
+            shutil.rmtree(folder / name, ignore_errors=True)
+            (pathlib.Path(scratch) / "package").rename(folder / name)
+    (folder / "jetcal-pins.txt").write_text(stamp_text(wanted))
+
+
 # ---- Go programs ----------------------------------------------------------------------------------------------------------
 
 
@@ -292,7 +319,7 @@ def main():
     parser.add_argument("--list", action="store_true", help="print the pinned versions and stop")
     options = parser.parse_args()
     if options.list:
-        for kind in ("apt", "wheels", "source", "python", "go"):
+        for kind in ("apt", "wheels", "source", "python", "npm", "go"):
             for group, packages in PINS.get(kind, {}).items():
                 print(f"{kind}.{group}: " + ", ".join(f"{name} {version}" for name, version in packages.items()))
         return
@@ -308,6 +335,7 @@ def main():
         install_wheels(group)
         install_python(group)
         install_go(group)
+        install_npm(group)
     for group in ("test", "bench"):
         if group in options.groups:
             lend_torch(group)

@@ -6,7 +6,9 @@
 
 #include "jetcal/cli/tune_parts.h"
 #include "jetcal/hpo/importance.h"
+#include "jetcal/hpo/report_page.h"
 #include "jetcal/hpo/study_numbers.h"
+#include "jetcal/hpo/study_table.h"
 
 namespace jetcal::cli {
 
@@ -15,7 +17,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 struct ReportFlags {
-  std::string from;
+  std::string from, output;
   hpo::TableOptions table;
   std::size_t best = 10;
 };
@@ -23,6 +25,7 @@ struct ReportFlags {
 void read_fields(const CLI::App& app, const CommonOptions& common, ReportFlags& flags) {
   const Config config = load_config(common);
   fill_from_config(app, config, "from", flags.from);
+  fill_from_config(app, config, "output", flags.output);
   fill_from_config(app, config, "metric", flags.table.objective);
   fill_from_config(app, config, "metrics", flags.table.metrics);
   fill_from_config(app, config, "parameters", flags.table.parameters);
@@ -54,18 +57,22 @@ void print_importance(const Json& importance) {
 
 int run_report(const CLI::App& app, ReportFlags flags, const CommonOptions& common) {
   read_fields(app, common, flags);
-  const hpo::TrialTable table = hpo::read_trial_csv(flags.from, flags.table);
+  const hpo::TrialTable table = hpo::read_trial_table(flags.from, flags.table);
   const hpo::StudyNumbers numbers = hpo::study_numbers(table, flags.best);
   Json document = hpo::to_json(numbers, table);
   constexpr std::size_t kFewestForImportance = 4;
   if (numbers.counted >= kFewestForImportance)
     document["importance"] = importance_json(table, numbers);
+  if (!flags.output.empty()) hpo::write_report(table, document, flags.output);
   if (common.json) {
+    if (!flags.output.empty()) document["output"] = flags.output;
     print_json(document);
     return 0;
   }
   fmt::print("{}", hpo::to_text(numbers, table));
   if (document.contains("importance")) print_importance(document["importance"]);
+  if (!flags.output.empty())
+    fmt::print("\nindex.html, report.json and trials.csv are in {}\n", flags.output);
   return 0;
 }
 
@@ -76,6 +83,8 @@ TunePart add_tune_report(CLI::App& tune, CommonOptions& common) {
       tune.add_subcommand("report", "numbers of a study or a table of trials")->fallthrough();
   auto flags = std::make_shared<ReportFlags>();  // shared: outlives this set-up
   report->add_option("--from", flags->from, "study file, or CSV of Katib, Optuna or your own");
+  report->add_option("--output", flags->output,
+                     "folder for index.html with all figures, report.json and trials.csv");
   report->add_option("--metric", flags->table.objective,
                      "metric to judge by [the study's, or avg loss, test loss, ...]");
   report->add_flag("--maximise", flags->table.maximise, "more of the metric is better (CSV)");

@@ -27,6 +27,14 @@ struct TableTrial {
   std::string message;                    ///< Why it failed; may be empty.
 };
 
+/// One stretch of work on a trial.
+struct WorkSpan {
+  std::size_t trial = 0;  ///< Row of the table.
+  std::string worker;
+  double begin = 0, end = 0;  ///< Seconds since 1970.
+  std::string outcome;        ///< What ended it, e.g. "paused"; "running" while it lasts.
+};
+
 /// A study or a file of trials.
 struct TrialTable {
   std::string source;                 ///< The file or study, for titles and messages.
@@ -34,6 +42,7 @@ struct TrialTable {
   std::vector<std::string> metrics;   ///< In the order of the table.
   std::vector<Objective> objectives;  ///< One or two of the metrics.
   std::vector<TableTrial> trials;
+  std::vector<WorkSpan> spans;  ///< By their begin; empty for files.
 };
 
 /// Overrides what a file does not say.

@@ -1,6 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """jetcal tune report: the published table of 60 trials to the paper's digits, and pandas' own numbers."""
 
+import json
+import re
+import shutil
+import subprocess
+
 import pandas
 import pytest
 
@@ -102,3 +107,59 @@ def test_wrong_tables_are_named(jetcal, tmp_path, text, message):
 def test_a_missing_file_is_named(jetcal, tmp_path):
     status, error = jetcal.fails("tune", "report", "--from", tmp_path / "none.csv")
     assert status == 3 and "none.csv" in error
+
+
+# ---- The page ----
+
+
+@pytest.fixture(scope="module")
+def folder(jetcal, trials, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("report") / "page"
+    jetcal("tune", "report", "--from", trials, "--output", folder)
+    return folder
+
+
+def test_the_page_needs_nothing_else(folder):
+    page = (folder / "index.html").read_text()
+    markup = re.sub(r"<script>.*?</script>", "", page, flags=re.DOTALL)
+    assert not re.search(r"<(script|link|img|iframe)[^>]*\b(src|href)=|https?://|@import|url\(", markup)
+    data = json.loads(re.search(r'<script id="data" type="application/json">(.*?)</script>', page, re.DOTALL).group(1))
+    assert len(data["table"]["trials"]) == 60 and data["metric"] == "Avg loss"
+    report = json.loads((folder / "report.json").read_text())
+    assert {key: data[key] for key in report} == report
+    frame = pandas.read_csv(folder / "trials.csv")
+    assert len(frame) == 60 and frame["value"].min() == pytest.approx(0.0876814)
+
+
+def test_hostile_names_stay_text(jetcal, tmp_path):
+    path = tmp_path / "hostile.csv"
+    name = "</script><script>alert(1)</script><!--"
+    path.write_text(f"name,loss,x\n\"{name}\",1,2\nb,2,3\n")
+    jetcal("tune", "report", "--from", path, "--output", tmp_path / "out")
+    page = (tmp_path / "out" / "index.html").read_text()
+    assert "alert(1)</script>" not in page and "<!--" not in page.split('id="data"')[1].split("</script>")[0]
+    data = json.loads(re.search(r'<script id="data" type="application/json">(.*?)</script>', page, re.DOTALL).group(1))
+    assert data["table"]["trials"][0]["name"] == name
+
+
+def shown_by_a_browser(path, tmp_path):
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    if not browser:
+        pytest.skip("chromium is not installed (apt-get install chromium)")
+    result = subprocess.run([browser, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}/profile",
+                             "--virtual-time-budget=10000", "--host-resolver-rules=MAP * ~NOTFOUND", "--dump-dom",
+                             path.as_uri()], capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0, result.stderr[-2000:]
+    return result.stdout
+
+
+def test_a_browser_draws_every_figure(folder, tmp_path):
+    page = shown_by_a_browser(folder / "index.html", tmp_path)
+    body = page.split("<body", 1)[1]
+    charts = re.findall(r'id="chart-([^"]+)"', body)
+    assert charts == ["history", "cost", "importance", "parallel", *(f"slice-{name}" for name in [
+        "Num conv layers", "Conv dim", "Num fc layers", "Fc dim", "Dropout", "Start lr", "Optimizer"]), "by-Optimizer"]
+    assert f'data-charts="{len(charts)}"' in page  # set at the end of the script: nothing before it failed
+    assert body.count("<svg") == len(charts)
+    assert len(re.findall(r"<tr>", body.split('id="trials"')[1])) == 61
+    assert "ranger" in body and "-0.536" in body
