@@ -46,12 +46,12 @@ struct KatibOptions {
   std::string metrics_file;   ///< Where the command writes name=value lines; empty: its output.
   bool metrics_json = false;  ///< The file holds lines of JSON.
   std::vector<std::string> more_metrics;  ///< Recorded beside the objective.
-  /// Parameter for how far a trial trains, from `resource_low` to `resource_high`, of the algorithms
-  /// that promote trials; empty: none. Beside it the trial parameter "trial" is the number that a
-  /// trial and those that go on with it share.
+  /// Parameter for how far a trial trains, from `resource_low` to `resource_high`, of the
+  /// algorithms that promote trials; empty: none. Beside it the trial parameter "trial" is the
+  /// number that a trial and those that go on with it share.
   std::string resource;
   std::int64_t resource_low = 1, resource_high = 50;
-  std::string algorithm;                  ///< Katib's name for it; empty: "jetcal-" and ours.
+  std::string algorithm;  ///< Katib's name for it; empty: "jetcal-" and ours.
 };
 
 /// Writes the manifest as YAML. Throws InvalidArgument for what Katib cannot do: conditional
