@@ -210,7 +210,7 @@ hpo::StudyDefinition read_study(const Config& config) {
     fail(ErrorCode::InvalidArgument, config.source(), ": outcome must be last or best, got '",
          outcome, "'");
   }
-  study.outcome = outcome == "best" ? hpo::Outcome::Best : hpo::Outcome::Last;
+  study.outcome = outcome == "best" ? hpo::ReportChoice::Best : hpo::ReportChoice::Last;
   std::tie(study.algorithm, study.settings) = read_algorithm(config, "algorithm", "tpe");
   std::tie(study.early_stopping, study.early_stopping_settings) =
       read_algorithm(config, "early_stopping", "");

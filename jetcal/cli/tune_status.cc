@@ -11,6 +11,7 @@
 
 #include "jetcal/cli/tune_parts.h"
 #include "jetcal/hpo/exchange.h"
+#include "jetcal/hpo/pareto.h"
 
 namespace jetcal::cli {
 
@@ -93,6 +94,7 @@ Json study_summary(const hpo::StudyStore& store) {
   const std::vector<std::int64_t> best = best_first(history);
   for (std::size_t i = 0; i < std::min(kBest, best.size()); ++i)
     json["best"].push_back(hpo::trial_json(store, best[i]));
+  if (history.objectives.size() > 1) json["pareto_front"] = hpo::pareto_front(history);
   return json;
 }
 
@@ -121,6 +123,11 @@ void print_study_summary(const hpo::StudyStore& store) {
     for (const double value : trial.objectives) fmt::print(" {:>16.8g}", value);
     fmt::print("  {}{}\n", values_text(trial.values),
                feasible(trial) ? "" : "  (beyond a constraint)");
+  }
+  if (history.objectives.size() > 1) {
+    fmt::print("\nPareto front:");
+    for (const std::size_t number : hpo::pareto_front(history)) fmt::print(" {}", number);
+    fmt::print("\n");
   }
   std::map<std::string, std::int64_t> errors;
   for (const hpo::Trial& trial : history.trials) {

@@ -200,7 +200,7 @@ class Executor {
     }
     const Trial& known = store_.refresh().trials[static_cast<std::size_t>(number)];
     const std::vector<double> objectives =
-        outcome_of(known, store_.definition().objectives, store_.definition().outcome);
+        result_of(known, store_.definition().objectives, store_.definition().outcome);
     if (objectives.empty()) {
       failed(trial, "it ended without a finite value of " + missing_metric(known));
       return;
@@ -300,8 +300,8 @@ fs::path trial_folder(const fs::path& output, std::int64_t trial) {
   return output / "trials" / name.data();
 }
 
-std::vector<double> outcome_of(const Trial& trial, const std::vector<Objective>& objectives,
-                               Outcome outcome) {
+std::vector<double> result_of(const Trial& trial, const std::vector<Objective>& objectives,
+                              ReportChoice outcome) {
   std::vector<double> values;
   for (std::size_t i = 0; i < objectives.size(); ++i) {
     std::optional<double> value;
@@ -309,7 +309,7 @@ std::vector<double> outcome_of(const Trial& trial, const std::vector<Objective>&
       const double now = report.objectives.at(i);
       if (!std::isfinite(now)) continue;
       const bool better = !value || (objectives[i].maximise ? now > *value : now < *value);
-      if (outcome == Outcome::Last || better) value = now;
+      if (outcome == ReportChoice::Last || better) value = now;
     }
     if (!value) return {};
     values.push_back(*value);

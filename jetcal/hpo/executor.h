@@ -90,7 +90,7 @@ ExecutorResult run_study(StudyStore& store, Algorithm& algorithm, Algorithm* ear
 std::filesystem::path trial_folder(const std::filesystem::path& output, std::int64_t trial);
 
 /// Objectives of a trial that has ended, from its reports; empty when one was never reported.
-std::vector<double> outcome_of(const Trial& trial, const std::vector<Objective>& objectives,
-                               Outcome outcome);
+std::vector<double> result_of(const Trial& trial, const std::vector<Objective>& objectives,
+                              ReportChoice outcome);
 
 }  // namespace jetcal::hpo

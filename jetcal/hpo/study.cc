@@ -204,7 +204,7 @@ Json to_json(const StudyDefinition& definition) {
         {{"metric", constraint.metric},
          {constraint.at_most ? "at_most" : "at_least", constraint.limit}});
   }
-  json["outcome"] = definition.outcome == Outcome::Best ? "best" : "last";
+  json["outcome"] = definition.outcome == ReportChoice::Best ? "best" : "last";
   json["algorithm"] = definition.algorithm;
   json["settings"] = settings_json(definition.settings);
   json["early_stopping"] = definition.early_stopping;
@@ -225,7 +225,8 @@ StudyDefinition definition_from_json(const Json& json) {
     definition.constraints.push_back(
         {constraint.at("metric"), constraint.at(at_most ? "at_most" : "at_least"), at_most});
   }
-  definition.outcome = json.value("outcome", "last") == "best" ? Outcome::Best : Outcome::Last;
+  definition.outcome =
+      json.value("outcome", "last") == "best" ? ReportChoice::Best : ReportChoice::Last;
   definition.algorithm = json.value("algorithm", definition.algorithm);
   definition.settings = settings_from_json(json.value("settings", Json::object()));
   definition.early_stopping = json.value("early_stopping", "");

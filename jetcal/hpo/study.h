@@ -22,7 +22,7 @@ struct Constraint {
 };
 
 /// Which of a trial's reports is its result.
-enum class Outcome { Last, Best };
+enum class ReportChoice { Last, Best };
 
 /// Ends a study. Numbers of 0 set no limit.
 struct StudyLimits {
@@ -39,7 +39,7 @@ struct StudyDefinition {
   SearchSpace space = SearchSpace::preset("paper-pfn");
   std::vector<Objective> objectives;  ///< One or two.
   std::vector<Constraint> constraints;
-  Outcome outcome = Outcome::Last;
+  ReportChoice outcome = ReportChoice::Last;
   std::string algorithm = "random";
   Settings settings;
   std::string early_stopping;  ///< Name for make_early_stopping(); empty: none.

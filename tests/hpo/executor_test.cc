@@ -109,7 +109,7 @@ TEST_F(ExecutorTest, RunsTrialsAndReadsTheirMetrics) {
 }
 
 TEST_F(ExecutorTest, BestOutcomeIsTheLowestReport) {
-  definition_.outcome = Outcome::Best;
+  definition_.outcome = ReportChoice::Best;
   run(shell("echo loss=3; echo loss=1; echo loss=2"));
   EXPECT_THAT(read().history().trials[0].objectives, ElementsAre(1));
   EXPECT_EQ(read().history().trials[0].course.back().resource, 3);

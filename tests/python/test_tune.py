@@ -214,6 +214,8 @@ constraints:
     for trial in status["all_trials"]:
         assert trial["objectives"] == [trial["values"]["x"], 3]
         assert trial["constraints"] == pytest.approx([trial["values"]["x"] - 0.5])
+    feasible = [trial for trial in status["all_trials"] if trial["constraints"][0] <= 0]
+    assert status["pareto_front"] == [min(feasible, key=lambda trial: trial["objectives"][0])["number"]]
     first = status["best"][0]
     assert first["constraints"][0] <= 0
     assert first["objectives"][0] == min(trial["objectives"][0] for trial in status["all_trials"])
