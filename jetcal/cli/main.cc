@@ -39,6 +39,8 @@ constexpr std::array kVerbs{
               "write a model repository with ONNX and config.pbtxt"},
     VerbEntry{"serve", "", "http_parser, simdjson and ONNX Runtime",
               "answer the Open Inference Protocol v2"},
+    VerbEntry{"loadgen", "", "http_parser, simdjson and ONNX Runtime",
+              "measure how long clients of a server wait"},
     VerbEntry{"predict", "physics", "ROOT and Arrow", "add corrected pT to a ROOT file"},
     VerbEntry{"analyze", "physics", "ROOT and Arrow",
               "measure response, resolution and flavor dependence"},
@@ -108,6 +110,7 @@ int main(int argc, char** argv) {
 #endif
 #ifdef JETCAL_HAS_SERVE
     if (name == "serve") return run_verb(make_serve_verb(), argc, argv);
+    if (name == "loadgen") return run_verb(make_loadgen_verb(), argc, argv);
 #endif
 #ifdef JETCAL_HAS_TUNE
     if (name == "tune") return run_verb(make_tune_verb(), argc, argv);

@@ -5,8 +5,10 @@
 
 #include <algorithm>
 #include <charconv>
+#include <chrono>
 #include <cstring>
 #include <nlohmann/json.hpp>
+#include <thread>
 #include <vector>
 
 #include "jetcal/base/error.h"
@@ -19,6 +21,8 @@ using nlohmann::json;
 
 constexpr long kConnectSeconds = 10;
 constexpr long kRequestSeconds = 600;
+constexpr int kAttempts = 5;
+constexpr std::chrono::milliseconds kFirstPause{100};  // 1.5 s of pauses in all
 constexpr std::string_view kLengthHeader = "inference-header-content-length:";
 constexpr std::string_view kModeParameter = "jetcal_input_mode";
 constexpr std::string_view kFeaturesParameter = "jetcal_features";
@@ -139,8 +143,23 @@ struct OipClient::Impl {
     return version.empty() ? path : path + "/versions/" + escape(version);
   }
 
-  // Sends a GET, or a POST when there is a body; throws for every status but 200.
+  // Asks again, after a pause that grows, while the server says that it is busy or cannot be
+  // reached.
   Answer ask(const std::string& path, const std::string* body, std::size_t json_length) const {
+    std::chrono::milliseconds pause = kFirstPause;
+    for (int attempt = 1;; ++attempt) {
+      try {
+        return ask_once(path, body, json_length);
+      } catch (const Error& error) {
+        if (error.code() != ErrorCode::Unavailable || attempt == kAttempts) throw;
+      }
+      std::this_thread::sleep_for(pause);
+      pause *= 2;
+    }
+  }
+
+  // Sends a GET, or a POST when there is a body; throws for every status but 200.
+  Answer ask_once(const std::string& path, const std::string* body, std::size_t json_length) const {
     const std::string url = base + path;
     Answer answer;
     HeaderList headers;

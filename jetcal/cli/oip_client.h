@@ -22,7 +22,8 @@ struct ServedNetwork {
   bool with_resolution = false;        ///< It has the output `resolution`.
 };
 
-/// Keeps one connection. Not thread-safe.
+/// Keeps one connection. A server that is busy (503) or cannot be reached is asked five times, with
+/// pauses that double, before that is an error. Not thread-safe.
 class OipClient {
  public:
   /// `url` is http://host:port or https://host:port. Throws InvalidArgument for another form.

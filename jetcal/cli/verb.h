@@ -63,6 +63,7 @@ Verb make_doctor_verb();
 Verb make_export_verb();
 Verb make_ingest_verb();
 Verb make_jec_verb();
+Verb make_loadgen_verb();
 Verb make_model_verb();
 Verb make_predict_verb();
 Verb make_serve_verb();

@@ -26,6 +26,9 @@ constexpr std::chrono::milliseconds kSignalPoll{20};
 /// The flags as given; a flag that was not given leaves the configuration's value alone.
 struct ServeFlags {
   std::string model_repository, host, model_control_mode;
+  std::vector<std::string> load_model;
+  bool shared_memory = true;
+  double repository_poll_secs = 0;
   int http_port = 0, grpc_port = 0, metrics_port = 0, io_threads = 0;
   std::size_t max_connections = 0, max_json_bytes = 0, max_body_bytes = 0;
   std::int64_t max_queue_size = 0;
@@ -46,7 +49,13 @@ void add_flags(CLI::App& app, ServeFlags& flags) {
   app.add_option("--grpc-port", flags.grpc_port,
                  "another port of gRPC (the HTTP port serves it too)");
   app.add_option("--metrics-port", flags.metrics_port, "port of /metrics alone (the HTTP port)");
-  app.add_option("--model-control-mode", flags.model_control_mode, "none: every model is loaded");
+  app.add_option(
+      "--model-control-mode", flags.model_control_mode,
+      "none: every model is loaded once; poll: as the repository changes; explicit: on request");
+  app.add_option("--load-model", flags.load_model, "explicit: load this at the start; '*' for all");
+  app.add_option("--repository-poll-secs", flags.repository_poll_secs,
+                 "poll: seconds between looks (15)");
+  app.add_option("--shared-memory", flags.shared_memory, "let clients use shared memory (true)");
   app.add_option("--io-threads", flags.io_threads, "threads that read and write sockets (1)");
   app.add_option("--max-connections", flags.max_connections, "connections at a time (1024)");
   app.add_option("--max-json-bytes", flags.max_json_bytes, "JSON of one request (64 MiB)");
@@ -54,6 +63,14 @@ void add_flags(CLI::App& app, ServeFlags& flags) {
   app.add_option("--max-queue-size", flags.max_queue_size, "requests waiting a model, 0: no limit");
   app.add_option("--drain-timeout", flags.drain_timeout,
                  "seconds for requests in flight after SIGTERM (10)");
+}
+
+engine::ControlMode control_mode(const std::string& name) {
+  if (name == "none") return engine::ControlMode::None;
+  if (name == "poll") return engine::ControlMode::Poll;
+  if (name == "explicit") return engine::ControlMode::Explicit;
+  fail(ErrorCode::InvalidArgument, "model-control-mode is none, poll or explicit, not '", name,
+       "'");
 }
 
 ServeOptions make_options(const CLI::App& app, const ServeFlags& flags,
@@ -69,6 +86,7 @@ ServeOptions make_options(const CLI::App& app, const ServeFlags& flags,
   std::string repository;
   std::string mode = "none";
   double drain_seconds = 10;
+  double poll_seconds = 15;
   options.http.port = kDefaultHttpPort;
   set("model-repository", repository, flags.model_repository);
   set("host", options.http.host, flags.host);
@@ -83,12 +101,22 @@ ServeOptions make_options(const CLI::App& app, const ServeFlags& flags,
   set("max-body-bytes", options.oip.max_body_bytes, flags.max_body_bytes);
   set("max-queue-size", options.engine.max_queue_size, flags.max_queue_size);
   set("drain-timeout", drain_seconds, flags.drain_timeout);
+  set("load-model", options.engine.load_models, flags.load_model);
+  set("repository-poll-secs", poll_seconds, flags.repository_poll_secs);
+  set("shared-memory", options.oip.shared_memory, flags.shared_memory);
   config.reject_unknown();
   if (repository.empty())
     fail(ErrorCode::InvalidArgument,
          "the model repository is missing: give --model-repository DIR");
-  if (mode != "none")
-    fail(ErrorCode::InvalidArgument, "model-control-mode can only be none, not '", mode, "'");
+  options.engine.control = control_mode(mode);
+  if (!options.engine.load_models.empty() &&
+      options.engine.control != engine::ControlMode::Explicit)
+    fail(ErrorCode::InvalidArgument, "load-model needs the model-control-mode explicit");
+  if (!(poll_seconds > 0 && poll_seconds <= 86400))
+    fail(ErrorCode::InvalidArgument, "repository-poll-secs must be above 0 and at most 86400, not ",
+         poll_seconds);
+  options.engine.poll_interval =
+      std::chrono::milliseconds(static_cast<std::int64_t>(poll_seconds * 1000));
   if (!(drain_seconds > 0 && drain_seconds <= 3600))
     fail(ErrorCode::InvalidArgument, "drain-timeout must be above 0 and at most 3600 seconds, not ",
          drain_seconds);

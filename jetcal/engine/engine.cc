@@ -8,7 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
-#include "jetcal/engine/detail/repository_loader.h"
+#include "jetcal/engine/detail/model_repository.h"
 
 namespace jetcal::engine {
 
@@ -22,24 +22,31 @@ static bool is_version(const std::string& text) {
 }
 
 struct Engine::Impl {
-  explicit Impl(const EngineOptions& options) : versions(detail::load_repository(options)) {}
+  explicit Impl(const EngineOptions& engine_options)
+      : options(engine_options), repository(engine_options) {}
 
-  std::vector<LoadedVersion> versions;  // fixed after construction, so it needs no lock
-  std::mutex mutex;                     // of the two below
+  const EngineOptions options;
+  detail::ModelRepository repository;
+  std::mutex mutex;  // of the two below
   std::condition_variable all_submitted;
   bool draining = false;
   std::int64_t submitting = 0;  // calls between their check of `draining` and their queue
 
-  // The version asked for, or the highest ready one; NotFound and Unavailable as in engine.h.
-  Result<ModelVersion*> find(const std::string& model, const std::string& version) const {
+  // The version asked for, or the highest ready one; NotFound and Unavailable as in engine.h. The
+  // version lives as long as the caller holds it.
+  Result<std::shared_ptr<ModelVersion>> find(const std::string& model,
+                                             const std::string& version) const {
     if (!is_version(version))
       return Error(ErrorCode::InvalidArgument,
                    "failed to get model version from specified version string '" + version +
                        "', version should be an integral value > 0");
+    const std::string wanted =
+        version.substr(std::min(version.find_first_not_of('0'), version.size()));
+    const auto snapshot = repository.snapshot();
     const LoadedVersion* match = nullptr;
-    for (const LoadedVersion& loaded : versions) {  // versions of a model rise
+    for (const LoadedVersion& loaded : *snapshot) {  // versions of a model rise
       if (loaded.state.name != model) continue;
-      if (!version.empty() && loaded.state.version != version && !loaded.state.version.empty())
+      if (!version.empty() && loaded.state.version != wanted && !loaded.state.version.empty())
         continue;
       if (match == nullptr || loaded.state.ready || !match->state.ready) match = &loaded;
     }
@@ -50,7 +57,7 @@ struct Engine::Impl {
     if (!match->state.ready)
       return Error(ErrorCode::Unavailable,
                    "Request for unavailable model: " + which + ": " + match->state.reason);
-    return match->model.get();
+    return match->model;
   }
 
   bool enter() {
@@ -72,7 +79,16 @@ Engine::~Engine() { drain(); }
 
 std::vector<ModelState> Engine::models() const {
   std::vector<ModelState> states;
-  for (const LoadedVersion& loaded : impl_->versions) states.push_back(loaded.state);
+  for (const LoadedVersion& loaded : *impl_->repository.snapshot()) states.push_back(loaded.state);
+  if (impl_->options.control != ControlMode::Explicit) return states;
+  // What could be loaded is listed too.
+  for (const std::string& name : detail::model_folders(impl_->options.repository)) {
+    const bool listed = std::any_of(states.begin(), states.end(),
+                                    [&](const ModelState& state) { return state.name == name; });
+    if (!listed) states.push_back({name, "", false, "not loaded", ""});
+  }
+  std::stable_sort(states.begin(), states.end(),
+                   [](const ModelState& a, const ModelState& b) { return a.name < b.name; });
   return states;
 }
 
@@ -87,14 +103,14 @@ bool Engine::ready(const std::string& model, const std::string& version) const {
 bool Engine::ready() const {
   const std::lock_guard lock(impl_->mutex);
   if (impl_->draining) return false;
-  for (const LoadedVersion& loaded : impl_->versions) {
-    if (!loaded.state.ready) return false;
+  for (const LoadedVersion& loaded : *impl_->repository.snapshot()) {
+    if (!loaded.state.ready && loaded.state.reason != detail::kUnloaded) return false;
   }
   return true;
 }
 
 Result<ModelMetadata> Engine::metadata(const std::string& model, const std::string& version) const {
-  const Result<ModelVersion*> found = impl_->find(model, version);
+  const auto found = impl_->find(model, version);
   if (!found.ok()) return found.error();
   const detail::ServedModelConfig& config = found.value()->config();
   ModelMetadata metadata{model, {}, config.platform, config.inputs, config.outputs};
@@ -104,7 +120,7 @@ Result<ModelMetadata> Engine::metadata(const std::string& model, const std::stri
       for (TensorSpec& spec : *specs) spec.shape.insert(spec.shape.begin(), -1);
     }
   }
-  for (const LoadedVersion& loaded : impl_->versions) {
+  for (const LoadedVersion& loaded : *impl_->repository.snapshot()) {
     if (loaded.state.name == model && loaded.state.ready)
       metadata.versions.push_back(loaded.state.version);
   }
@@ -113,7 +129,7 @@ Result<ModelMetadata> Engine::metadata(const std::string& model, const std::stri
 
 Result<nlohmann::ordered_json> Engine::config(const std::string& model,
                                               const std::string& version) const {
-  const Result<ModelVersion*> found = impl_->find(model, version);
+  const auto found = impl_->find(model, version);
   if (!found.ok()) return found.error();
   return found.value()->config().to_json();
 }
@@ -122,7 +138,7 @@ Result<std::vector<ModelStatistics>> Engine::statistics(const std::string& model
                                                         const std::string& version) const {
   std::vector<ModelStatistics> statistics;
   if (!model.empty()) {
-    const Result<ModelVersion*> found = impl_->find(model, version);
+    const auto found = impl_->find(model, version);
     if (!found.ok() && found.error().code() != ErrorCode::NotFound) return found.error();
     if (!found.ok())
       return Error(ErrorCode::InvalidArgument,
@@ -130,9 +146,11 @@ Result<std::vector<ModelStatistics>> Engine::statistics(const std::string& model
                        ? "requested model '" + model + "' is not available"
                        : "requested model version is not available for model '" + model + "'");
   }
-  for (const LoadedVersion& loaded : impl_->versions) {
+  const std::string wanted =
+      version.substr(std::min(version.find_first_not_of('0'), version.size()));
+  for (const LoadedVersion& loaded : *impl_->repository.snapshot()) {
     const bool asked = (model.empty() || loaded.state.name == model) &&
-                       (version.empty() || loaded.state.version == version);
+                       (version.empty() || loaded.state.version == wanted);
     if (asked && loaded.state.ready) statistics.push_back(loaded.model->statistics());
   }
   return statistics;
@@ -150,8 +168,15 @@ static void order_outputs(std::vector<std::string>& names, const std::vector<Ten
   names.erase(std::unique(names.begin(), names.end()), names.end());
 }
 
+static Error no_control(ControlMode mode) {
+  // Triton speaks of polling in both cases.
+  return {ErrorCode::Unavailable,
+          std::string("explicit model load / unload is not allowed if polling is enabled") +
+              (mode == ControlMode::None ? " (the model control mode is none)" : "")};
+}
+
 void Engine::submit(InferRequest request, Callback done) {
-  const Result<ModelVersion*> found = impl_->find(request.model, request.version);
+  const auto found = impl_->find(request.model, request.version);
   if (!found.ok()) {
     done(found.error());
     return;
@@ -179,14 +204,18 @@ Result<InferReply> Engine::infer(InferRequest request) {
   return *std::move(reply);
 }
 
-std::optional<Error> Engine::load(const std::string&, const LoadOverride&) {
-  return Error(ErrorCode::Unavailable,
-               "explicit model load / unload is not allowed if polling is enabled");
+std::optional<Error> Engine::load(const std::string& model, const LoadOverride& override) {
+  if (impl_->options.control != ControlMode::Explicit) return no_control(impl_->options.control);
+  return impl_->repository.load(model, override);
 }
 
-std::optional<Error> Engine::unload(const std::string&) {
-  return Error(ErrorCode::Unavailable,
-               "explicit model load / unload is not allowed if polling is enabled");
+std::optional<Error> Engine::unload(const std::string& model) {
+  if (impl_->options.control != ControlMode::Explicit) return no_control(impl_->options.control);
+  return impl_->repository.unload(model);
+}
+
+void Engine::poll() {
+  if (impl_->options.control != ControlMode::Explicit) impl_->repository.poll();
 }
 
 void Engine::drain() {
@@ -195,9 +224,8 @@ void Engine::drain() {
     impl_->draining = true;
     impl_->all_submitted.wait(lock, [this] { return impl_->submitting == 0; });
   }
-  for (const LoadedVersion& loaded : impl_->versions) {
-    if (loaded.model) loaded.model->wait_until_idle();
-  }
+  impl_->repository.stop();
+  impl_->repository.wait_until_idle();
 }
 
 }  // namespace jetcal::engine

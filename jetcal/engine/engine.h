@@ -3,6 +3,7 @@
 // protocol.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -20,6 +21,13 @@
 
 namespace jetcal::engine {
 
+/// Who decides which models are loaded.
+enum class ControlMode {
+  None,      ///< All of the repository, once.
+  Poll,      ///< All of the repository, as it changes.
+  Explicit,  ///< Those that load() names, and EngineOptions::load_models at the start.
+};
+
 struct EngineOptions {
   /// Triton layout: NAME/config.pbtxt, NAME/VERSION/model.onnx and, for jetcal's own networks,
   /// NAME/VERSION/model.jetcal.
@@ -30,6 +38,12 @@ struct EngineOptions {
   /// Requests a model may hold in its queue; one more fails with ResourceExhausted. 0 means no
   /// limit.
   std::int64_t max_queue_size = 0;
+  ControlMode control = ControlMode::None;
+  std::chrono::milliseconds poll_interval{15000};
+  std::vector<std::string> load_models = {};  ///< With ControlMode::Explicit; "*" is all.
+  /// Elements of the inputs of one batch of several requests: bounds memory, and how long one model
+  /// keeps the others waiting.
+  std::int64_t max_batch_elements = std::int64_t{1} << 25;
 };
 
 /// Says in what state a model version is.
@@ -71,9 +85,10 @@ struct InferReply {
   std::vector<Tensor> outputs;  ///< In the order of the model.
 };
 
-/// Loads every model of a repository and answers requests for them. Thread-safe.
+/// Loads the models of a repository and answers requests for them. Thread-safe.
 ///
-/// Each model version has one worker thread and a first-in-first-out queue.
+/// Each model version has a queue and a worker thread for each instance. A model is replaced while
+/// requests go on: those that its old version has taken are answered by it.
 class Engine {
  public:
   using Callback = std::function<void(Result<InferReply>)>;
@@ -82,6 +97,10 @@ class Engine {
   /// Throws NotFound when the repository is not a folder.
   explicit Engine(const EngineOptions& options);
   ~Engine();  ///< Drains.
+
+  /// Looks at the repository and loads what has changed, as ControlMode::Poll does from time to
+  /// time.
+  void poll();
 
   /// Lists every model version found, by name and version; a folder without a valid version has an
   /// empty version.

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "jetcal/engine/latency_histogram.h"
+
 namespace jetcal::engine {
 
 /// Sums the durations of `count` events.
@@ -33,6 +35,11 @@ struct ModelStatistics {
   DurationSum queue, compute_input, compute_infer, compute_output;  ///< Of successful requests.
   std::vector<BatchStatistics> batches;                             ///< By rising batch size.
   std::int64_t pending = 0;                                         ///< Requests in the queue now.
+  std::int64_t rejected = 0;   ///< Of the failed: the queue was full, or time was up in it.
+  std::int64_t cancelled = 0;  ///< Of the failed: the client had given up.
+  std::int64_t broken = 0;     ///< Of the failed: the network failed.
+  /// Of successful requests: from arrival to reply, in the queue, and of the run they were part of.
+  LatencyHistogram request_latency, queue_latency, infer_latency;
 };
 
 }  // namespace jetcal::engine

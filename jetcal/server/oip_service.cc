@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 
+#include "jetcal/server/control_json.h"
 #include "jetcal/server/detail/infer_call.h"
 #include "jetcal/server/detail/task_thread.h"
 #include "jetcal/server/metrics_text.h"
@@ -45,6 +46,16 @@ HttpReply failure(const Error& error) {
   return error_reply(http_status(error.code()), error.what());
 }
 
+// Runs what may throw an Error, which becomes the reply.
+template <typename Answer>
+HttpReply answer_or_error(Answer answer) {
+  try {
+    return answer();
+  } catch (const Error& error) {
+    return failure(error);
+  }
+}
+
 bool is_version(const std::string& text) {
   return !text.empty() &&
          std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
@@ -82,6 +93,33 @@ bool is_load(const Path& path) {
          (path[4] == "load" || path[4] == "unload");
 }
 
+// /v2/trace/setting or /v2/models/M/trace/setting.
+bool is_trace(const Path& path) {
+  const std::size_t n = path.size();
+  if (n < 3 || path[0] != "v2" || path[n - 2] != "trace" || path[n - 1] != "setting") return false;
+  return n == 3 || (n == 5 && path[1] == "models" && !path[2].empty());
+}
+
+// What is asked of shared memory: /v2/systemsharedmemory[/region/R]/VERB.
+struct MemoryPath {
+  bool cuda = false;
+  std::string region, verb;
+};
+
+std::optional<MemoryPath> memory_path(const Path& path) {
+  const std::size_t n = path.size();
+  if ((n != 3 && n != 5) || path[0] != "v2") return std::nullopt;
+  MemoryPath found;
+  found.cuda = path[1] == "cudasharedmemory";
+  if (!found.cuda && path[1] != "systemsharedmemory") return std::nullopt;
+  if (n == 5 && (path[2] != "region" || path[3].empty())) return std::nullopt;
+  if (n == 5) found.region = path[3];
+  found.verb = path[n - 1];
+  const bool one = n == 5 && found.verb == "register";
+  if (found.verb != "status" && found.verb != "unregister" && !one) return std::nullopt;
+  return found;
+}
+
 const Path kServerPath{"v2"};
 const Path kLivePath{"v2", "health", "live"};
 const Path kReadyPath{"v2", "health", "ready"};
@@ -89,6 +127,7 @@ const Path kModelsPath{"v2", "models"};
 const Path kAllStatisticsPath{"v2", "models", "stats"};
 const Path kIndexPath{"v2", "repository", "index"};
 const Path kMetricsPath{"metrics"};
+const Path kLoggingPath{"v2", "logging"};
 
 }  // namespace
 
@@ -116,12 +155,16 @@ BodyPlan OipService::plan_body(const HttpHead& head) {
 bool OipService::knows(const Path& path, std::string_view method) const {
   if (method == "POST") {
     const std::optional<ModelPath> model = model_path(path);
-    return path == kIndexPath || is_load(path) || (model && model->verb == "infer");
+    const std::optional<MemoryPath> memory = memory_path(path);
+    return path == kIndexPath || is_load(path) || path == kLoggingPath || is_trace(path) ||
+           (memory && memory->verb != "status") || (model && model->verb == "infer");
   }
   if (method != "GET") return false;
   for (const Path& known : {kServerPath, kLivePath, kReadyPath, kModelsPath, kMetricsPath}) {
     if (path == known) return true;
   }
+  if (path == kLoggingPath || is_trace(path)) return true;
+  if (const auto memory = memory_path(path)) return memory->verb == "status";
   const std::optional<ModelPath> model = model_path(path);
   return model && is_model_get(model->verb);
 }
@@ -152,7 +195,33 @@ void OipService::handle(HttpRequest request, Responder responder) {
         ->start(model->model, model->version);
     return;
   }
-  responder.send(method == "GET" ? get(path) : post(path, request));
+  if (method == "POST" && is_load(path)) {
+    control(path, std::move(request), std::move(responder));
+    return;
+  }
+  const auto answer = [&] { return method == "GET" ? get(path) : post(path, request); };
+  responder.send(answer_or_error(answer));
+}
+
+// Loading takes its time: it has a thread of its own.
+void OipService::control(const Path& path, HttpRequest request, Responder responder) {
+  struct Order {
+    HttpRequest request;
+    Responder responder;
+  };
+  // shared: std::function copies what it holds
+  const auto order = std::make_shared<Order>(Order{std::move(request), std::move(responder)});
+  state_->control->post([state = state_, order, model = path[3], load = path[4] == "load"] {
+    order->responder.send(answer_or_error([&] {
+      const std::string_view body = order->request.body.view();
+      const std::optional<Error> error =
+          load ? state->backend.load(model, load_override_of(body)) : state->backend.unload(model);
+      if (error) throw Error(*error);
+      HttpReply done;
+      done.content_type.clear();
+      return done;
+    }));
+  });
 }
 
 HttpReply OipService::get(const Path& path) const {
@@ -163,6 +232,18 @@ HttpReply OipService::get(const Path& path) const {
     return json_reply({{"ready", ready}}, ready ? 200 : kUnavailable);
   }
   if (path == kMetricsPath) return metrics();
+  if (path == kLoggingPath) return json_reply(log_json(state_->log.values()));
+  if (is_trace(path)) {
+    const std::string model = path.size() == 5 ? path[2] : "";
+    check_trace_model(state_->backend, model);
+    return json_reply(trace_json(state_->trace.values(model)));
+  }
+  if (const auto memory = memory_path(path)) {
+    if (!memory->cuda) return json_reply(memory_json(state_->regions().list(memory->region)));
+    if (!memory->region.empty())
+      fail(ErrorCode::NotFound, "Unable to find cuda shared memory region: '", memory->region, "'");
+    return json_reply(ordered_json::array());
+  }
   if (path == kModelsPath) {
     ordered_json names = ordered_json::array();
     for (const engine::ModelState& state : state_->backend.models()) {
@@ -203,8 +284,31 @@ HttpReply OipService::model_ready(const std::string& model, const std::string& v
 
 HttpReply OipService::post(const Path& path, const HttpRequest& request) const {
   if (path == kIndexPath) return index(request);
-  return error_reply(kUnavailable,
-                     "explicit model load / unload is not allowed: the model control mode is none");
+  const std::string_view body = request.body.view();
+  if (path == kLoggingPath) {
+    state_->log.apply(log_change_of(body));
+    return json_reply(log_json(state_->log.values()));
+  }
+  if (is_trace(path)) {
+    const std::string model = path.size() == 5 ? path[2] : "";
+    check_trace_model(state_->backend, model);
+    state_->trace.apply(model, trace_change_of(body));
+    return json_reply(trace_json(state_->trace.values(model)));
+  }
+  const MemoryPath memory = memory_path(path).value();
+  if (memory.verb == "register") {
+    if (memory.cuda)
+      fail(ErrorCode::InvalidArgument, "failed to register CUDA shared memory region: '",
+           memory.region, "': this server infers on the CPU");
+    state_->regions().add(memory_region_of(memory.region, body));
+  } else if (!memory.cuda && memory.region.empty()) {
+    state_->regions().clear();
+  } else if (!memory.cuda) {
+    state_->regions().remove(memory.region);
+  }
+  HttpReply done;
+  done.content_type.clear();
+  return done;
 }
 
 HttpReply OipService::index(const HttpRequest& request) const {

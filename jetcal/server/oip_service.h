@@ -36,6 +36,7 @@ class OipService final : public HttpHandler {
   HttpReply get_model(const Path& path) const;
   HttpReply post(const Path& path, const HttpRequest& request) const;
   HttpReply index(const HttpRequest& request) const;
+  void control(const Path& path, HttpRequest request, Responder responder);
   HttpReply model_ready(const std::string& model, const std::string& version) const;
   bool knows(const Path& path, std::string_view method) const;
 

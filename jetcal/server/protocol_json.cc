@@ -11,8 +11,9 @@ ordered_json server_metadata_json() {
   return {{"name", "jetcal"},
           {"version", version()},
           {"extensions",
-           {"binary_tensor_data", "statistics", "model_repository", "model_configuration",
-            "parameters"}}};
+           {"classification", "model_repository", "model_repository(unload_dependents)",
+            "schedule_policy", "model_configuration", "system_shared_memory", "binary_tensor_data",
+            "parameters", "statistics", "trace", "logging"}}};
 }
 
 static ordered_json specs_json(std::span<const engine::TensorSpec> specs) {

@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "jetcal/engine/padded_batch.h"
+#include "jetcal/engine/ragged_batch.h"
 #include "jetcal/engine/sample_jets.h"
 #include "jetcal/models/predictor.h"
 #include "tests/engine/repository_fixture.h"
@@ -346,6 +347,170 @@ TEST_F(EngineTest, DrainAnswersWhatIsQueuedAndRefusesTheRest) {
   EXPECT_FALSE(engine.ready());
   EXPECT_FALSE(engine.ready("double"));
   expect_refused(engine, request("double", tensors), ErrorCode::Unavailable, "shutting down");
+}
+
+TEST_F(EngineTest, RaggedRequestsGiveTheSameNumbers) {
+  for (const Network network : {Network::Pfn, Network::ParticleNet}) {
+    add_native("optimal", network);
+    Engine engine = load();
+    const edm::FeatureBatch jets = sample_jets(6, 0, 20, 4);
+    const std::vector<Tensor> padded = pad(jets.view(), 20, network);
+    const std::vector<Tensor> ragged = make_ragged(jets.view());
+    const auto expected = engine.infer(request("optimal", padded)).value();
+    const auto reply = engine.infer(request("optimal", ragged)).value();
+    EXPECT_EQ(values_of<float>(reply.outputs.at(0)), values_of<float>(expected.outputs.at(0)));
+    std::vector<Tensor> wrong = ragged;
+    wrong[1].shape[0] += 1;
+    expect_refused(engine, request("optimal", wrong), ErrorCode::InvalidArgument, "adds up to");
+  }
+}
+
+// Holds the worker inside an answer, so that what comes meanwhile forms one batch.
+TEST_F(EngineTest, WaitingRequestsFormOneBatchAndEachGetsItsOwnPart) {
+  const models::Model model = add_native("optimal", Network::ParticleNet);
+  add_doubling("double", std::string(kDoublingConfig) + " dynamic_batching { }");
+  Engine engine = load();
+  ASSERT_TRUE(engine.ready()) << engine.models()[0].reason;
+  for (const std::string name : {"optimal", "double"}) {
+    const bool native = name == "optimal";
+    std::vector<std::vector<Tensor>> inputs;
+    for (int i = 0; i < 4; ++i) {
+      const edm::FeatureBatch jets = sample_jets(1 + i % 2, 0, 9, 7 + i);
+      inputs.push_back(!native  ? x(1 + i % 2)
+                       : i == 2 ? make_ragged(jets.view())
+                                : pad(jets.view(), 9 + i, Network::ParticleNet));
+    }
+    std::vector<std::vector<float>> expected;
+    for (const auto& tensors : inputs)
+      expected.push_back(values_of<float>(engine.infer(request(name, tensors)).value().outputs[0]));
+    const std::int64_t before = engine.statistics(name).value()[0].execution_count;
+    std::promise<void> entered;
+    std::promise<void> release;
+    engine.submit(request(name, inputs[0]), [&](const Result<InferReply>&) {
+      entered.set_value();
+      release.get_future().wait();
+    });
+    entered.get_future().wait();
+    std::vector<std::promise<std::vector<float>>> answers(4);
+    for (int i = 0; i < 4; ++i)
+      engine.submit(request(name, inputs[i]), [&, i](Result<InferReply> reply) {
+        answers[i].set_value(values_of<float>(reply.value().outputs[0]));
+      });
+    release.set_value();
+    for (int i = 0; i < 4; ++i) EXPECT_EQ(answers[i].get_future().get(), expected[i]) << i;
+    const ModelStatistics statistics = engine.statistics(name).value()[0];
+    EXPECT_EQ(statistics.execution_count, before + 2) << name;
+    EXPECT_EQ(statistics.batches.back().batch_size, 6);
+    EXPECT_EQ(statistics.request_latency.count(), statistics.success.count);
+  }
+}
+
+TEST_F(EngineTest, ExplicitModeLoadsUnloadsAndReplacesUnderTraffic) {
+  add_doubling("double", kDoublingConfig);
+  add_doubling("other");
+  EngineOptions options{folder_, 1};
+  options.control = ControlMode::Explicit;
+  options.load_models = {"double"};
+  Engine engine(options);
+  EXPECT_TRUE(engine.ready("double"));
+  EXPECT_FALSE(engine.ready("other"));
+  ASSERT_EQ(engine.models().size(), 2U);
+  EXPECT_EQ(engine.models()[1].reason, "not loaded");
+  EXPECT_TRUE(engine.ready());
+  std::atomic<bool> stop{false};
+  std::atomic<int> failed{0};
+  std::atomic<int> answered{0};
+  const std::vector<Tensor> tensors = x(2);
+  std::thread traffic([&] {
+    while (!stop) {
+      const auto reply = engine.infer(request("double", tensors));
+      if (!reply.ok() ||
+          values_of<float>(reply.value().outputs[0]) != std::vector<float>{2, 4, 6, 8})
+        ++failed;
+      ++answered;
+    }
+  });
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(engine.load("double"), std::nullopt);
+  write_file(folder_ / "double" / "2" / "model.onnx", "no model");
+  EXPECT_THAT(engine.load("double").value().what(), HasSubstr("failed to load 'double'"));
+  EXPECT_TRUE(engine.ready("double"));  // the old version stays
+  while (answered < 50) std::this_thread::yield();
+  stop = true;
+  traffic.join();
+  EXPECT_EQ(failed, 0);
+  EXPECT_EQ(engine.load("other"), std::nullopt);
+  EXPECT_TRUE(engine.ready("other"));
+  EXPECT_EQ(engine.unload("other"), std::nullopt);
+  expect_refused(engine, request("other", tensors), ErrorCode::Unavailable, "unloaded");
+  EXPECT_TRUE(engine.ready());
+  EXPECT_EQ(engine.load("nobody").value().code(), ErrorCode::InvalidArgument);
+  EXPECT_EQ(engine.load("../double").value().code(), ErrorCode::InvalidArgument);
+}
+
+TEST_F(EngineTest, ALoadRequestMayBringConfigurationAndFiles) {
+  EngineOptions options{folder_, 1};
+  options.control = ControlMode::Explicit;
+  Engine engine(options);
+  const std::string model = doubling_model(kOnnxFloat, {"N", "2"});
+  EXPECT_THAT(engine.load("sent", {"", {{"1/model.onnx", model}}}).value().what(),
+              HasSubstr("require that a config"));
+  const std::string config = R"({"backend":"onnxruntime","max_batch_size":"4"})";
+  EXPECT_EQ(engine.load("sent", {config, {{"1/model.onnx", model}}}), std::nullopt);
+  const std::vector<Tensor> tensors = x(2);
+  EXPECT_TRUE(engine.infer(request("sent", tensors)).ok());
+  EXPECT_EQ(engine.config("sent").value()["max_batch_size"], 4);
+  EXPECT_THAT(engine.load("sent", {R"({"max_batch":4})", {{"1/model.onnx", model}}}).value().what(),
+              HasSubstr("'max_batch' is unknown"));
+  EXPECT_THAT(engine.load("sent", {config, {{"../model.onnx", model}}}).value().what(),
+              HasSubstr("lies elsewhere"));
+}
+
+TEST_F(EngineTest, PollingFollowsTheRepository) {
+  add_doubling("first");
+  EngineOptions options{folder_, 1};
+  options.control = ControlMode::Poll;
+  options.poll_interval = std::chrono::hours(1);  // poll() is called here
+  Engine engine(options);
+  EXPECT_TRUE(engine.load("first").has_value());  // not by request in this mode
+  add_doubling("second");
+  add_doubling("first", "version_policy { all { } }", "2");
+  engine.poll();
+  EXPECT_TRUE(engine.ready("second"));
+  EXPECT_THAT(engine.metadata("first").value().versions, testing::ElementsAre("1", "2"));
+  std::filesystem::remove_all(folder_ / "first");
+  engine.poll();
+  EXPECT_EQ(engine.metadata("first").error().code(), ErrorCode::NotFound);
+  EXPECT_TRUE(engine.ready("second"));
+}
+
+TEST_F(EngineTest, InstancesAndWarmUp) {
+  const std::string warm = std::string(kDoublingConfig) +
+                           " instance_group { count: 3 kind: KIND_CPU } model_warmup { name: \"w\" "
+                           "batch_size: 2 inputs { key: \"x\" value { data_type: TYPE_FP32 dims: 2 "
+                           "random_data: true } } }";
+  add_doubling("double", warm);
+  add_doubling("cold",
+               "max_batch_size: 8"
+               " model_warmup { name: \"w\" inputs { key: \"q\" value { data_type: "
+               "TYPE_FP32 dims: 2 zero_data: true } } }");
+  add_doubling("gpu", "instance_group { kind: KIND_GPU }");
+  Engine engine = load();
+  EXPECT_TRUE(engine.ready("double"));
+  EXPECT_EQ(engine.statistics("double").value()[0].execution_count, 0);  // warm-up is not counted
+  EXPECT_THAT(engine.models()[0].reason, HasSubstr("unexpected inference input 'q'"));
+  EXPECT_THAT(engine.models()[2].reason, HasSubstr("KIND_GPU"));
+  const std::vector<Tensor> tensors = x(1);
+  std::promise<void> release;
+  const std::shared_future<void> released = release.get_future().share();
+  std::atomic<int> inside{0};
+  for (int i = 0; i < 3; ++i)
+    engine.submit(request("double", tensors), [&](const Result<InferReply>&) {
+      ++inside;
+      released.wait();
+    });
+  while (inside < 3) std::this_thread::yield();  // three at a time
+  release.set_value();
+  engine.drain();
 }
 
 }  // namespace

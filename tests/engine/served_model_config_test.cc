@@ -23,6 +23,7 @@ optimization { graph { level: -1 } }
 version_policy: { specific { versions: [1, 3] } }
 instance_group [ { count: 2 kind: KIND_CPU } ]
 dynamic_batching { preferred_batch_size: [ 4, 8 ] max_queue_delay_microseconds: 100
+  priority_levels: 2 default_priority_level: 2
   priority_queue_policy { key: 1 value { max_queue_size: 3 } } }
 parameters { key: "engine" value: { string_value: "onnxruntime" } }
 parameters: [ { key: "note", value { string_value: "caf\303\251 \x41\n" } } ]
@@ -91,7 +92,7 @@ TEST(ParseConfig, NamesFileLineAndFieldOfAMistake) {
 TEST(ParseConfig, RefusesWhatWouldChangeResults) {
   for (const char* text : {"ensemble_scheduling { }", "sequence_batching { }",
                            "input { name: \"x\" data_type: TYPE_FP32 dims: 1 reshape { } }",
-                           "input { name: \"x\" data_type: TYPE_FP32 dims: 1 optional: true }"}) {
+                           "instance_group { kind: KIND_GPU }", "batch_input { }"}) {
     try {
       parse(text);
       ADD_FAILURE() << text;
@@ -99,6 +100,47 @@ TEST(ParseConfig, RefusesWhatWouldChangeResults) {
       EXPECT_EQ(error.code(), ErrorCode::Unimplemented) << error.what();
     }
   }
+}
+
+TEST(ParseConfig, SchedulingIsReadAndItsContradictionsAreNamed) {
+  const Scheduling scheduling = parse(kFull).scheduling;
+  EXPECT_TRUE(scheduling.batching);
+  EXPECT_EQ(scheduling.level_of(0), 2U);
+  EXPECT_EQ(scheduling.level_of(1), 1U);
+  EXPECT_EQ(scheduling.level_of(9), 2U);
+  EXPECT_EQ(scheduling.policy_of(1).max_queue_size, 3U);
+  const auto batching = [](const std::string& members) {
+    return error_of("max_batch_size: 8 dynamic_batching { " + members + " }");
+  };
+  EXPECT_THAT(batching("preferred_batch_size: 9"), HasSubstr("<= max batch size 8, not 9"));
+  EXPECT_THAT(batching("priority_levels: 2"), HasSubstr("must be in range [1, 2]"));
+  EXPECT_THAT(batching("default_queue_policy { timeout_action: WAIT }"), HasSubstr("not WAIT"));
+  EXPECT_THAT(batching("max_queue_delay_microseconds: -1"), HasSubstr("is negative"));
+  EXPECT_THAT(batching("priority_queue_policy { key: 3 value { } }"), HasSubstr("names level 3"));
+}
+
+TEST(ParseConfig, JsonIsHeldAgainstTheSameSchema) {
+  const ServedModelConfig config = parse_config_json(
+      R"({"name":"m","max_batch_size":"4","input":[{"name":"x","data_type":"TYPE_FP32","dims":["-1",2]}],)"
+      R"("ensemble_scheduling":{},"instance_group":[{"count":2}],"parameters":{"a":{"string_value":"b"}}})",
+      "sent");
+  EXPECT_EQ(config.max_batch_size, 4);
+  EXPECT_EQ(config.inputs.at(0).shape, (std::vector<std::int64_t>{-1, 2}));
+  EXPECT_EQ(config.instances, 2);
+  EXPECT_EQ(config.parameters.at("a"), "b");
+  const auto problem = [](const std::string& text) -> std::string {
+    try {
+      parse_config_json(text, "sent");
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "accepted";
+  };
+  EXPECT_THAT(problem("[]"), HasSubstr("not a JSON object"));
+  EXPECT_THAT(problem(R"({"max_batch":4})"), HasSubstr("'max_batch' is unknown"));
+  EXPECT_THAT(problem(R"({"max_batch_size":4.5})"), HasSubstr("wants a whole number"));
+  EXPECT_THAT(problem(R"({"input":{}})"), HasSubstr("wants an array"));
+  EXPECT_THAT(problem(R"({"batch_input":[{}]})"), HasSubstr("jetcal cannot do"));
 }
 
 TEST(ParseConfig, SurvivesTruncationAtEveryByte) {

@@ -52,7 +52,7 @@ constexpr std::array kRules{
     Rule{"ModelConfig", "cc_model_filenames", Kind::Text, Count::Map},
     Rule{"ModelConfig", "metric_tags", Kind::Text, Count::Map},
     Rule{"ModelConfig", "parameters", Kind::Message, Count::Map, "Parameter"},
-    Rule{"ModelConfig", "model_warmup", Kind::Any, Count::Many},
+    Rule{"ModelConfig", "model_warmup", Kind::Message, Count::Many, "Warmup"},
     Rule{"ModelConfig", "model_operations", Kind::Unsupported},
     Rule{"ModelConfig", "model_transaction_policy", Kind::Message, Count::One, "Transaction"},
     Rule{"ModelConfig", "model_repository_agents", Kind::Unsupported},
@@ -108,6 +108,17 @@ constexpr std::array kRules{
     Rule{"InstanceGroup", "profile", Kind::Text, Count::Many},
     Rule{"InstanceGroup", "passive", Kind::Flag},
     Rule{"InstanceGroup", "host_policy", Kind::Text},
+    Rule{"InstanceGroup", "profile", Kind::Text, Count::Many},
+    Rule{"InstanceGroup", "passive", Kind::Flag},
+    Rule{"Warmup", "name", Kind::Text},
+    Rule{"Warmup", "batch_size", Kind::Integer},
+    Rule{"Warmup", "count", Kind::Integer},
+    Rule{"Warmup", "inputs", Kind::Message, Count::Map, "WarmupInput"},
+    Rule{"WarmupInput", "data_type", Kind::Name},
+    Rule{"WarmupInput", "dims", Kind::Integer, Count::Many},
+    Rule{"WarmupInput", "zero_data", Kind::Flag},
+    Rule{"WarmupInput", "random_data", Kind::Flag},
+    Rule{"WarmupInput", "input_data_file", Kind::Text},
     Rule{"Parameter", "string_value", Kind::Text},
     Rule{"Transaction", "decoupled", Kind::Flag},
     Rule{"ResponseCache", "enable", Kind::Flag},
@@ -227,7 +238,84 @@ class Translator {
   const std::string& source_;
 };
 
+class JsonChecker {
+ public:
+  explicit JsonChecker(const std::string& source) : source_(source) {}
+
+  ordered_json message(const ordered_json& given, std::string_view type) const {
+    if (!given.is_object()) wrong(type, "is not an object");
+    ordered_json out = ordered_json::object();
+    for (const auto& [name, value] : given.items()) {
+      const auto* const rule = std::find_if(kRules.begin(), kRules.end(), [&](const Rule& r) {
+        return r.message == type && r.field == name;
+      });
+      if (value.is_null()) continue;
+      if (rule == kRules.end()) wrong(name, "is unknown");
+      const bool empty = (value.is_array() || value.is_object()) && value.empty();
+      if (rule->kind == Kind::Unsupported && empty) continue;
+      if (rule->kind == Kind::Unsupported)
+        wrong(name, "asks for what jetcal cannot do", ErrorCode::Unimplemented);
+      out[name] = counted(value, *rule);
+    }
+    return out;
+  }
+
+ private:
+  [[noreturn]] void wrong(std::string_view field, std::string_view what,
+                          ErrorCode code = ErrorCode::InvalidArgument) const {
+    fail(code, source_, ": the field '", field, "' ", what);
+  }
+
+  ordered_json counted(const ordered_json& value, const Rule& rule) const {
+    if (rule.count == Count::One) return one(value, rule);
+    const bool map = rule.count == Count::Map;
+    if (map ? !value.is_object() : !value.is_array())
+      wrong(rule.field, map ? "wants an object" : "wants an array");
+    ordered_json out = map ? ordered_json::object() : ordered_json::array();
+    for (const auto& [key, entry] : value.items()) {
+      if (map) {
+        out[key] = one(entry, rule);
+      } else {
+        out.push_back(one(entry, rule));
+      }
+    }
+    return out;
+  }
+
+  ordered_json one(const ordered_json& value, const Rule& rule) const {
+    switch (rule.kind) {
+      case Kind::Message:
+        return message(value, rule.of);
+      case Kind::Text:
+      case Kind::Name:
+        if (!value.is_string()) wrong(rule.field, "wants a string");
+        return value;
+      case Kind::Flag:
+        if (!value.is_boolean()) wrong(rule.field, "wants true or false");
+        return value;
+      case Kind::Integer: {
+        if (value.is_number_integer()) return value;
+        std::int64_t number = 0;
+        const std::string text = value.is_string() ? value.get<std::string>() : "";
+        const char* const end = text.data() + text.size();
+        const auto [rest, error] = std::from_chars(text.data(), end, number);
+        if (text.empty() || error != std::errc() || rest != end)
+          wrong(rule.field, "wants a whole number");
+        return number;
+      }
+      default:
+        return value;
+    }
+  }
+
+  const std::string& source_;
+};
+
 }  // namespace
+
+ordered_json check_config_json(const ordered_json& document, const std::string& source) {
+  return JsonChecker(source).message(document, "ModelConfig");
+}
 
 ordered_json config_to_json(const TextMessage& message, const std::string& source) {
   return Translator(source).message(message, "ModelConfig");

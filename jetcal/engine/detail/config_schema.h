@@ -13,4 +13,10 @@ namespace jetcal::engine::detail {
 /// parse_config.
 nlohmann::ordered_json config_to_json(const TextMessage& message, const std::string& source);
 
+/// Holds a ModelConfig that came as JSON against the same schema: unknown fields and wrong kinds
+/// are errors, whole numbers may be texts, as protobuf writes them. Throws as parse_config, without
+/// lines.
+nlohmann::ordered_json check_config_json(const nlohmann::ordered_json& document,
+                                         const std::string& source);
+
 }  // namespace jetcal::engine::detail

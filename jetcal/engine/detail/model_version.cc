@@ -14,132 +14,153 @@ std::int64_t nanoseconds(std::chrono::steady_clock::duration duration) {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(duration).count();
 }
 
+std::int64_t elements_of(const InferRequest& request) {
+  std::int64_t sum = 0;
+  for (const TensorView& input : request.inputs) sum += element_count(input.shape).value_or(0);
+  return sum;
+}
+
 }  // namespace
 
 ModelVersion::ModelVersion(ServedModelConfig config, std::string version,
-                           std::unique_ptr<Runner> runner, std::int64_t max_queue_size)
-    : config_(std::move(config)),
-      version_(std::move(version)),
-      runner_(std::move(runner)),
-      max_queue_size_(max_queue_size) {
+                           std::vector<std::unique_ptr<Runner>> runners, const QueueLimits& limits,
+                           DeadlineTimer& timer)
+    : config_(std::move(config)), version_(std::move(version)), runners_(std::move(runners)) {
   sums_.name = config_.name;
   sums_.version = version_;
-  worker_ = std::thread([this] { work(); });
+  queue_ = std::make_shared<RequestQueue>(
+      config_.scheduling, limits, timer,
+      [this](const Job& job, const Error& error) { refuse(job, error); });
+  for (const std::unique_ptr<Runner>& runner : runners_)
+    workers_.emplace_back([this, &runner = *runner] { work(runner); });
 }
 
 ModelVersion::~ModelVersion() {
-  {
-    const std::lock_guard lock(mutex_);
-    stopping_ = true;
-  }
-  wake_.notify_all();
-  worker_.join();
+  queue_->close();
+  for (std::thread& worker : workers_) worker.join();
+  queue_->wait_until_idle();  // a timeout or cancellation may be answering at this moment
 }
 
 void ModelVersion::submit(InferRequest request, Engine::Callback done) {
-  const Clock::time_point arrived = Clock::now();
+  Job job;
+  job.arrived = Clock::now();
+  job.done = std::move(done);
   const Result<std::int64_t> batch_size = check_request(request, config_);
   if (!batch_size.ok()) {
-    refuse(done, batch_size.error(), arrived);
+    refuse(job, batch_size.error());
     return;
   }
-  bool queued = false;
-  {
-    const std::lock_guard lock(mutex_);
-    if (max_queue_size_ == 0 || static_cast<std::int64_t>(queue_.size()) < max_queue_size_) {
-      queue_.push_back({std::move(request), std::move(done), batch_size.value(), arrived});
-      queued = true;
-    }
+  job.batch_size = batch_size.value();
+  if (config_.scheduling.batching) {
+    job.elements = elements_of(request);
+    job.merge_key = runners_.front()->merge_key(request);
   }
-  if (queued) {
-    wake_.notify_one();
-    return;
-  }
-  const Error full(ErrorCode::ResourceExhausted,
-                   "Exceeds maximum queue size of model '" + config_.name + "'");
-  refuse(done, full, arrived);  // NOLINT(bugprone-use-after-move): moved only when queued
+  job.request = std::move(request);
+  queue_->push(std::move(job));
 }
 
-void ModelVersion::refuse(const Engine::Callback& done, const Error& error,
-                          Clock::time_point arrived) {
-  count_failure(arrived);
-  done(error);
+// Counted before the answer, so a client that asks next finds its own request.
+void ModelVersion::refuse(const Job& job, const Error& error) {
+  count_failure(job, error.code());
+  job.done(error);
 }
 
-void ModelVersion::work() {
-  std::unique_lock lock(mutex_);
+void ModelVersion::work(Runner& runner) {
   while (true) {
-    wake_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
-    if (queue_.empty()) return;
-    Job job = std::move(queue_.front());
-    queue_.pop_front();
-    running_ = true;
-    lock.unlock();
-    execute(std::move(job));
-    lock.lock();
-    running_ = false;
-    if (queue_.empty()) idle_.notify_all();
+    std::vector<Job> jobs = queue_->pop();
+    if (jobs.empty()) return;
+    execute(runner, std::move(jobs));
+    queue_->finished();
   }
 }
 
-void ModelVersion::execute(Job job) {
-  const std::int64_t queue_ns = nanoseconds(Clock::now() - job.arrived);
+void ModelVersion::execute(Runner& runner, std::vector<Job> jobs) {
   std::optional<Error> error;
-  InferReply reply;
-  RunTimes times;
-  try {
-    reply = {config_.name, version_, std::move(job.request.id),
-             runner_->run(job.request.inputs, job.request.outputs, times)};
-  } catch (const Error& failure) {
-    error = Error(failure.code(), "model '" + config_.name + "': " + failure.what());
-  } catch (const std::bad_alloc&) {
-    error = Error(ErrorCode::ResourceExhausted, "model '" + config_.name + "': out of memory");
-  } catch (const std::exception& failure) {
-    error = Error(ErrorCode::Internal, "model '" + config_.name + "': " + failure.what());
-  }
-  // Counted before the answer, so a client that asks next finds its own request.
-  if (error) {
-    refuse(job.done, *error, job.arrived);
+  if (run(runner, jobs, error)) return;
+  if (jobs.size() == 1) {
+    refuse(jobs.front(), *error);
     return;
   }
-  count_success(job, queue_ns, times);
-  job.done(std::move(reply));
+  // One request must not take the others down: each is tried alone.
+  for (Job& job : jobs) {
+    std::vector<Job> alone;
+    alone.push_back(std::move(job));
+    if (!run(runner, alone, error)) refuse(alone.front(), *error);
+  }
 }
 
-void ModelVersion::count_failure(Clock::time_point arrived) {
+bool ModelVersion::run(Runner& runner, std::vector<Job>& jobs, std::optional<Error>& error) {
+  const Clock::time_point begun = Clock::now();
+  std::vector<RunRequest> requests;
+  std::int64_t batch_size = 0;
+  for (const Job& job : jobs) {
+    requests.push_back({job.request.inputs, job.request.outputs, job.batch_size});
+    batch_size += job.batch_size;
+  }
+  RunTimes times;
+  std::vector<std::vector<Tensor>> outputs;
+  try {
+    outputs = runner.run(requests, times);
+  } catch (const Error& failure) {
+    error.emplace(failure.code(), "model '" + config_.name + "': " + failure.what());
+    return false;
+  } catch (const std::bad_alloc&) {
+    error.emplace(ErrorCode::ResourceExhausted, "model '" + config_.name + "': out of memory");
+    return false;
+  } catch (const std::exception& failure) {
+    error.emplace(ErrorCode::Internal, "model '" + config_.name + "': " + failure.what());
+    return false;
+  }
+  count_run(batch_size, times);
+  for (std::size_t i = 0; i < jobs.size(); ++i) {
+    Job& job = jobs[i];
+    count_success(job, nanoseconds(begun - job.arrived), times);
+    job.done(InferReply{config_.name, version_, std::move(job.request.id), std::move(outputs[i])});
+  }
+  return true;
+}
+
+void ModelVersion::count_failure(const Job& job, ErrorCode code) {
   const std::lock_guard lock(mutex_);
-  sums_.fail.add(nanoseconds(Clock::now() - arrived));
+  sums_.fail.add(nanoseconds(Clock::now() - job.arrived));
+  if (code == ErrorCode::Cancelled) ++sums_.cancelled;
+  if (code == ErrorCode::ResourceExhausted || code == ErrorCode::Unavailable) ++sums_.rejected;
+  if (code == ErrorCode::Internal) ++sums_.broken;
 }
 
-void ModelVersion::count_success(const Job& job, std::int64_t queue_ns, const RunTimes& times) {
+void ModelVersion::count_run(std::int64_t batch_size, const RunTimes& times) {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   const std::lock_guard lock(mutex_);
   sums_.last_inference_ms = std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
-  sums_.inference_count += job.batch_size;
+  sums_.inference_count += batch_size;
   sums_.execution_count += 1;
-  sums_.success.add(nanoseconds(Clock::now() - job.arrived));
-  sums_.queue.add(queue_ns);
-  sums_.compute_input.add(times.input_ns);
-  sums_.compute_infer.add(times.infer_ns);
-  sums_.compute_output.add(times.output_ns);
-  BatchSums& batch = batches_[job.batch_size];
+  BatchSums& batch = batches_[batch_size];
   batch.input.add(times.input_ns);
   batch.infer.add(times.infer_ns);
   batch.output.add(times.output_ns);
 }
 
+void ModelVersion::count_success(const Job& job, std::int64_t queue_ns, const RunTimes& times) {
+  const std::int64_t whole_ns = nanoseconds(Clock::now() - job.arrived);
+  const std::lock_guard lock(mutex_);
+  sums_.success.add(whole_ns);
+  sums_.queue.add(queue_ns);
+  sums_.compute_input.add(times.input_ns);
+  sums_.compute_infer.add(times.infer_ns);
+  sums_.compute_output.add(times.output_ns);
+  sums_.request_latency.add(whole_ns);
+  sums_.queue_latency.add(queue_ns);
+  sums_.infer_latency.add(times.infer_ns);
+}
+
 ModelStatistics ModelVersion::statistics() const {
+  const std::int64_t pending = queue_->size();
   const std::lock_guard lock(mutex_);
   ModelStatistics snapshot = sums_;
-  snapshot.pending = static_cast<std::int64_t>(queue_.size());
+  snapshot.pending = pending;
   for (const auto& [size, sums] : batches_)
     snapshot.batches.push_back({size, sums.input, sums.infer, sums.output});
   return snapshot;
-}
-
-void ModelVersion::wait_until_idle() const {
-  std::unique_lock lock(mutex_);
-  idle_.wait(lock, [this] { return queue_.empty() && !running_; });
 }
 
 }  // namespace jetcal::engine::detail

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// One loaded version of a model: its queue, its worker thread, its counts.
+// One loaded version of a model: its queue, its worker threads, its counts.
 #pragma once
 
 #include <chrono>
-#include <condition_variable>
-#include <deque>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
+#include <vector>
 
+#include "jetcal/engine/detail/request_queue.h"
 #include "jetcal/engine/detail/runner.h"
 #include "jetcal/engine/detail/served_model_config.h"
 #include "jetcal/engine/engine.h"
@@ -20,52 +20,46 @@ namespace jetcal::engine::detail {
 /// Thread-safe.
 class ModelVersion {
  public:
-  ModelVersion(ServedModelConfig config, std::string version, std::unique_ptr<Runner> runner,
-               std::int64_t max_queue_size);
+  /// Takes one runner for each instance. `timer` must outlive it.
+  ModelVersion(ServedModelConfig config, std::string version,
+               std::vector<std::unique_ptr<Runner>> runners, const QueueLimits& limits,
+               DeadlineTimer& timer);
   ~ModelVersion();  ///< Answers what is queued first.
 
   const ServedModelConfig& config() const noexcept { return config_; }
   const std::string& version() const noexcept { return version_; }
-  std::string_view engine() const noexcept { return runner_->engine(); }
+  std::string_view engine() const noexcept { return runners_.front()->engine(); }
 
   /// As Engine::submit.
   void submit(InferRequest request, Engine::Callback done);
   ModelStatistics statistics() const;
   /// Returns when nothing is queued and nothing runs.
-  void wait_until_idle() const;
+  void wait_until_idle() const { queue_->wait_until_idle(); }
 
  private:
   using Clock = std::chrono::steady_clock;
-
-  struct Job {
-    InferRequest request;
-    Engine::Callback done;
-    std::int64_t batch_size = 0;
-    Clock::time_point arrived;
-  };
   struct BatchSums {
     DurationSum input, infer, output;
   };
 
-  void work();
-  void execute(Job job);
-  void refuse(const Engine::Callback& done, const Error& error, Clock::time_point arrived);
+  void work(Runner& runner);
+  void execute(Runner& runner, std::vector<Job> jobs);
+  /// Runs jobs as one batch; returns false when that failed and nothing was answered.
+  bool run(Runner& runner, std::vector<Job>& jobs, std::optional<Error>& error);
+  void refuse(const Job& job, const Error& error);
+  void count_failure(const Job& job, ErrorCode code);
+  void count_run(std::int64_t batch_size, const RunTimes& times);
   void count_success(const Job& job, std::int64_t queue_ns, const RunTimes& times);
-  void count_failure(Clock::time_point arrived);
 
   const ServedModelConfig config_;
   const std::string version_;
-  const std::unique_ptr<Runner> runner_;
-  const std::int64_t max_queue_size_;
+  const std::vector<std::unique_ptr<Runner>> runners_;
+  std::shared_ptr<RequestQueue> queue_;  // shared with timers and cancellations
 
-  mutable std::mutex mutex_;  // of all below
-  std::condition_variable wake_;
-  mutable std::condition_variable idle_;
-  std::deque<Job> queue_;
-  bool running_ = false, stopping_ = false;
+  mutable std::mutex mutex_;  // of the two below
   ModelStatistics sums_;
   std::map<std::int64_t, BatchSums> batches_;
-  std::thread worker_;
+  std::vector<std::thread> workers_;
 };
 
 }  // namespace jetcal::engine::detail

@@ -3,10 +3,13 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstring>
 #include <set>
 
 #include "jetcal/base/files.h"
+#include "jetcal/base/random.h"
 #include "jetcal/engine/detail/onnx_metadata.h"
+#include "jetcal/engine/detail/request_check.h"
 #include "jetcal/models/model.h"
 
 namespace jetcal::engine::detail {
@@ -42,11 +45,15 @@ std::vector<std::int64_t> served_versions(const fs::path& folder, const VersionP
   return versions;
 }
 
-ServedModelConfig read_config(const fs::path& folder) {
-  const std::string name = folder.filename().string();
+ServedModelConfig read_config(const fs::path& folder, const std::string& name,
+                              const std::string& override) {
   const fs::path file = folder / "config.pbtxt";
   ServedModelConfig config;
-  if (fs::exists(file)) config = parse_config(read_file(file), name + "/config.pbtxt");
+  if (!override.empty()) {
+    config = parse_config_json(override, "the configuration of the load request");
+  } else if (fs::exists(file)) {
+    config = parse_config(read_file(file), name + "/config.pbtxt");
+  }
   if (config.name.empty()) config.name = name;
   if (config.name != name)
     fail(ErrorCode::InvalidArgument, name, "/config.pbtxt names the model '", config.name,
@@ -149,65 +156,125 @@ void match(std::vector<TensorSpec>& configured, const std::vector<TensorSpec>& a
   }
 }
 
+void fill_random(Tensor& tensor) {
+  Rng rng(1);
+  const std::size_t size = data_type_size(tensor.type);
+  for (std::size_t at = 0; at + size <= tensor.data.size(); at += size) {
+    const double value = rng.uniform();
+    const auto narrow = static_cast<float>(value);
+    if (tensor.type == DataType::Fp32) {
+      std::memcpy(tensor.data.data() + at, &narrow, size);
+    } else {
+      std::memcpy(tensor.data.data() + at, &value, size);
+    }
+  }
+}
+
+// Runs the model on made-up requests, so that the first real one finds everything in place.
+void warm_up(const ServedModelConfig& config, const fs::path& folder, Runner& runner) {
+  for (const Warmup& warmup : config.warmups) {
+    std::vector<Tensor> tensors;
+    for (const Warmup::Input& input : warmup.inputs) {
+      Tensor tensor{input.name, input.type, input.dims, {}};
+      if (config.max_batch_size > 0) tensor.shape.insert(tensor.shape.begin(), warmup.batch_size);
+      const auto count = element_count(tensor.shape).value_or(0);
+      tensor.data.resize(static_cast<std::size_t>(count) * data_type_size(input.type));
+      if (!input.file.empty()) {
+        const std::string bytes = read_file(folder / "warmup" / input.file);
+        if (bytes.size() != tensor.data.size())
+          fail(ErrorCode::InvalidArgument, "model_warmup '", warmup.name, "': the file ",
+               input.file, " has ", bytes.size(), " bytes, input '", input.name, "' needs ",
+               tensor.data.size());
+        std::memcpy(tensor.data.data(), bytes.data(), bytes.size());
+      } else if (input.random && (input.type == DataType::Fp32 || input.type == DataType::Fp64)) {
+        fill_random(tensor);
+      }
+      tensors.push_back(std::move(tensor));
+    }
+    InferRequest request;
+    request.model = config.name;
+    for (const Tensor& tensor : tensors) request.inputs.push_back(tensor.view());
+    const std::int64_t batch_size = check_request(request, config).value();
+    const RunRequest run{request.inputs, request.outputs, batch_size};
+    RunTimes times;
+    for (std::int64_t i = 0; i < warmup.count; ++i) runner.run({&run, 1}, times);
+  }
+}
+
 LoadedVersion load_version(const fs::path& folder, ServedModelConfig config, std::int64_t version,
-                           const EngineOptions& options) {
+                           const EngineOptions& options, DeadlineTimer& timer) {
   LoadedVersion loaded;
   loaded.state.name = config.name;
   loaded.state.version = std::to_string(version);
   try {
     const fs::path version_folder = folder / loaded.state.version;
-    std::unique_ptr<Runner> runner =
-        make_runner(version_folder, config, options, loaded.state.reason);
+    std::vector<std::unique_ptr<Runner>> runners;
+    runners.push_back(make_runner(version_folder, config, options, loaded.state.reason));
+    Runner& first = *runners.front();
+    config.native = first.engine() == "native";
     // Our own networks say themselves how large a batch may be when nobody else does.
-    if (config.given.empty() && runner->engine() == "native") config.max_batch_size = 100000;
+    if (config.given.empty() && config.native) {
+      config.max_batch_size = 100000;
+    }
+    // A jet gets the same bits in every batch, so waiting requests are joined unless told
+    // otherwise.
+    const auto joined = config.parameters.find("dynamic_batching");
+    const bool off = joined != config.parameters.end() && joined->second == "off";
+    if (config.native && config.max_batch_size > 1) config.scheduling.batching = !off;
     if (config.platform.empty() && config.backend.empty()) config.platform = "onnxruntime_onnx";
-    match(config.inputs, runner->inputs(), config, "input", true);
-    match(config.outputs, runner->outputs(), config, "output", false);
-    loaded.state.engine = runner->engine();
-    loaded.model = std::make_unique<ModelVersion>(std::move(config), loaded.state.version,
-                                                  std::move(runner), options.max_queue_size);
+    match(config.inputs, first.inputs(), config, "input", true);
+    match(config.outputs, first.outputs(), config, "output", false);
+    warm_up(config, folder, first);
+    while (static_cast<int>(runners.size()) < config.instances) runners.push_back(first.clone());
+    loaded.state.engine = first.engine();
+    const QueueLimits limits{config.max_batch_size, options.max_batch_elements,
+                             options.max_queue_size};
+    loaded.model = std::make_shared<ModelVersion>(std::move(config), loaded.state.version,
+                                                  std::move(runners), limits, timer);
     loaded.state.ready = true;
   } catch (const Error& error) {
     loaded.state.reason = error.what();
   } catch (const std::bad_alloc&) {
     loaded.state.reason = "out of memory";
+  } catch (const std::exception& error) {  // of the file system, or JSON of another kind
+    loaded.state.reason = error.what();
   }
   return loaded;
-}
-
-void load_model(const fs::path& folder, const EngineOptions& options,
-                std::vector<LoadedVersion>& loaded) {
-  ModelState broken;
-  broken.name = folder.filename().string();
-  try {
-    const ServedModelConfig config = read_config(folder);
-    const std::vector<std::int64_t> versions = served_versions(folder, config.version_policy);
-    for (const std::int64_t version : versions)
-      loaded.push_back(load_version(folder, config, version, options));
-    if (!versions.empty()) return;
-    broken.reason = "the model has no version folder such as " + broken.name + "/1";
-  } catch (const Error& error) {
-    broken.reason = error.what();
-  }
-  loaded.push_back({broken, nullptr});
 }
 
 }  // namespace
 
-std::vector<LoadedVersion> load_repository(const EngineOptions& options) {
-  if (!fs::is_directory(options.repository))
-    fail(ErrorCode::NotFound,
-         "the model repository is not a folder: ", options.repository.string());
-  std::vector<fs::path> folders;
-  for (const fs::directory_entry& entry : fs::directory_iterator(options.repository)) {
-    // Hidden folders are exports under way.
-    if (entry.is_directory() && entry.path().filename().string().front() != '.')
-      folders.push_back(entry.path());
-  }
-  std::sort(folders.begin(), folders.end());
+std::vector<LoadedVersion> load_model(const fs::path& folder, const std::string& name,
+                                      const std::string& override, const EngineOptions& options,
+                                      DeadlineTimer& timer) {
   std::vector<LoadedVersion> loaded;
-  for (const fs::path& folder : folders) load_model(folder, options, loaded);
+  LoadedVersion broken;
+  broken.state.name = name;
+  try {
+    const ServedModelConfig config = read_config(folder, name, override);
+    const std::vector<std::int64_t> versions = served_versions(folder, config.version_policy);
+    for (const std::int64_t version : versions)
+      loaded.push_back(load_version(folder, config, version, options, timer));
+    if (!versions.empty()) return loaded;
+    broken.state.reason = "the model has no version folder such as " + name + "/1";
+  } catch (const std::exception& error) {
+    broken.state.reason = error.what();
+  }
+  loaded.push_back(std::move(broken));
   return loaded;
+}
+
+std::vector<std::string> model_folders(const fs::path& repository) {
+  if (!fs::is_directory(repository))
+    fail(ErrorCode::NotFound, "the model repository is not a folder: ", repository.string());
+  std::vector<std::string> names;
+  for (const fs::directory_entry& entry : fs::directory_iterator(repository)) {
+    // Hidden folders are exports under way.
+    const std::string name = entry.path().filename().string();
+    if (entry.is_directory() && name.front() != '.') names.push_back(name);
+  }
+  std::sort(names.begin(), names.end());
+  return names;
 }
 
 }  // namespace jetcal::engine::detail

@@ -5,6 +5,8 @@
 #include <optional>
 #include <sstream>
 
+#include "jetcal/engine/ragged_batch.h"
+
 namespace jetcal::engine::detail {
 namespace {
 
@@ -59,21 +61,44 @@ std::optional<Error> check_names(const InferRequest& request, const ServedModelC
         return invalid(of_request(request), "input '", name, "' already exists in request");
     }
   }
-  if (request.inputs.size() < config.inputs.size()) {
-    std::vector<TensorSpec> missing;
-    std::copy_if(config.inputs.begin(), config.inputs.end(), std::back_inserter(missing),
-                 [&](const TensorSpec& spec) { return !given(request, spec.name); });
+  std::vector<TensorSpec> missing;
+  std::copy_if(config.inputs.begin(), config.inputs.end(), std::back_inserter(missing),
+               [&](const TensorSpec& spec) {
+                 const auto& optional = config.optional;
+                 return !given(request, spec.name) &&
+                        std::find(optional.begin(), optional.end(), spec.name) == optional.end();
+               });
+  if (!missing.empty()) {
     const auto name = [](const auto& tensor) { return tensor.name; };
     return invalid(of_request(request), "expected ", config.inputs.size(), " inputs but got ",
                    request.inputs.size(), " inputs for model '", config.name, "'. Got input(s) ",
                    list_names(request.inputs, name), ", but missing required input(s) ",
                    list_names(missing, name), ". Please provide all required input(s).");
   }
+  return std::nullopt;
+}
+
+std::optional<Error> check_outputs(const InferRequest& request, const ServedModelConfig& config) {
   for (const std::string& name : request.outputs) {
     if (find(config.outputs, name) == nullptr)
       return invalid("unexpected inference output '", name, "' for model '", config.name, "'");
   }
   return std::nullopt;
+}
+
+// The particles of all jets in a row, and how many each jet has.
+Result<std::int64_t> check_ragged_request(const InferRequest& request,
+                                          const ServedModelConfig& config) {
+  std::vector<TensorSpec> padded = config.inputs;
+  for (TensorSpec& spec : padded) spec.shape.insert(spec.shape.begin(), -1);
+  std::int64_t num_jets = 0;
+  if (const auto problem = check_ragged(request.inputs, padded, num_jets))
+    return invalid(of_request(request), *problem, " for model '", config.name, "'");
+  if (num_jets > config.max_batch_size)
+    return invalid(of_request(request),
+                   "inference request batch-size must be <= ", config.max_batch_size, " for '",
+                   config.name, "'");
+  return num_jets;
 }
 
 std::optional<Error> check_input(const InferRequest& request, const TensorView& input,
@@ -127,6 +152,8 @@ std::optional<Error> check_particles(const InferRequest& request, const ServedMo
 }  // namespace
 
 Result<std::int64_t> check_request(const InferRequest& request, const ServedModelConfig& config) {
+  if (auto error = check_outputs(request, config)) return *error;
+  if (config.native && is_ragged(request.inputs)) return check_ragged_request(request, config);
   if (auto error = check_names(request, config)) return *error;
   for (const TensorView& input : request.inputs) {
     if (auto error = check_input(request, input, config)) return *error;

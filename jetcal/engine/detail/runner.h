@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "jetcal/engine/engine.h"
 #include "jetcal/engine/onnx_session.h"
 #include "jetcal/engine/tensor.h"
 #include "jetcal/models/model.h"
@@ -20,7 +21,14 @@ struct RunTimes {
   std::int64_t input_ns = 0, infer_ns = 0, output_ns = 0;
 };
 
-/// Runs one request at a time; one thread uses it.
+/// One request of a batch, checked against the model.
+struct RunRequest {
+  std::span<const TensorView> inputs;
+  std::span<const std::string> outputs;  ///< Empty: all.
+  std::int64_t batch_size = 1;
+};
+
+/// Runs batches of requests; one thread uses it.
 class Runner {
  public:
   virtual ~Runner() = default;
@@ -28,9 +36,13 @@ class Runner {
   /// Shapes include the batch dimension, unknown sizes are -1.
   virtual const std::vector<TensorSpec>& inputs() const noexcept = 0;
   virtual const std::vector<TensorSpec>& outputs() const noexcept = 0;
-  /// The inputs were checked against the model; `outputs` empty means all.
-  virtual std::vector<Tensor> run(std::span<const TensorView> inputs,
-                                  std::span<const std::string> outputs, RunTimes& times) = 0;
+  /// Requests with the same key can run in one batch.
+  virtual std::string merge_key(const InferRequest& request) const = 0;
+  /// Runs all requests as one batch; returns the outputs of each.
+  virtual std::vector<std::vector<Tensor>> run(std::span<const RunRequest> requests,
+                                               RunTimes& times) = 0;
+  /// Makes one more of the same model, for another thread; weights are shared.
+  virtual std::unique_ptr<Runner> clone() const = 0;
 };
 
 /// jetcal's own forward pass on ragged jets.

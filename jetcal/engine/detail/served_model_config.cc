@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "jetcal/engine/detail/served_model_config.h"
 
+#include <algorithm>
+
 #include "jetcal/base/error.h"
 #include "jetcal/engine/detail/config_schema.h"
 #include "jetcal/engine/detail/text_format.h"
@@ -30,7 +32,7 @@ std::vector<TensorSpec> read_tensors(const ordered_json& config, const char* kin
         fail(ErrorCode::InvalidArgument, source, ": the ", kind, " '", spec.name,
              "' has a dimension ", spec.shape.back());
     }
-    for (const char* flag : {"allow_ragged_batch", "optional", "is_shape_tensor"}) {
+    for (const char* flag : {"allow_ragged_batch", "is_shape_tensor"}) {
       if (entry.value(flag, false))
         fail(ErrorCode::Unimplemented, source, ": the ", kind, " '", spec.name, "' sets ", flag,
              ", which jetcal cannot do");
@@ -58,7 +60,57 @@ VersionPolicy read_version_policy(const ordered_json& config, const std::string&
   return policy;
 }
 
-ordered_json tensor_json(const TensorSpec& spec, bool input) {
+constexpr int kMaxInstances = 64;
+
+// Adds up the groups; an instance on a GPU is refused.
+int read_instances(const ordered_json& config, const std::string& source) {
+  std::int64_t sum = 0;
+  for (const ordered_json& group : config.value("instance_group", ordered_json::array())) {
+    const std::string kind = group.value("kind", "KIND_AUTO");
+    if (kind == "KIND_GPU" || group.value("passive", false))
+      fail(ErrorCode::Unimplemented, source, ": an instance_group of ",
+           kind == "KIND_GPU" ? "KIND_GPU" : "passive instances",
+           " asks for what this server cannot do");
+    const auto count = group.value("count", std::int64_t{1});
+    if (count < 0 || count > kMaxInstances)
+      fail(ErrorCode::InvalidArgument, source, ": an instance_group has count ", count);
+    sum += std::max<std::int64_t>(count, 1);
+  }
+  if (sum > kMaxInstances)
+    fail(ErrorCode::InvalidArgument, source, ": ", sum, " instances are more than ", kMaxInstances);
+  return static_cast<int>(std::max<std::int64_t>(sum, 1));
+}
+
+std::vector<Warmup> read_warmups(const ordered_json& config, const std::string& source) {
+  std::vector<Warmup> warmups;
+  for (const ordered_json& entry : config.value("model_warmup", ordered_json::array())) {
+    Warmup warmup;
+    warmup.name = entry.value("name", "");
+    warmup.batch_size = std::max<std::int64_t>(entry.value("batch_size", std::int64_t{0}), 1);
+    warmup.count = std::max<std::int64_t>(entry.value("count", std::int64_t{1}), 1);
+    const ordered_json inputs = entry.value("inputs", ordered_json::object());
+    for (const auto& [name, input] : inputs.items()) {
+      Warmup::Input given;
+      given.name = name;
+      const auto type = parse_data_type(input.value("data_type", ""));
+      if (!type || *type == DataType::Bytes)
+        fail(ErrorCode::InvalidArgument, source, ": model_warmup '", warmup.name, "' gives input '",
+             name, "' no data_type of numbers");
+      given.type = *type;
+      given.dims = input.value("dims", std::vector<std::int64_t>{});
+      given.random = input.value("random_data", false);
+      given.file = input.value("input_data_file", "");
+      if (given.file.find("..") != std::string::npos || !element_count(given.dims))
+        fail(ErrorCode::InvalidArgument, source, ": model_warmup '", warmup.name, "' gives input '",
+             name, "' dims or a file that cannot be used");
+      warmup.inputs.push_back(std::move(given));
+    }
+    warmups.push_back(std::move(warmup));
+  }
+  return warmups;
+}
+
+ordered_json tensor_json(const TensorSpec& spec, bool input, bool optional) {
   ordered_json out;
   out["name"] = spec.name;
   out["data_type"] = spec.type == DataType::Bytes
@@ -70,16 +122,17 @@ ordered_json tensor_json(const TensorSpec& spec, bool input) {
   out["is_shape_tensor"] = false;
   if (input) {
     out["allow_ragged_batch"] = false;
-    out["optional"] = false;
+    out["optional"] = optional;
   }
+  out["is_non_linear_format_io"] = false;
   return out;
 }
 
 }  // namespace
 
-ServedModelConfig parse_config(std::string_view text, const std::string& source) {
+static ServedModelConfig read_config(ordered_json document, const std::string& source) {
   ServedModelConfig config;
-  config.given = config_to_json(parse_text_format(text, source), source);
+  config.given = std::move(document);
   const ordered_json& given = config.given;
   config.name = given.value("name", "");
   config.platform = given.value("platform", "");
@@ -102,7 +155,24 @@ ServedModelConfig parse_config(std::string_view text, const std::string& source)
   if (given.contains("model_transaction_policy") &&
       given["model_transaction_policy"].value("decoupled", false))
     fail(ErrorCode::Unimplemented, source, ": decoupled models are not served");
+  config.scheduling = read_scheduling(given, config.max_batch_size, source);
+  config.instances = read_instances(given, source);
+  config.warmups = read_warmups(given, source);
+  for (const ordered_json& input : given.value("input", ordered_json::array())) {
+    if (input.value("optional", false)) config.optional.push_back(input.value("name", ""));
+  }
   return config;
+}
+
+ServedModelConfig parse_config(std::string_view text, const std::string& source) {
+  return read_config(config_to_json(parse_text_format(text, source), source), source);
+}
+
+ServedModelConfig parse_config_json(const std::string& text, const std::string& source) {
+  const ordered_json document = ordered_json::parse(text, nullptr, false);
+  if (!document.is_object())
+    fail(ErrorCode::InvalidArgument, source, ": the configuration is not a JSON object");
+  return read_config(check_config_json(document, source), source);
 }
 
 ordered_json ServedModelConfig::to_json() const {
@@ -114,9 +184,12 @@ ordered_json ServedModelConfig::to_json() const {
       given.value("version_policy", ordered_json{{"latest", {{"num_versions", 1}}}});
   out["max_batch_size"] = max_batch_size;
   out["input"] = ordered_json::array();
-  for (const TensorSpec& spec : inputs) out["input"].push_back(tensor_json(spec, true));
+  for (const TensorSpec& spec : inputs) {
+    const bool may_miss = std::find(optional.begin(), optional.end(), spec.name) != optional.end();
+    out["input"].push_back(tensor_json(spec, true, may_miss));
+  }
   out["output"] = ordered_json::array();
-  for (const TensorSpec& spec : outputs) out["output"].push_back(tensor_json(spec, false));
+  for (const TensorSpec& spec : outputs) out["output"].push_back(tensor_json(spec, false, false));
   out["batch_input"] = ordered_json::array();
   out["batch_output"] = ordered_json::array();
   out["optimization"] = given.value("optimization", ordered_json::object());

@@ -11,9 +11,24 @@
 #include <string_view>
 #include <vector>
 
+#include "jetcal/engine/detail/scheduling.h"
 #include "jetcal/engine/tensor.h"
 
 namespace jetcal::engine::detail {
+
+/// One request that is run before a model is ready.
+struct Warmup {
+  struct Input {
+    std::string name;
+    DataType type = DataType::Fp32;
+    std::vector<std::int64_t> dims;  ///< Without the batch dimension.
+    bool random = false;             ///< Else zeros, or the bytes of `file`.
+    std::string file;                ///< In the folder `warmup` of the model.
+  };
+  std::string name;
+  std::int64_t batch_size = 1, count = 1;
+  std::vector<Input> inputs;
+};
 
 /// Which versions of a model are served.
 struct VersionPolicy {
@@ -30,6 +45,11 @@ struct ServedModelConfig {
   std::map<std::string, std::string> parameters;
   std::string default_model_filename = "model.onnx";
   VersionPolicy version_policy;
+  Scheduling scheduling;
+  int instances = 1;                  ///< Worker threads, each with its own runner.
+  std::vector<std::string> optional;  ///< Inputs that a request may leave out.
+  std::vector<Warmup> warmups;
+  bool native = false;  ///< jetcal's engine runs it: ragged requests are welcome.
   nlohmann::ordered_json given = nlohmann::ordered_json::object();  ///< Fields of the file.
 
   /// Everything with defaults filled in, as Triton's configuration extension prints it.
@@ -39,5 +59,7 @@ struct ServedModelConfig {
 /// Throws InvalidArgument naming file, line and field for a field that ModelConfig does not have or
 /// a value of the wrong kind; Unimplemented for a field that jetcal cannot honour.
 ServedModelConfig parse_config(std::string_view text, const std::string& source);
+/// The same for a ModelConfig as JSON, as a load request brings it.
+ServedModelConfig parse_config_json(const std::string& text, const std::string& source);
 
 }  // namespace jetcal::engine::detail

@@ -50,8 +50,8 @@ class Connection {
   virtual void flush_replies(Clock::time_point) {}
   /// Gives up what is too slow; called every few hundred milliseconds.
   virtual void check_deadline(Clock::time_point now) = 0;
-  /// Tells that the time set for a stream has come.
-  virtual void on_timer(std::uint32_t, Clock::time_point) {}
+  /// Tells that a time set in the timer queue has come.
+  virtual void on_timer(Clock::time_point) {}
   /// Ends a connection whose both directions are gone.
   virtual void on_hangup() = 0;
   /// Makes what is under way the last.

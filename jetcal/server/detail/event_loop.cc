@@ -124,7 +124,7 @@ void EventLoop::sound_alarms(Clock::time_point now) {
   while (const auto alarm = timers_.take_due(now)) {
     const auto found = connections_.find(alarm->connection);
     if (found == connections_.end()) continue;
-    found->second->on_timer(alarm->stream, now);
+    found->second->on_timer(now);
     settle(alarm->connection);
   }
 }

@@ -158,12 +158,30 @@ void Http2Connection::deliver(Letter letter, Clock::time_point now) {
   }
 }
 
-void Http2Connection::on_timer(std::uint32_t id, Clock::time_point now) {
-  Http2Stream* const stream = find(static_cast<std::int32_t>(id));
-  if (closed_ || stream == nullptr || stream->reply_done || !stream->context.deadline) return;
+// One alarm is set for the earliest deadline, not one for every call: most calls are answered long
+// before theirs.
+void Http2Connection::expect_deadline(Clock::time_point deadline) {
+  if (deadline >= next_alarm_) return;
+  next_alarm_ = deadline;
+  context_.timers.add({deadline, id_});
+}
+
+void Http2Connection::on_timer(Clock::time_point now) {
+  if (closed_) return;
   now_ = now;
-  submit_grpc(*stream, {std::nullopt, GrpcStatus{GrpcCode::DeadlineExceeded, "Deadline Exceeded"}});
-  stream->cancellation->request();
+  next_alarm_ = Clock::time_point::max();
+  Clock::time_point next = Clock::time_point::max();
+  for (const auto& [id, stream] : streams_) {
+    if (stream->reply_done || !stream->context.deadline) continue;
+    if (*stream->context.deadline > now) {
+      next = std::min(next, *stream->context.deadline);
+      continue;
+    }
+    submit_grpc(*stream,
+                {std::nullopt, GrpcStatus{GrpcCode::DeadlineExceeded, "Deadline Exceeded"}});
+    stream->cancellation->request();
+  }
+  if (next != Clock::time_point::max()) expect_deadline(next);
   pump(now);
 }
 

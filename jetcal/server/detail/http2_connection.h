@@ -29,8 +29,8 @@ class Http2Connection final : public Connection {
   void deliver(Letter letter, Clock::time_point now) override;
   void flush_replies(Clock::time_point now) override { pump(now); }
   void check_deadline(Clock::time_point now) override;
-  /// Ends a gRPC call whose deadline has come with DEADLINE_EXCEEDED.
-  void on_timer(std::uint32_t stream, Clock::time_point now) override;
+  /// Ends the gRPC calls whose deadline has come with DEADLINE_EXCEEDED.
+  void on_timer(Clock::time_point now) override;
   void on_hangup() override { close(); }
   /// Sends GOAWAY: calls under way are finished, new ones go to another connection.
   void drain(Clock::time_point now) override;
@@ -65,6 +65,7 @@ class Http2Connection final : public Connection {
   void submit_trailers(Http2Stream& stream);
   void forget(std::int32_t id, std::uint32_t error);
   void end_drain();
+  void expect_deadline(Clock::time_point deadline);
   void check_stream(Http2Stream& stream, Clock::time_point now);
 
   nghttp2_session* session_ = nullptr;
@@ -74,6 +75,7 @@ class Http2Connection final : public Connection {
   std::size_t sent_ = 0;
   bool closed_ = false, draining_ = false, ending_ = false, ping_sent_ = false;
   Clock::time_point now_, last_received_, last_sent_, idle_since_;
+  Clock::time_point next_alarm_ = Clock::time_point::max();
   std::uint32_t resets_ = 0;  // since the last tick
 };
 

@@ -113,12 +113,11 @@ void Http2Connection::start_grpc(Http2Stream& stream) {
       return;
     }
     stream.context.deadline = now_ + *duration;
-    context_.timers.add({*stream.context.deadline, id_, static_cast<std::uint32_t>(stream.id)});
+    expect_deadline(*stream.context.deadline);
   }
   stream.messages = GrpcMessageReader(*coding, services->max_message_bytes());
   context_.counters.grpc_calls.fetch_add(1, std::memory_order_relaxed);
   if (!stream.method->stream) return;
-  stream.handed_over = true;
   run_grpc(stream, [&] {
     stream.reader = stream.method->stream(
         stream.context, GrpcResponder(context_.mailbox, id_, static_cast<std::uint32_t>(stream.id),
@@ -183,7 +182,6 @@ void Http2Connection::request_ended(Http2Stream& stream) {
   if (stream.refused || stream.reply_done) return;
   const auto id = static_cast<std::uint32_t>(stream.id);
   if (!stream.grpc) {
-    stream.handed_over = true;
     context_.counters.requests.fetch_add(1, std::memory_order_relaxed);
     stream.is_head = stream.request.head.method == "HEAD";
     context_.handler.handle(std::move(stream.request),
@@ -199,7 +197,6 @@ void Http2Connection::request_ended(Http2Stream& stream) {
     }
     if (!stream.message)
       fail(ErrorCode::InvalidArgument, "a unary call takes one message, not none");
-    stream.handed_over = true;
     GrpcResponder responder(context_.mailbox, id_, id, stream.cancellation);
     try {
       stream.method->unary(stream.context, std::move(*stream.message), responder);

@@ -51,7 +51,6 @@ struct Http2Stream {
   std::size_t header_bytes = 0, header_count = 0, body_limit = 0, body_bytes = 0;
   bool refused = false;       ///< Answered before its end; the rest is dropped.
   bool request_done = false;  ///< The client has ended its side.
-  bool handed_over = false;   ///< A handler has it, or had.
   bool is_head = false;       ///< The method is HEAD: the reply has no body.
 
   // gRPC.

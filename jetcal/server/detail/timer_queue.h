@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Times at which an event loop has to look at a stream.
+// Times at which an event loop has to look at a connection.
 #pragma once
 
 #include <chrono>
@@ -19,7 +19,6 @@ class TimerQueue {
   struct Alarm {
     Clock::time_point time;
     std::uint64_t connection;
-    std::uint32_t stream;
     bool operator<(const Alarm& other) const noexcept { return time > other.time; }
   };
 
