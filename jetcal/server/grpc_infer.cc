@@ -169,7 +169,6 @@ class GrpcInferParser {
       fail(ErrorCode::InvalidArgument,
            "invalid value type for 'triton_enable_empty_final_response' parameter, expected "
            "bool_param.");
-    parsed_.wants_final_flag = flag->value != 0;
   }
 
   // Looks for the memory that parameters name; nothing when they name none.
@@ -321,7 +320,7 @@ GrpcMessage make_grpc_reply(const ParsedInfer& parsed, engine::InferReply result
   WireWriter::text(out, 1, reply.model);
   WireWriter::text(out, 2, reply.version);
   WireWriter::text(out, 3, parsed.request.id);
-  if (form == GrpcReplyForm::Stream && parsed.wants_final_flag)
+  if (form == GrpcReplyForm::Stream)  // each request has one response, which is the last
     WireWriter::flag_parameter(out, 4, "triton_final_response");
   std::size_t raw_bytes = 0;
   for (const engine::Tensor& output : reply.outputs) {

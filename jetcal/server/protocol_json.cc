@@ -76,7 +76,7 @@ ordered_json index_json(std::span<const engine::ModelState> models, bool only_re
     ordered_json entry = {{"name", model.name}};
     if (!model.version.empty()) entry["version"] = model.version;
     entry["state"] = model.ready ? "READY" : "UNAVAILABLE";
-    entry["reason"] = model.reason;
+    if (!model.reason.empty()) entry["reason"] = model.reason;
     list.push_back(entry);
   }
   return list;

@@ -3,6 +3,7 @@
 
 import concurrent.futures
 import http.client
+import itertools
 import json
 import re
 import threading
@@ -36,6 +37,19 @@ def typed(module, values):
         item.set_data_from_numpy(array)
         inputs.append(item)
     return inputs
+
+
+def ask(url, model, jets):
+    """One request on a connection of its own."""
+    with triton.InferenceServerClient(url, network_timeout=60) as client:
+        return client.infer(model, make_inputs(jets, True)).as_numpy("output")
+
+
+def wait_until(condition, seconds=20):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
 
 
 @pytest.fixture(scope="module")
@@ -75,16 +89,16 @@ def test_ragged_jets_over_http_and_grpc(server):
 
 def test_waiting_requests_share_a_batch(repository):
     """Behind a long request the short ones wait, and are run together."""
-    with Served(repository) as fresh, triton.InferenceServerClient(fresh.url, concurrency=33, network_timeout=60) as client:
-        long, short = make_inputs(make_jets(4000, 60), True), make_inputs(make_jets(1, 30), True)
-        expected = client.infer("optimal", short).as_numpy("output")
-        first = client.async_infer("optimal", long)
-        time.sleep(0.05)
-        rest = [client.async_infer("optimal", short) for _ in range(32)]
+    with Served(repository) as fresh, concurrent.futures.ThreadPoolExecutor(33) as pool:
+        short = make_jets(1, 30)
+        expected = ask(fresh.url, "optimal", short)
+        first = pool.submit(ask, fresh.url, "optimal", make_jets(4000, 60))
+        rest = [pool.submit(ask, fresh.url, "optimal", short) for _ in range(32)]
         for answer in rest:
-            np.testing.assert_array_equal(answer.get_result().as_numpy("output"), expected)
-        first.get_result()
-        (model,) = client.get_inference_statistics("optimal")["model_stats"]
+            np.testing.assert_array_equal(answer.result(), expected)
+        first.result()
+        with triton.InferenceServerClient(fresh.url) as client:
+            (model,) = client.get_inference_statistics("optimal")["model_stats"]
         assert model["inference_count"] == 4033 and model["execution_count"] < 34
         assert model["inference_stats"]["success"]["count"] == 34
         seen = metrics_of(fresh)
@@ -96,49 +110,45 @@ def test_waiting_requests_share_a_batch(repository):
         assert buckets == sorted(buckets) and buckets[-1] == 34
 
 
-def make_queue_model(folder, extra):
-    make_plain_model(folder / "plain" / "1" / "model.onnx")
-    config = folder / "plain" / "config.pbtxt"
-    config.write_text(config.read_text() + extra)
-
-
 def test_a_timeout_in_the_queue_and_a_client_that_gives_up(jetcal, tmp_path):
     export(jetcal, tmp_path, "paper-particlenet", "optimal")
     config = tmp_path / "optimal" / "config.pbtxt"
     config.write_text(config.read_text() + """
 dynamic_batching { default_queue_policy { allow_timeout_override: true default_timeout_microseconds: 60000000 max_queue_size: 3 } }""")
-    with Served(tmp_path) as fresh, triton.InferenceServerClient(fresh.url, concurrency=9, network_timeout=60) as client:
-        long, short = make_inputs(make_jets(3000, 100), True), make_inputs(make_jets(1, 10), True)
-        client.infer("optimal", short)
-        first = client.async_infer("optimal", long)
-        time.sleep(0.2)
+    labels = 'model="optimal",version="1"'
+    pending = f"nv_inference_pending_request_count{{{labels}}}"
+    with Served(tmp_path) as fresh, triton.InferenceServerClient(fresh.url) as client, \
+            concurrent.futures.ThreadPoolExecutor(8) as pool:
+        short, inputs = make_jets(1, 10), make_inputs(make_jets(1, 10), True)
+        ask(fresh.url, "optimal", short)
+        calls = metrics_of(fresh)["jetcal_http_requests_total"]
+        first = pool.submit(ask, fresh.url, "optimal", make_jets(4000, 100))
+        asked = itertools.count(1)  # each look at the metrics is a request too
+        wait_until(lambda: metrics_of(fresh)["jetcal_http_requests_total"] > calls + next(asked))
+        wait_until(lambda: metrics_of(fresh)[pending] == 0)
         begin = time.monotonic()
         with pytest.raises(InferenceServerException) as caught:
-            client.infer("optimal", short, timeout=50_000)
+            client.infer("optimal", inputs, timeout=50_000)
         assert caught.value.message() == "Request timeout expired" and caught.value.status() == "503"
         assert 0.04 < time.monotonic() - begin < 1.0
         gone = http.client.HTTPConnection(fresh.url)
         gone.request("POST", "/v2/models/optimal/infer", json.dumps({"inputs": [
             {"name": name, "shape": list(array.shape), "datatype": "FP32", "data": array.ravel().tolist()}
             for name, array in make_jets(1, 3).items()]}))
-        deadline = time.monotonic() + 5
-        labels = 'model="optimal",version="1"'
-        while metrics_of(fresh)[f"nv_inference_pending_request_count{{{labels}}}"] == 0 and time.monotonic() < deadline:
-            time.sleep(0.01)
+        wait_until(lambda: metrics_of(fresh)[pending] == 1)
         gone.close()
-        while metrics_of(fresh)[f'nv_inference_request_failure{{{labels},reason="CANCELED"}}'] == 0 and time.monotonic() < deadline:
-            time.sleep(0.01)
+        cancelled = f'nv_inference_request_failure{{{labels},reason="CANCELED"}}'
+        wait_until(lambda: metrics_of(fresh)[cancelled] == 1)
         seen = metrics_of(fresh)
-        assert seen[f'nv_inference_request_failure{{{labels},reason="CANCELED"}}'] == 1
-        assert seen[f'nv_inference_request_failure{{{labels},reason="REJECTED"}}'] == 1
-        assert seen[f"nv_inference_pending_request_count{{{labels}}}"] == 0
-        waiting = [client.async_infer("optimal", short) for _ in range(3)]
-        time.sleep(0.1)
+        assert seen[f'nv_inference_request_failure{{{labels},reason="REJECTED"}}'] == 1 and seen[pending] == 0
+        waiting = [pool.submit(ask, fresh.url, "optimal", short) for _ in range(3)]
+        wait_until(lambda: metrics_of(fresh)[pending] == 3)
         with pytest.raises(InferenceServerException) as caught:
-            client.infer("optimal", short)
+            client.infer("optimal", inputs)
         assert "Exceeds maximum queue size" in caught.value.message() and caught.value.status() == "503"
+        assert not first.done()
         for answer in [first, *waiting]:
-            assert answer.get_result() is not None
+            assert answer.result() is not None
 
 
 def test_explicit_mode(repository):
