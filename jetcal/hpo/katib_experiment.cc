@@ -93,7 +93,8 @@ Json objective_json(const StudyDefinition& study, const KatibOptions& options) {
   if (!options.more_metrics.empty()) json["additionalMetricNames"] = options.more_metrics;
   json["metricStrategies"] = Json::array();
   json["metricStrategies"].push_back(
-      {{"name", objective.metric}, {"value", study.outcome == Outcome::Best ? best : "latest"}});
+      {{"name", objective.metric},
+       {"value", study.outcome == ReportChoice::Best ? best : "latest"}});
   for (const std::string& name : options.more_metrics)
     json["metricStrategies"].push_back({{"name", name}, {"value", "latest"}});
   return json;
