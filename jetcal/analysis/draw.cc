@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "jetcal/analysis/detail/figure_layout.h"
+#include "jetcal/analysis/detail/file_date.h"
 #include "jetcal/analysis/detail/pad_painter.h"
 #include "jetcal/analysis/detail/svg_text.h"
 #include "jetcal/base/error.h"
@@ -83,13 +84,16 @@ std::vector<std::string> draw(const Figure& figure, const std::string& label,
     const std::filesystem::path path = folder / names.back();
     canvas.SaveAs(path.c_str());
     check_complete(path, format.end);
-    if (path.extension() == ".svg") {
-      const std::string svg = detail::tidy_svg(read_file(path), figure.caption);
-      std::ofstream file(path, std::ios::binary);
-      file << svg;  // not synced: a run makes dozens, and its folder appears when all are there
-      file.close();
-      check_complete(path, format.end);
-    }
+    const long long date = detail::source_date();
+    const bool svg = path.extension() == ".svg";
+    if (!svg && (date < 0 || path.extension() != ".pdf")) continue;
+    std::string text = read_file(path);
+    if (svg) text = detail::tidy_svg(text, figure.caption);
+    if (date >= 0) text = detail::with_date(std::move(text), date);
+    std::ofstream file(path, std::ios::binary);
+    file << text;  // not synced: a run makes dozens, and its folder appears when all are there
+    file.close();
+    check_complete(path, format.end);
   }
   return names;
 }
