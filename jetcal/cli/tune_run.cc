@@ -208,6 +208,10 @@ int run(const RunFlags& flags, const CommonOptions& common) {
     return 0;
   }
   nlohmann::ordered_json document = study_summary(store);
+  if (!document["best"].empty())
+    document["best_folder"] =
+        hpo::trial_folder(config.executor.output, document["best"][0]["number"].get<std::int64_t>())
+            .string();
   document["this_call"] = {{"started", result.started}, {"complete", result.complete},
                            {"paused", result.paused},   {"stopped", result.stopped},
                            {"failed", result.failed},   {"retried", result.retried}};
