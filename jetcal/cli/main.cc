@@ -44,6 +44,7 @@ constexpr std::array kVerbs{
     VerbEntry{"predict", "physics", "ROOT and Arrow", "add corrected pT to a ROOT file"},
     VerbEntry{"analyze", "physics", "ROOT and Arrow",
               "measure response, resolution and flavor dependence"},
+    VerbEntry{"pipeline", "", "OpenSSL", "run the steps from data to a served model"},
     VerbEntry{"bench", "", "ONNX Runtime", "time jetcal beside its peers"},
 };
 
@@ -114,6 +115,9 @@ int main(int argc, char** argv) {
 #endif
 #ifdef JETCAL_HAS_TUNE
     if (name == "tune") return run_verb(make_tune_verb(), argc, argv);
+#endif
+#ifdef JETCAL_HAS_PIPELINE
+    if (name == "pipeline") return run_verb(make_pipeline_verb(), argc, argv);
 #endif
 #ifdef JETCAL_HAS_BENCH
     if (name == "bench") return run_verb(make_bench_verb(), argc, argv);

@@ -65,6 +65,7 @@ Verb make_ingest_verb();
 Verb make_jec_verb();
 Verb make_loadgen_verb();
 Verb make_model_verb();
+Verb make_pipeline_verb();
 Verb make_predict_verb();
 Verb make_serve_verb();
 Verb make_simulate_verb();

@@ -61,6 +61,7 @@ nlohmann::ordered_json verbs(const std::vector<std::string>& built) {
       {"model", "", {"models"}},
       {"export", "", {"onnx", "engine"}},
       {"serve", "", {"server"}},
+      {"pipeline", "", {"pipeline"}},
       {"predict", "jetcal-physics", {"data", "jec", "models", "analysis"}},
       {"analyze", "jetcal-physics", {"data", "jec", "models", "analysis"}},
       {"bench", "", {"engine"}},

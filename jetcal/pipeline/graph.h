@@ -110,7 +110,8 @@ struct OutputPort {
   std::string path;          ///< Where the command leaves it, relative to its work folder.
   bool path_given = false;   ///< The file names the path; else the command must name the output.
   bool from_stdout = false;  ///< It is what the command prints.
-  std::string field;         ///< Values only: dotted name within a JSON document.
+  std::string field;  ///< Dotted name within a JSON document: of a value, or, of an artefact,
+                      ///< the folder in which `path` lies.
   Position at;
 };
 
@@ -146,6 +147,7 @@ struct Step {
   std::string image;
   std::vector<Word> command;
   std::map<std::string, Word> environment;  ///< Declared, part of the key.
+  std::map<std::string, Word> files;        ///< Written into the work folder: name -> text.
   std::vector<std::string> pass;            ///< Names handed through, not part of the key.
   std::vector<InputPort> inputs;
   std::vector<OutputPort> outputs;

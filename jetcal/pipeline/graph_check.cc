@@ -234,6 +234,7 @@ class GraphChecker {
       if (!is_identifier(name)) bad_name(step.at, "environment variable", name);
       check_words(step, {word}, step.at, "the environment");
     }
+    for (const auto& [name, word] : step.files) check_words(step, {word}, step.at, "a file");
     if (step.service) check_words(step, step.service->command, step.service->at, "the service");
     if (!step.role.empty() && step.role != "tune" && step.role != "train" &&
         step.role != "export" && step.role != "serve")
@@ -247,7 +248,7 @@ class GraphChecker {
     int prints = 0;
     for (const OutputPort& port : step.outputs) {
       if (!is_identifier(port.name)) bad_name(port.at, "output", port.name);
-      if (port.from_stdout && is_artifact(port.type) && ++prints > 1)
+      if (port.from_stdout && is_artifact(port.type) && port.field.empty() && ++prints > 1)
         stop(port.at, "the step '", step.name, "' can print only one artefact");
       if (port.path_given || port.from_stdout || names_output(step, port.name)) continue;
       stop(port.at, "nothing writes the output '", port.name, "' of the step '", step.name,

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "jetcal/pipeline/detail/kfp_container.h"
 #include "jetcal/pipeline/detail/kfp_text.h"
 #include "jetcal/pipeline/pipeline_file.h"
 
@@ -118,7 +119,9 @@ class KfpReader {
       scope.task_names[task.name] = taken ? prefix + task.name : task.name;
       names_.insert(scope.task_names[task.name]);
     }
+    for (const Field& task : tasks.fields) read_importer(task, scope, pipeline);
     for (const Field& task : tasks.fields) {
+      if (importers_.count(scope.task_names[task.name]) != 0) continue;
       const Node& reference = require(task.value, "componentRef", "the task '" + task.name + "'");
       const std::string name = text(reference, "name");
       const Node* components = spec_.find("components");
@@ -133,6 +136,44 @@ class KfpReader {
         pipeline.steps.push_back(read_step(task, *component, scope));
       }
     }
+  }
+
+  // The executor of a task, or nullptr.
+  const Node* executor_of(const Field& task) const {
+    const Node* node = task.value.find("componentRef");
+    const std::string component = node == nullptr ? "" : text(*node, "name");
+    node = spec_.find("components");
+    node = node == nullptr ? nullptr : node->find(component);
+    const std::string label = node == nullptr ? "" : text(*node, "executorLabel");
+    node = spec_.find("deploymentSpec");
+    node = node == nullptr ? nullptr : node->find("executors");
+    return node == nullptr ? nullptr : node->find(label);
+  }
+
+  // An importer is an input from outside; its place is a constant, or a parameter's default.
+  void read_importer(const Field& task, const Scope& scope, Pipeline& pipeline) {
+    const Node* executor = executor_of(task);
+    const Node* importer = executor == nullptr ? nullptr : executor->find("importer");
+    if (importer == nullptr) return;
+    ExternalInput input;
+    const std::string prefix = "import-";
+    input.name = task.name.rfind(prefix, 0) == 0 ? task.name.substr(prefix.size()) : task.name;
+    input.at = task.at;
+    const Node& uri = require(*importer, "artifactUri", "the importer '" + task.name + "'");
+    std::string place = text(uri, "constant");
+    for (const auto& [name, source] : sources_of(task, scope)) {
+      if (name != text(uri, "runtimeParameter")) continue;
+      const Parameter* parameter =
+          source.kind == Source::Kind::Parameter ? pipeline.find_parameter(source.name) : nullptr;
+      if (source.kind == Source::Kind::Constant) place = source.constant.get<std::string>();
+      if (parameter != nullptr && parameter->fallback)
+        place = parameter->fallback->get<std::string>();
+    }
+    if (const Node* schema = importer->find("typeSchema"))
+      input.type = find_type(text(*schema, "schemaTitle").substr(7)).value_or(Type::Artifact);
+    if (!place.empty()) input.paths.push_back(place);
+    importers_[scope.task_names.at(task.name)] = input.name;
+    pipeline.inputs.push_back(std::move(input));
   }
 
   Source source_of(const Node& input, const Scope& scope, const std::string& what) const {
@@ -164,6 +205,8 @@ class KfpReader {
       const auto step = scope.task_names.find(producer);
       if (step == scope.task_names.end())
         fail_at(source_, found->at, what, " comes from the unknown task '", producer, "'");
+      if (const auto importer = importers_.find(step->second); importer != importers_.end())
+        return {Source::Kind::External, "", importer->second, {}};
       return {Source::Kind::Step, step->second, text(*found, key), {}};
     }
     fail_at(source_, input.at, what, " comes from nothing that is known here");
@@ -205,7 +248,7 @@ class KfpReader {
         if (step == scope.task_names.end())
           fail_at(source_, one.at, "the task '", task.name, "' depends on the unknown task '",
                   one.text, "'");
-        before.push_back(step->second);
+        if (importers_.count(step->second) == 0) before.push_back(step->second);
       }
     }
     return before;
@@ -275,10 +318,8 @@ class KfpReader {
     step.image = text(container, "image");
     step.after = before_of(task, scope);
     read_ports(task, component, scope, step);
-    read_command(container, step);
-    read_options(task, step);
-    if (const Node* resources = container.find("resources"))
-      step.resources = resources_of(*resources);
+    read_kfp_container(container, step, source_);
+    read_kfp_options(task.value, step);
     if (scope.fan_out) follow_loop(scope, step);
     if (const Node* trigger = task.value.find("triggerPolicy")) {
       if (const Node* strategy = trigger->find("strategy");
@@ -286,9 +327,16 @@ class KfpReader {
         fail_at(source_, strategy->at, "the task '", task.name, "' runs even after failures (",
                 strategy->text, "), which does not run here");
     }
-    if (!scope.condition.empty()) {
-      step.condition_text = scope.condition;
-      step.condition = parse_expression(scope.condition, source_, task.at);
+    std::string condition = scope.condition;
+    if (const Node* trigger = task.value.find("triggerPolicy")) {
+      if (const Node* own = trigger->find("condition")) {
+        const std::string text = read_kfp_condition(own->text, source_, own->at).text;
+        condition = condition.empty() ? text : "(" + condition + ") and (" + text + ")";
+      }
+    }
+    if (!condition.empty()) {
+      step.condition_text = condition;
+      step.condition = parse_expression(condition, source_, task.at);
       for (const auto& [name, source] : scope.condition_inputs) add_port(step, name, source);
     }
     read_secrets(text(component, "executorLabel"), step);
@@ -365,66 +413,6 @@ class KfpReader {
     }
   }
 
-  void read_command(const Node& container, Step& step) const {
-    for (const char* name : {"command", "args"}) {
-      const Node* words = container.find(name);
-      if (words == nullptr) continue;
-      for (const Node& word : words->items) {
-        for (Word& one : read_kfp_word(word.text, step, source_, word.at))
-          step.command.push_back(std::move(one));
-      }
-    }
-    if (step.command.empty())
-      fail_at(source_, container.at, "the step '", step.name,
-              "' has no command: its image's entry point cannot run here");
-    const Node* variables = container.find("env");
-    if (variables == nullptr) return;
-    for (const Node& variable : variables->items)
-      step.environment[text(variable, "name")] = {{Fragment::Kind::Text, text(variable, "value")}};
-  }
-
-  void read_options(const Field& task, Step& step) const {
-    const Node* caching = task.value.find("cachingOptions");
-    const Node* enabled = caching == nullptr ? nullptr : caching->find("enableCache");
-    step.cache = enabled != nullptr && to_json(*enabled) == Json(true);
-    const Node* retry = task.value.find("retryPolicy");
-    if (retry == nullptr) return;
-    if (const Node* limit = retry->find("maxRetryCount"))
-      step.retries.limit = to_json(*limit).get<int>();
-    if (const Node* delay = retry->find("backoffDuration"))
-      step.retries.delay = parse_duration(delay->text);
-    if (const Node* factor = retry->find("backoffFactor"))
-      step.retries.factor = std::max(1.0, to_json(*factor).get<double>());
-    if (const Node* most = retry->find("backoffMaxDuration"))
-      step.retries.max_delay = parse_duration(most->text);
-  }
-
-  Resources resources_of(const Node& node) const {
-    Resources resources;
-    constexpr double kGigabyte = 1e9;
-    const auto number = [&node](const char* name) {
-      const Node* found = node.find(name);
-      return found == nullptr ? 0.0 : to_json(*found).get<double>();
-    };
-    if (const std::string cores = text(node, "resourceCpuLimit"); !cores.empty()) {
-      resources.cores = parse_cores(cores);
-    } else if (number("cpuLimit") > 0) {
-      resources.cores = number("cpuLimit");
-    }
-    if (const std::string memory = text(node, "resourceMemoryLimit"); !memory.empty()) {
-      resources.memory = parse_memory(memory);
-    } else {
-      resources.memory = static_cast<std::int64_t>(number("memoryLimit") * kGigabyte);
-    }
-    if (const Node* accelerator = node.find("accelerator")) {
-      const std::string count = text(*accelerator, "resourceCount").empty()
-                                    ? text(*accelerator, "count")
-                                    : text(*accelerator, "resourceCount");
-      resources.gpus = static_cast<std::int64_t>(parse_cores(count.empty() ? "1" : count));
-    }
-    return resources;
-  }
-
   // Tasks of a loop that need another one of the same loop run along with it, item by item.
   static void follow_loop(const Scope& scope, Step& step) {
     step.fan_out = scope.fan_out;
@@ -459,6 +447,7 @@ class KfpReader {
   const Node* platform_ = nullptr;
   const std::string& source_;
   std::set<std::string> names_;
+  std::map<std::string, std::string> importers_;  // step -> input of the pipeline
 };
 
 }  // namespace

@@ -14,9 +14,9 @@ bool is_kfp(const Node& document) noexcept;
 
 /// Reads a PipelineSpec, and the platform document behind it where there is one, into a graph.
 ///
-/// Conditions (dsl.If) and loops over parameters (dsl.ParallelFor) are read; Python function
-/// components, importers and exit handlers are refused by name, because they need a container or a
-/// service that this machine may not have. Secrets become environment variables that are handed
+/// Conditions (dsl.If), loops over parameters (dsl.ParallelFor) and importers of files are read;
+/// Python function components and exit handlers are refused by name, because they need a container
+/// that this machine may not have. Secrets become environment variables that are handed
 /// through. Throws InvalidArgument with line and column. The graph is not checked yet.
 Pipeline read_kfp(const std::vector<Node>& documents, const std::string& source,
                   const std::string& folder);

@@ -2,7 +2,7 @@
 #include "jetcal/pipeline/pipeline_file.h"
 
 #include "jetcal/base/files.h"
-#include "jetcal/pipeline/detail/cron.h"
+#include "jetcal/pipeline/cron.h"
 #include "jetcal/pipeline/kfp_reader.h"
 
 namespace jetcal::pipeline {
@@ -188,11 +188,12 @@ class FileReader {
     port.from_stdout = fields.boolean("stdout", false);
     port.field = fields.text("field", "");
     fields.done();
-    if (port.path_given && port.from_stdout)
+    if (port.path_given && port.from_stdout && port.field.empty())
       fail_at(source_, field.at, what, " cannot be both a file and what the command prints");
-    if (!port.field.empty() && is_artifact(port.type))
+    if (!port.field.empty() && is_artifact(port.type) && !(port.from_stdout && port.path_given))
       fail_at(source_, field.at, what, " is a ", type_name(port.type),
-              "; only values are fields of a JSON document");
+              "; with a 'field' it needs 'stdout: true' and a 'path' within the folder that the "
+              "field names");
     if (port.path_given && (port.path.front() == '/' || port.path.find("..") != std::string::npos))
       fail_at(source_, field.at, what, " must lie within the step's work folder, got '", port.path,
               "'");
@@ -268,6 +269,16 @@ class FileReader {
     return service;
   }
 
+  // The text of a file that the step gets.
+  Word file(const Field& field) {
+    const bool outside = field.name.empty() || field.name.front() == '/' ||
+                         field.name.find("..") != std::string::npos;
+    if (outside || field.value.kind != Node::Kind::Scalar)
+      fail_at(source_, field.at, "the file '", field.name,
+              "' must be text, and lie within the step's work folder");
+    return parse_word(field.value.text, source_, field.value.at);
+  }
+
   Step step(const Node& node) {
     MappingReader fields(source_, node, "a step");
     Step step;
@@ -287,6 +298,9 @@ class FileReader {
     if (const Node* found = fields.optional("environment")) {
       for (const Field& field : mapping(*found, "environment"))
         step.environment[field.name] = parse_word(field.value.text, source_, field.value.at);
+    }
+    if (const Node* found = fields.optional("files")) {
+      for (const Field& field : mapping(*found, "files")) step.files[field.name] = file(field);
     }
     if (const Node* found = fields.optional("inputs")) {
       for (const Field& field : mapping(*found, "inputs"))

@@ -15,23 +15,23 @@ namespace jetcal::pipeline {
 /// What one output of a finished step is.
 struct Output {
   Type type = Type::Artifact;
-  std::string sha256;  ///< Artefacts: of the content. Values: of their JSON.
-  std::string file;    ///< Artefacts: the last component of their path.
-  Json value;          ///< Values.
-  ContentHash content; ///< Artefacts: their files.
+  std::string sha256;   ///< Artefacts: of the content. Values: of their JSON.
+  std::string file;     ///< Artefacts: the last component of their path.
+  Json value;           ///< Values.
+  ContentHash content;  ///< Artefacts: their files.
 };
 
 /// All about a finished step, by its key.
 struct StepRecord {
   std::string key;
   std::string pipeline, step;
-  std::string run;         ///< The run that ran it.
-  Json components;         ///< What the key is made of; see step_key.h.
+  std::string run;  ///< The run that ran it.
+  Json components;  ///< What the key is made of; see step_key.h.
   std::map<std::string, Output> outputs;
   std::string started, finished;  ///< ISO 8601, UTC.
   double seconds = 0;
   int attempts = 1;
-  std::string version, commit;    ///< Of the jetcal that ran it.
+  std::string version, commit;  ///< Of the jetcal that ran it.
   /// Where each artefact input came from: a path for data from outside, a key for a step's output.
   Json origins;
 };

@@ -5,7 +5,7 @@ import subprocess
 
 from conftest import JETCAL
 
-VERBS = ["doctor", "simulate", "ingest", "jec", "train", "model", "export", "serve", "predict", "analyze", "bench"]
+VERBS = ["doctor", "simulate", "ingest", "jec", "train", "model", "export", "serve", "predict", "analyze", "pipeline", "bench"]
 
 
 def test_doctor_prints_the_contract(jetcal):

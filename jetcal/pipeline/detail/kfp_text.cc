@@ -3,6 +3,8 @@
 
 #include <cctype>
 
+#include "jetcal/pipeline/detail/container_command.h"
+
 namespace jetcal::pipeline {
 namespace {
 
@@ -55,7 +57,15 @@ class WordReader {
       if (!plain.empty()) word.push_back({Fragment::Kind::Text, plain, false});
       plain.clear();
     };
+    const std::string_view work = kContainerWork;
     for (std::size_t i = 0; i < text.size();) {
+      if (text.compare(i, work.size(), work) == 0) {
+        // What we rendered: here several steps run at a time, each in a folder of its own.
+        flush();
+        word.push_back({Fragment::Kind::Work, "", false});
+        i += work.size();
+        continue;
+      }
       if (text.compare(i, 2, "{{") != 0) {
         plain += text[i++];
         continue;

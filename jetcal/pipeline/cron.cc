@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "jetcal/pipeline/detail/cron.h"
+#include "jetcal/pipeline/cron.h"
 
 #include <charconv>
 #include <chrono>

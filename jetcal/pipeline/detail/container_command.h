@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// A step's command inside of a container, where every writer has placeholders of its own.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "jetcal/pipeline/graph.h"
+
+namespace jetcal::pipeline {
+
+/// How a writer names things.
+struct Placeholders {
+  std::function<std::string(const std::string&)> parameter;  ///< Of the pipeline.
+  std::function<std::string(const InputPort&)> input;        ///< Path or value.
+  std::function<std::string(const OutputPort&)> output;      ///< Path that the cluster reads.
+  std::function<std::string(const std::string&)> item;       ///< Field, or "".
+};
+
+/// Where commands work inside of a container.
+inline constexpr const char* kContainerWork = "/tmp/jetcal-work";
+inline constexpr int kContainerPort = 8000;
+
+/// The whole command line. Where the step has a service, fixed paths, or outputs that it prints,
+/// `jetcal pipeline exec` stands in front and brings them to where the cluster looks.
+std::vector<std::string> container_command(const Step& step, const Placeholders& names);
+
+/// The same for a variable of the environment.
+std::string container_word(const Step& step, const Word& word, const Placeholders& names);
+
+/// Parameters of the pipeline that the step's words and condition name, in the pipeline's order.
+std::vector<std::string> used_parameters(const Pipeline& pipeline, const Step& step);
+
+/// "4Gi" or "500M" of bytes; "1500m" or "2" of cores.
+std::string memory_text(std::int64_t bytes);
+std::string cores_text(double cores);
+
+}  // namespace jetcal::pipeline

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// What Kubernetes takes and Kubeflow's webhooks then refuse, found before anything is applied.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "jetcal/pipeline/document.h"
+
+namespace jetcal::pipeline {
+
+/// One finding: a sentence that names the resource and the field, e.g.
+/// "Experiment jetcal: spec.parallelTrialCount must be at most maxTrialCount (12), got 20".
+using Finding = std::string;
+
+/// Checks one resource by the rules of its kind; of a kind without rules only apiVersion, kind and
+/// name. Katib: Experiment. KServe: InferenceService, ServingRuntime. Also PyTorchJob, TrainJob,
+/// TrainingRuntime, ScheduledWorkflow, and that no Secret holds a value.
+std::vector<Finding> lint_resource(const Json& resource);
+
+/// Checks every document of a file of resources.
+std::vector<Finding> lint_documents(const std::vector<Json>& documents);
+
+}  // namespace jetcal::pipeline
