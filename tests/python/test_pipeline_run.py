@@ -12,6 +12,7 @@ import time
 import pytest
 
 from conftest import JETCAL
+from pipeline_kills import processes_with
 
 # Every step notes its start and its end, so that a test sees what ran how often.
 QUICK = """
@@ -82,18 +83,6 @@ def outputs(result):
 
 def of_step(result, name):
     return next(step for step in result["steps"] if step["step"] == name)
-
-
-def processes_with(word):
-    """Processes whose command line holds the word."""
-    found = []
-    for entry in pathlib.Path("/proc").iterdir():
-        try:
-            if entry.name.isdigit() and word in (entry / "cmdline").read_text() and int(entry.name) != os.getpid():
-                found.append(int(entry.name))
-        except OSError:
-            pass
-    return found
 
 
 @pytest.fixture
