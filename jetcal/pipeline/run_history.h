@@ -36,8 +36,8 @@ Json compare_runs(const Store& store, const std::vector<std::string>& ids);
 
 /// Follows an artefact back to data files and commits.
 ///
-/// `what` is a file or folder anywhere, a SHA-256, RUN/STEP/OUTPUT, or a key of a step as model
-/// files and ONNX metadata hold it. Throws NotFound for what no step here has made.
+/// `what` is a file or folder anywhere, found by its content; a SHA-256; RUN/STEP/OUTPUT; or the
+/// key of a step. Throws NotFound for what no step here has made.
 Json lineage(const Store& store, const std::string& what);
 
 }  // namespace jetcal::pipeline

@@ -36,7 +36,6 @@ struct ParsedInfer {
   engine::InferRequest request;
   bool has_id = false;
   bool all_binary = false;                            ///< Outputs are binary unless said otherwise.
-  bool wants_final_flag = false;                      ///< gRPC streams: mark the last response.
   std::vector<OutputPlan> outputs;                    ///< For each of request.outputs.
   std::vector<std::unique_ptr<std::byte[]>> storage;  ///< Tensors that came as numbers.
   std::vector<SharedBytes> regions;                   ///< Shared memory that holds inputs.

@@ -174,7 +174,6 @@ TEST(GrpcInfer, EveryTruncationAndFlippedByteIsSurvived) {
 TEST(GrpcInfer, RepliesAreWhatTheCompiledStubsRead) {
   ParsedInfer parsed;
   parsed.request.id = "i";
-  parsed.wants_final_flag = true;
   engine::InferReply reply{"m", "2", "i", {}};
   reply.outputs.push_back({"y", engine::DataType::Fp32, {1, 2}, std::vector<std::byte>(8)});
   reply.outputs.push_back({"z", engine::DataType::Int64, {0}, {}});
