@@ -4,7 +4,7 @@
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
-#include <charconv>
+#include <cmath>
 #include <initializer_list>
 #include <optional>
 #include <regex>
@@ -12,6 +12,7 @@
 
 #include "jetcal/base/config.h"
 #include "jetcal/base/error.h"
+#include "jetcal/base/number.h"
 
 namespace jetcal::hpo {
 
@@ -83,15 +84,14 @@ class Check {
   std::optional<long> count_of(const char* field, long least) {
     const YAML::Node node = at(spec_, field);
     if (!node.IsDefined() || node.IsNull()) return std::nullopt;
-    long value = 0;
     const std::string text = text_of(node);
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    const std::optional<long> value = parse_number<long>(text);
     const std::string where = std::string("spec.") + field;
-    if (error != std::errc() || end != text.data() + text.size() || node.Tag() == "!") {
+    if (!value || node.Tag() == "!") {
       say(where, "must be an integer, is '" + text + "'");
       return std::nullopt;
     }
-    if (value < least) {
+    if (*value < least) {
       say(where, "must be at least " + std::to_string(least) + ", is " + text);
     }
     return value;
@@ -157,15 +157,39 @@ class Check {
     if (!one_of(text_of(at(space, "distribution")),
                 {"", "uniform", "logUniform", "normal", "logNormal"}))
       say(where + ".distribution", "must be uniform, logUniform, normal or logNormal");
+    const bool range = at(space, "min").IsDefined() || at(space, "max").IsDefined() ||
+                       at(space, "step").IsDefined();
+    const bool list = at(space, "list").size() > 0;
     if (one_of(kind, {"double", "int"})) {
-      if (at(space, "list").size() > 0) say(where + ".list", "is not for parameterType " + kind);
-      if (text_of(at(space, "min")).empty() || text_of(at(space, "max")).empty())
-        say(where, "needs min and max for parameterType " + kind);
+      if (list) say(where + ".list", "is not for parameterType " + kind);
+      check_range(space, kind, where);
     }
-    if (one_of(kind, {"categorical", "discrete"}) &&
-        (at(space, "min").IsDefined() || at(space, "max").IsDefined() ||
-         at(space, "step").IsDefined()))
-      say(where, "must not have min, max or step for parameterType " + kind);
+    if (one_of(kind, {"categorical", "discrete"})) {
+      if (!list) say(where + ".list", "must be given for parameterType " + kind);
+      if (range) say(where, "must not have min, max or step for parameterType " + kind);
+    }
+  }
+
+  // The webhook wants min and max to be there; what they say is read by the algorithm, too late.
+  void check_range(const YAML::Node& space, const std::string& kind, const std::string& where) {
+    const std::string low = text_of(at(space, "min")), high = text_of(at(space, "max"));
+    if (low.empty() || high.empty()) {
+      say(where, "needs min and max for parameterType " + kind);
+      return;
+    }
+    const auto number = [&](const char* field) {
+      const std::optional<double> value = parse_signed_number<double>(text_of(at(space, field)));
+      if (!value || !std::isfinite(*value))
+        say(where + "." + field, "must be a number, is '" + text_of(at(space, field)) + "'");
+      return value;
+    };
+    const std::optional<double> least = number("min"), most = number("max");
+    if (least && most && !(*least < *most))
+      say(where + ".min", "must be below max (" + high + "), is " + low);
+    if (at(space, "step").IsDefined() && number("step").value_or(1) <= 0)
+      say(where + ".step", "must be above 0, is " + text_of(at(space, "step")));
+    if (text_of(at(space, "distribution")) == "logUniform" && least.value_or(1) <= 0)
+      say(where + ".min", "must be above 0 for logUniform, is " + low);
   }
 
   void check_parameters() {
@@ -178,7 +202,9 @@ class Check {
     for (std::size_t i = 0; i < parameters.size(); ++i) {
       const std::string where = "spec.parameters[" + std::to_string(i) + "]";
       const std::string kind = text_of(at(parameters[i], "parameterType"));
-      names_.insert(text_of(at(parameters[i], "name")));
+      const std::string name = text_of(at(parameters[i], "name"));
+      if (name.empty()) say(where + ".name", "must be given");
+      if (!names_.insert(name).second) say(where + ".name", "'" + name + "' is there twice");
       if (!one_of(kind, {"double", "int", "discrete", "categorical"}))
         say(where + ".parameterType", "must be double, int, discrete or categorical");
       const YAML::Node space = at(parameters[i], "feasibleSpace");

@@ -3,11 +3,11 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cmath>
 #include <set>
 
 #include "jetcal/base/error.h"
+#include "jetcal/base/number.h"
 
 namespace jetcal::hpo {
 
@@ -242,20 +242,12 @@ std::string to_string(const Value& value) {
   return print(std::get<double>(value));
 }
 
-template <typename T>
-static std::optional<T> read(const std::string& text) {
-  T value{};
-  const auto result = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (result.ec != std::errc() || result.ptr != text.data() + text.size()) return std::nullopt;
-  return value;
-}
-
 // 4 and 4.0 alike: tables written by other programs make every number of a column a float.
-static std::optional<Value> parse_number(const Parameter& parameter, const std::string& text) {
-  const std::optional<double> real = read<double>(text);
+static std::optional<Value> number_value(const Parameter& parameter, const std::string& text) {
+  const std::optional<double> real = parse_number<double>(text);
   if (!real || !std::isfinite(*real)) return std::nullopt;
   if (parameter.kind == Parameter::Kind::Integer) {
-    if (const std::optional<std::int64_t> whole = read<std::int64_t>(text)) return *whole;
+    if (const std::optional<std::int64_t> whole = parse_number<std::int64_t>(text)) return *whole;
     if (!is_whole(*real)) return std::nullopt;
     return static_cast<std::int64_t>(*real);
   }
@@ -265,9 +257,9 @@ static std::optional<Value> parse_number(const Parameter& parameter, const std::
 Value parse_value(const Parameter& parameter, const std::string& text) {
   std::optional<Value> value;
   if (parameter.kind == Parameter::Kind::Integer || parameter.kind == Parameter::Kind::Float) {
-    value = parse_number(parameter, text);
+    value = number_value(parameter, text);
   } else {
-    const std::optional<double> number = read<double>(text);
+    const std::optional<double> number = parse_number<double>(text);
     for (const Value& choice : parameter.choices)
       if (to_string(choice) == text || (number && number_of(choice) == number)) value = choice;
   }

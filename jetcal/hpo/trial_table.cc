@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cmath>
 #include <cstdio>
 #include <optional>
@@ -13,6 +12,7 @@
 
 #include "jetcal/base/error.h"
 #include "jetcal/base/files.h"
+#include "jetcal/base/number.h"
 
 namespace jetcal::hpo {
 
@@ -58,15 +58,6 @@ bool has_word_of_metric(const std::string& name) {
   return std::any_of(kWords.begin(), kWords.end(), [&](std::string_view word) {
     return padded.find(' ' + std::string(word) + ' ') != std::string::npos;
   });
-}
-
-std::optional<double> as_number(const std::string& text) {
-  double value = 0;
-  const char* const end = text.data() + text.size();
-  const char* const begin = text.starts_with('+') ? text.data() + 1 : text.data();
-  const auto [stop, error] = std::from_chars(begin, end, value);
-  if (error != std::errc() || stop != end) return std::nullopt;
-  return value;
 }
 
 bool is_integer(double value) { return std::floor(value) == value && std::abs(value) < 1e15; }
@@ -174,10 +165,10 @@ Parameter parameter_of(const std::vector<Row>& rows, std::size_t column, const s
     const std::string& text = rows[i][column];
     if (text.empty()) continue;
     words.insert(text);
-    if (const auto number = as_number(text)) numbers.insert(*number);
+    if (const auto number = parse_signed_number<double>(text)) numbers.insert(*number);
   }
   const bool numeric = std::all_of(words.begin(), words.end(), [](const std::string& text) {
-    const auto number = as_number(text);
+    const auto number = parse_signed_number<double>(text);
     return number && std::isfinite(*number);
   });
   if (!numeric || words.empty()) {
@@ -200,7 +191,7 @@ Parameter parameter_of(const std::vector<Row>& rows, std::size_t column, const s
 
 Value value_of(const Parameter& parameter, const std::string& text) {
   if (parameter.kind == Parameter::Kind::Categorical) return text;
-  const double number = as_number(text).value();
+  const double number = parse_signed_number<double>(text).value();
   if (parameter.kind == Parameter::Kind::Float) return number;
   return static_cast<std::int64_t>(number);
 }
@@ -216,7 +207,7 @@ TableTrial read_row(const Row& header, const Row& row, const Columns& columns,
   }
   for (const auto& [index, name] : columns.metrics) {
     if (row[index].empty()) continue;
-    const auto number = as_number(row[index]);
+    const auto number = parse_signed_number<double>(row[index]);
     if (!number) {
       fail(ErrorCode::InvalidArgument, where, ": '", row[index], "' in the column '", header[index],
            "' is no number");

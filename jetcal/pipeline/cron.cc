@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "jetcal/pipeline/cron.h"
 
-#include <charconv>
 #include <chrono>
+#include <optional>
 #include <sstream>
 #include <vector>
 
 #include "jetcal/base/error.h"
+#include "jetcal/base/number.h"
 
 namespace jetcal::pipeline {
 namespace {
@@ -23,8 +24,9 @@ constexpr std::array<Range, 6> kRanges{{{"second", 0, 59},
                                         {"day of week", 0, 7}}};
 
 bool read_int(const std::string& text, int& value) {
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  return error == std::errc() && end == text.data() + text.size();
+  const std::optional<int> number = parse_number<int>(text);
+  value = number.value_or(value);
+  return number.has_value();
 }
 
 std::bitset<64> read_field(const std::string& text, const Range& range) {

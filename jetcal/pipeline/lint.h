@@ -14,8 +14,8 @@ namespace jetcal::pipeline {
 using Finding = std::string;
 
 /// Checks one resource by the rules of its kind; of a kind without rules only apiVersion, kind and
-/// name. Katib: Experiment. KServe: InferenceService, ServingRuntime. Also PyTorchJob, TrainJob,
-/// TrainingRuntime, ScheduledWorkflow, and that no Secret holds a value.
+/// name. Katib: Experiment (hpo::katib_mistakes). KServe: InferenceService, ServingRuntime. Also
+/// PyTorchJob, TrainJob, TrainingRuntime, ScheduledWorkflow, and that no Secret holds a value.
 std::vector<Finding> lint_resource(const Json& resource);
 
 /// Checks every document of a file of resources.

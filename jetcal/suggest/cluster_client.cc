@@ -6,7 +6,6 @@
 #include <fmt/format.h>
 #include <katib.pb.h>
 
-#include <charconv>
 #include <cmath>
 #include <cstdlib>
 #include <ctime>
@@ -15,6 +14,7 @@
 
 #include "jetcal/base/error.h"
 #include "jetcal/base/files.h"
+#include "jetcal/base/number.h"
 
 namespace jetcal::suggest {
 
@@ -142,11 +142,8 @@ std::vector<double> fetch_metric_values(const std::string& address, const std::s
   }
   std::vector<double> values;
   for (const katib::MetricLog& log : reply.observation_log().metric_logs()) {
-    const std::string& text = log.metric().value();
-    double value = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    const bool whole = error == std::errc() && end == text.data() + text.size();
-    if (whole && std::isfinite(value)) values.push_back(value);
+    const std::optional<double> value = parse_number<double>(log.metric().value());
+    if (value && std::isfinite(*value)) values.push_back(*value);
   }
   return values;
 }

@@ -4,11 +4,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cstdint>
 #include <numeric>
 
 #include "jetcal/base/error.h"
+#include "jetcal/base/number.h"
 #include "jetcal/hpo/statistics.h"
 #include "jetcal/suggest/detail/experiment_reader.h"
 #include "jetcal/suggest/detail/message.h"
@@ -24,14 +24,12 @@ struct MedianSettings {
 };
 
 std::int32_t read_count(const katib::EarlyStoppingSetting& setting) {
-  std::int32_t value = 0;
-  const std::string& text = setting.value();
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size() || value < 1) {
+  const std::optional<std::int32_t> value = parse_number<std::int32_t>(setting.value());
+  if (!value || *value < 1) {
     fail(ErrorCode::InvalidArgument, "the setting ", setting.name(),
-         " must be an integer above 0, got '", text, "'");
+         " must be an integer above 0, got '", setting.value(), "'");
   }
-  return value;
+  return *value;
 }
 
 MedianSettings read_settings(const katib::EarlyStoppingSpec& spec) {

@@ -5,12 +5,12 @@
 #include <sqlite3.h>
 
 #include <array>
-#include <charconv>
 #include <chrono>
 #include <cmath>
 #include <limits>
 
 #include "jetcal/base/error.h"
+#include "jetcal/base/number.h"
 #include "jetcal/suggest/detail/message.h"
 
 namespace jetcal::suggest {
@@ -84,11 +84,8 @@ class Transaction {
 };
 
 int digits(const std::string& text, std::size_t begin, std::size_t count) {
-  int value = -1;
   if (begin + count > text.size()) return -1;
-  const char* const end = text.data() + begin + count;
-  const auto [stop, error] = std::from_chars(text.data() + begin, end, value);
-  return error == std::errc() && stop == end ? value : -1;
+  return parse_number<int>(std::string_view(text).substr(begin, count)).value_or(-1);
 }
 
 }  // namespace
@@ -219,10 +216,8 @@ std::vector<double> ObservationService::metric_values(const std::string& trial,
   constexpr double kNoBound = 1e18;
   std::vector<double> values;
   for (const Entry& entry : read(trial, metric, -kNoBound, kNoBound)) {
-    double value = 0;
-    const char* const end = entry.value.data() + entry.value.size();
-    const auto [stop, error] = std::from_chars(entry.value.data(), end, value);
-    if (error == std::errc() && stop == end && std::isfinite(value)) values.push_back(value);
+    const std::optional<double> value = parse_number<double>(entry.value);
+    if (value && std::isfinite(*value)) values.push_back(*value);
   }
   return values;
 }

@@ -4,10 +4,10 @@
 #include <fnmatch.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 
 #include "jetcal/base/error.h"
+#include "jetcal/base/number.h"
 
 namespace jetcal::train {
 namespace {
@@ -50,10 +50,11 @@ PatternFactor parse_pattern_factor(std::string_view text, std::string_view field
   PatternFactor rule;
   if (at != std::string_view::npos && at > 0) {
     rule.pattern = text.substr(0, at);
-    const std::string_view number = text.substr(at + 1);
-    const auto [end, error] =
-        std::from_chars(number.data(), number.data() + number.size(), rule.factor);
-    if (error == std::errc() && end == number.data() + number.size()) return rule;
+    const auto factor = parse_number<decltype(rule.factor)>(text.substr(at + 1));
+    if (factor) {
+      rule.factor = *factor;
+      return rule;
+    }
   }
   fail(ErrorCode::InvalidArgument, field, ": expected PATTERN=FACTOR, got '", text, "'");
 }

@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "jetcal/base/error.h"
+#include "jetcal/base/number.h"
 
 namespace jetcal::workers {
 namespace {
@@ -27,10 +28,8 @@ class Reader {
   std::optional<int> number(const std::string& name, int least, int most) const {
     const std::optional<std::string> value = text(name);
     if (!value) return std::nullopt;
-    int number = 0;
-    const char* const end = value->data() + value->size();
-    const auto [stop, error] = std::from_chars(value->data(), end, number);
-    if (error != std::errc() || stop != end || number < least || number > most) {
+    const std::optional<int> number = parse_number<int>(*value);
+    if (!number || *number < least || *number > most) {
       fail(ErrorCode::InvalidArgument, "the environment has ", name, "='", *value,
            "', expected a whole number from ", least, " to ", most);
     }

@@ -299,24 +299,14 @@ EXPERIMENT = {
                 {"name": "training", "image": "jetcal", "command": ["jetcal", "train", "--lr", "${trialParameters.lr}", "--optimizer",
                                                                    "${trialParameters.optimizer}"]}]}}}}}}}
 REMOVE = object()
-MUTANTS = [
-    ("metadata.name", "a" * 41, "at most 40"), ("metadata.name", "1st", "letter first"),
-    ("spec.objective.type", "smallest", "minimize or maximize"), ("spec.objective.objectiveMetricName", REMOVE, "must be specified"),
-    ("spec.objective.additionalMetricNames", ["validation_loss"], "must not hold objectiveMetricName"),
-    ("spec.algorithm.algorithmName", REMOVE, "algorithmName must be specified"),
-    ("spec.parallelTrialCount", 20, "at most maxTrialCount (12), got 20"), ("spec.parallelTrialCount", 0, "greater than 0"),
-    ("spec.maxFailedTrialCount", -1, "not be less than 0"), ("spec.maxFailedTrialCount", 13, "at most maxTrialCount"),
-    ("spec.resumePolicy", "Sometimes", "resumePolicy"), ("spec.metricsCollectorSpec.collector.kind", "Guess", "Guess is unknown"),
-    ("spec.metricsCollectorSpec.collector.kind", "File", "absolute path"), ("spec.parameters", [], "must be specified"),
-    ("spec.parameters.0.feasibleSpace.min", "1", "less than max"), ("spec.parameters.0.feasibleSpace.max", 0.01, "number as text"),
-    ("spec.parameters.0.feasibleSpace.min", "0", "above 0 for logUniform"), ("spec.parameters.0.parameterType", "float", "got float"),
-    ("spec.parameters.0.feasibleSpace", {}, "feasibleSpace must be specified"), ("spec.parameters.1.feasibleSpace.list", [], "list must be specified"),
-    ("spec.parameters.1.name", "lr", "there twice"), ("spec.trialTemplate.primaryContainerName", "other", "no container of trialSpec"),
-    ("spec.trialTemplate.trialParameters.0.reference", "rate", "which spec.parameters does not have"),
-    ("spec.trialTemplate.trialParameters.0.name", "speed", "does not use ${trialParameters.speed}"),
-    ("spec.trialTemplate.trialParameters", [{"name": "lr", "reference": "lr"}], "uses ${trialParameters.optimizer}"),
-    ("spec.trialTemplate.trialSpec", REMOVE, "either trialSpec or configMap"),
-    ("spec.trialTemplate.trialSpec.metadata", {"name": "mine"}, "left to Katib"),
+MUTANTS = [  # test_tune_katib.py has all of the rules
+    ("metadata.name", "a" * 41, "at most 40"), ("spec.objective.type", "smallest", "minimize or maximize"),
+    ("spec.parallelTrialCount", 20, "spec.parallelTrialCount: must be at most maxTrialCount (12), is 20"),
+    ("spec.metricsCollectorSpec.collector.kind", "Guess", "is 'Guess'"), ("spec.parameters.0.feasibleSpace.min", "1", "below max"),
+    ("spec.parameters.0.feasibleSpace.max", 0.01, "must be text"), ("spec.parameters.1.feasibleSpace.list", [], "must be given"),
+    ("spec.parameters.1.name", "lr", "there twice"), ("spec.trialTemplate.primaryContainerName", "other", "no container of the trialSpec"),
+    ("spec.trialTemplate.trialSpec", REMOVE, "one of trialSpec and configMap"),
+    ("spec.trialTemplate.trialSpec.metadata", {"name": "mine"}, "must be left out: Katib gives it"),
 ]
 SERVICE_MUTANTS = [
     ("metadata.name", "Optimal", "name of a-z"), ("spec.predictor.minReplicas", 5, "cannot exceed maxReplicas (3), got 5"),

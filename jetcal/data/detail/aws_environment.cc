@@ -2,13 +2,13 @@
 #include "jetcal/data/detail/aws_environment.h"
 
 #include <array>
-#include <charconv>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <string_view>
 
 #include "jetcal/base/error.h"
+#include "jetcal/base/number.h"
 
 namespace jetcal::data::detail {
 namespace {
@@ -99,9 +99,8 @@ AwsEnvironment read_aws_environment() {
   environment.ca_file = find_ca_file();
   const std::string attempts = variable("AWS_MAX_ATTEMPTS");
   if (!attempts.empty()) {
-    const char* const end = attempts.data() + attempts.size();
-    const auto [stop, error] = std::from_chars(attempts.data(), end, environment.max_attempts);
-    if (error != std::errc() || stop != end || environment.max_attempts < 1) {
+    environment.max_attempts = parse_number<int>(attempts).value_or(0);
+    if (environment.max_attempts < 1) {
       fail(ErrorCode::InvalidArgument, "AWS_MAX_ATTEMPTS must be a positive number, got '",
            attempts, "'");
     }

@@ -3,11 +3,11 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <optional>
 #include <string_view>
 
 #include "jetcal/base/error.h"
+#include "jetcal/base/number.h"
 
 namespace jetcal::engine::detail {
 namespace {
@@ -207,11 +207,8 @@ class Translator {
   }
 
   static std::optional<std::int64_t> integer(const TextScalar& scalar) {
-    std::int64_t number = 0;
-    const char* end = scalar.text.data() + scalar.text.size();
-    const auto [rest, error] = std::from_chars(scalar.text.data(), end, number);
-    if (scalar.quoted || error != std::errc() || rest != end) return std::nullopt;
-    return number;
+    if (scalar.quoted) return std::nullopt;
+    return parse_number<std::int64_t>(scalar.text);
   }
 
   // Without a schema: numbers stay numbers, the rest is text; a field that comes again is a list.
@@ -295,13 +292,10 @@ class JsonChecker {
         return value;
       case Kind::Integer: {
         if (value.is_number_integer()) return value;
-        std::int64_t number = 0;
         const std::string text = value.is_string() ? value.get<std::string>() : "";
-        const char* const end = text.data() + text.size();
-        const auto [rest, error] = std::from_chars(text.data(), end, number);
-        if (text.empty() || error != std::errc() || rest != end)
-          wrong(rule.field, "wants a whole number");
-        return number;
+        const std::optional<std::int64_t> number = parse_number<std::int64_t>(text);
+        if (!number) wrong(rule.field, "wants a whole number");
+        return *number;
       }
       default:
         return value;

@@ -2,11 +2,11 @@
 #include "jetcal/engine/detail/repository_loader.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cstring>
 #include <set>
 
 #include "jetcal/base/files.h"
+#include "jetcal/base/number.h"
 #include "jetcal/base/random.h"
 #include "jetcal/engine/detail/onnx_metadata.h"
 #include "jetcal/engine/detail/request_check.h"
@@ -20,10 +20,8 @@ namespace {
 
 // Version folders are whole numbers from 1 without leading zeros, as in Triton.
 std::optional<std::int64_t> version_of(const std::string& folder) {
-  std::int64_t version = 0;
-  const auto [rest, error] = std::from_chars(folder.data(), folder.data() + folder.size(), version);
-  if (error != std::errc() || *rest != '\0' || folder.front() == '0' || version < 1)
-    return std::nullopt;
+  const std::optional<std::int64_t> version = parse_number<std::int64_t>(folder);
+  if (!version || *version < 1 || folder.front() == '0') return std::nullopt;
   return version;
 }
 
@@ -64,13 +62,11 @@ ServedModelConfig read_config(const fs::path& folder, const std::string& name,
 int integer_parameter(const ServedModelConfig& config, const std::string& key, int fallback) {
   const auto found = config.parameters.find(key);
   if (found == config.parameters.end()) return fallback;
-  int value = 0;
-  const std::string& text = found->second;
-  const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || *rest != '\0' || value < 0)
+  const std::optional<int> value = parse_number<int>(found->second);
+  if (!value || *value < 0)
     fail(ErrorCode::InvalidArgument, config.name, "/config.pbtxt: the parameter '", key,
-         "' is not a whole number: '", text, "'");
-  return value;
+         "' is not a whole number: '", found->second, "'");
+  return *value;
 }
 
 GraphOptimization optimization(int level) {

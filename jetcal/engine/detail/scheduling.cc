@@ -2,9 +2,9 @@
 #include "jetcal/engine/detail/scheduling.h"
 
 #include <algorithm>
-#include <charconv>
 
 #include "jetcal/base/error.h"
+#include "jetcal/base/number.h"
 
 namespace jetcal::engine::detail {
 namespace {
@@ -72,8 +72,7 @@ Scheduling read_scheduling(const ordered_json& config, std::int64_t max_batch_si
     scheduling.default_policy = read_policy(given["default_queue_policy"], source);
   if (!given.contains("priority_queue_policy")) return scheduling;
   for (const auto& [key, policy] : given["priority_queue_policy"].items()) {
-    std::uint64_t level = 0;
-    std::from_chars(key.data(), key.data() + key.size(), level);
+    const std::uint64_t level = parse_number<std::uint64_t>(key).value_or(0);
     if (level < 1 || level > scheduling.levels)
       fail(ErrorCode::InvalidArgument, source, ": priority_queue_policy names level ", key,
            ", there are ", scheduling.levels);

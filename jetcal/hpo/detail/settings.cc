@@ -2,10 +2,10 @@
 #include "jetcal/hpo/detail/settings.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 
 #include "jetcal/base/error.h"
+#include "jetcal/base/number.h"
 
 namespace jetcal::hpo::detail {
 
@@ -31,25 +31,21 @@ std::string SettingReader::text(const std::string& name) const {
 
 double SettingReader::number(const std::string& name, double low, double high) const {
   const std::string value = text(name);
-  double number = 0;
-  const auto end = value.data() + value.size();
-  const auto result = std::from_chars(value.data(), end, number);
-  if (result.ec != std::errc() || result.ptr != end || !(number >= low && number <= high))
+  const std::optional<double> number = parse_number<double>(value);
+  if (!number || !(*number >= low && *number <= high))
     fail(ErrorCode::InvalidArgument, "the setting '", name, "' of ", owner_,
          " must be a number from ", low, " to ", high, ", not '", value, "'");
-  return number;
+  return *number;
 }
 
 std::int64_t SettingReader::integer(const std::string& name, std::int64_t low,
                                     std::int64_t high) const {
   const std::string value = text(name);
-  std::int64_t number = 0;
-  const auto end = value.data() + value.size();
-  const auto result = std::from_chars(value.data(), end, number);
-  if (result.ec != std::errc() || result.ptr != end || number < low || number > high)
+  const std::optional<std::int64_t> number = parse_number<std::int64_t>(value);
+  if (!number || *number < low || *number > high)
     fail(ErrorCode::InvalidArgument, "the setting '", name, "' of ", owner_,
          " must be an integer from ", low, " to ", high, ", not '", value, "'");
-  return number;
+  return *number;
 }
 
 bool SettingReader::flag(const std::string& name) const {

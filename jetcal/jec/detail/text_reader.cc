@@ -3,13 +3,13 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cmath>
 #include <numeric>
 #include <optional>
 #include <string_view>
 
 #include "jetcal/base/error.h"
+#include "jetcal/base/number.h"
 
 namespace jetcal::jec::detail {
 
@@ -175,7 +175,8 @@ class TextReader {
 
   std::vector<std::string> read_names(int line, const std::vector<std::string>& words,
                                       std::size_t& at, const char* what) const {
-    const std::optional<double> count = at < words.size() ? to_number(words[at]) : std::nullopt;
+    const std::optional<double> count =
+        at < words.size() ? parse_signed_number<double>(words[at]) : std::nullopt;
     if (!count || *count < 0 || *count > 8 || *count != std::floor(*count))
       error(line, "expected the number of ", what, " in the header, got '",
             at < words.size() ? words[at] : "", "'");
@@ -188,19 +189,10 @@ class TextReader {
     return names;
   }
 
-  static std::optional<double> to_number(const std::string& word) {
-    double value = 0;
-    const char* begin = word.data() + (word.starts_with('+') ? 1 : 0);
-    const char* end = word.data() + word.size();
-    const auto [stop, code] = std::from_chars(begin, end, value);
-    if (code != std::errc() || stop != end) return std::nullopt;
-    return value;
-  }
-
   void read_row(int line, const std::vector<std::string>& words) {
     std::vector<double> numbers;
     for (const std::string& word : words) {
-      const std::optional<double> value = to_number(word);
+      const std::optional<double> value = parse_signed_number<double>(word);
       if (!value) error(line, "'", word, "' is not a number");
       if (std::isnan(*value)) error(line, "a value is NaN");
       numbers.push_back(*value);

@@ -2,11 +2,11 @@
 #include "jetcal/suggest/detail/experiment_reader.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 
 #include "jetcal/base/error.h"
 #include "jetcal/base/files.h"
+#include "jetcal/base/number.h"
 
 namespace jetcal::suggest::detail {
 
@@ -218,10 +218,8 @@ struct Rung {
 std::int64_t label_of(const katib::Trial& trial, const char* name, std::int64_t fallback) {
   const auto found = trial.spec().labels().find(name);
   if (found == trial.spec().labels().end()) return fallback;
-  std::int64_t value = fallback;
-  const std::string& text = found->second;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  return error == std::errc() && value >= 0 ? value : fallback;
+  const std::int64_t value = parse_number<std::int64_t>(found->second).value_or(fallback);
+  return value >= 0 ? value : fallback;
 }
 
 hpo::TrialState state_of(katib::TrialStatus::TrialConditionType condition) {
@@ -295,13 +293,10 @@ void add_rung(const Rung& rung, const Search& search, std::int64_t highest, hpo:
 }  // namespace
 
 double read_number(const std::string& text, const std::string& what) {
-  double value = 0;
-  const char* const end = text.data() + text.size();
-  const auto [stop, error] =
-      std::from_chars(text.starts_with('+') ? text.data() + 1 : text.data(), end, value);
-  if (error != std::errc() || stop != end || !std::isfinite(value))
+  const std::optional<double> value = parse_signed_number<double>(text);
+  if (!value || !std::isfinite(*value))
     fail(ErrorCode::InvalidArgument, what, " must be a number, got '", text, "'");
-  return value;
+  return *value;
 }
 
 std::unique_ptr<hpo::Algorithm> Search::make() const {
@@ -325,11 +320,8 @@ Search read_search(const katib::Experiment& experiment) {
 std::optional<double> objective_of(const katib::Trial& trial, const std::string& metric) {
   for (const katib::Metric& item : trial.status().observation().metrics()) {
     if (item.name() != metric) continue;
-    double value = 0;
-    const std::string& text = item.value();
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error == std::errc() && end == text.data() + text.size() && std::isfinite(value))
-      return value;
+    const std::optional<double> value = parse_number<double>(item.value());
+    if (value && std::isfinite(*value)) return value;
   }
   return std::nullopt;
 }
