@@ -173,6 +173,12 @@ if(CURL_FOUND)
   jetcal_external(curl VERSION ${CURL_VERSION_STRING} LIBRARIES CURL::libcurl)
 endif()
 
+# ---- pugixml -----------------------------------------------------------------------------------------------------------------
+find_package(pugixml QUIET)
+if(pugixml_FOUND)
+  jetcal_external(pugixml VERSION ${pugixml_VERSION} LIBRARIES pugixml::pugixml)
+endif()
+
 # ---- Apache ECharts: not linked, carried by the pages of reports ---------------------------------------------------------------
 set(JETCAL_ECHARTS ${JETCAL_DEPS}/npm/echarts/dist/echarts.min.js)
 if(EXISTS ${JETCAL_ECHARTS})

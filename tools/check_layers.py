@@ -12,7 +12,7 @@ import re
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-LEVELS = {"base": 0, "workers": 1, "edm": 1, "kernels": 1, "hpo": 1, "data": 2, "jec": 2, "models": 2, "analysis": 2, "cuda": 3, "sim": 4,
+LEVELS = {"base": 0, "workers": 1, "store": 1, "edm": 1, "kernels": 1, "hpo": 1, "data": 2, "jec": 2, "models": 2, "analysis": 2, "cuda": 3, "sim": 4,
           "train": 4, "onnx": 4, "engine": 4, "triton": 5, "pipeline": 4, "suggest": 4, "server": 5, "cli": 6}
 # Which external library a header belongs to.
 EXTERNAL_HEADERS = [
@@ -30,6 +30,7 @@ EXTERNAL_HEADERS = [
     ("csv", r"csv\.h"),
     ("crypto", r"openssl/.+"),
     ("curl", r"curl/.+"),
+    ("pugixml", r"pugixml\.hpp"),
     ("cuda", r"(cuda_runtime(_api)?|cublas_v2)\.h"),
 ]
 # Found at run time, so no include shows its use; the definition that names its path does.

@@ -45,6 +45,7 @@ constexpr std::array kVerbs{
     VerbEntry{"analyze", "physics", "ROOT and Arrow",
               "measure response, resolution and flavor dependence"},
     VerbEntry{"pipeline", "", "OpenSSL", "run the steps from data to a served model"},
+    VerbEntry{"store", "", "libcurl and pugixml", "copy files to and from folders and S3 stores"},
     VerbEntry{"bench", "", "ONNX Runtime", "time jetcal beside its peers"},
 };
 
@@ -118,6 +119,9 @@ int main(int argc, char** argv) {
 #endif
 #ifdef JETCAL_HAS_PIPELINE
     if (name == "pipeline") return run_verb(make_pipeline_verb(), argc, argv);
+#endif
+#ifdef JETCAL_HAS_STORE
+    if (name == "store") return run_verb(make_store_verb(), argc, argv);
 #endif
 #ifdef JETCAL_HAS_BENCH
     if (name == "bench") return run_verb(make_bench_verb(), argc, argv);

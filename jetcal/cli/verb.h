@@ -69,6 +69,7 @@ Verb make_pipeline_verb();
 Verb make_predict_verb();
 Verb make_serve_verb();
 Verb make_simulate_verb();
+Verb make_store_verb();
 Verb make_train_verb();
 Verb make_suggest_verb();
 Verb make_tune_verb();

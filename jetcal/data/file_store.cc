@@ -11,16 +11,14 @@
 #include <filesystem>
 #include <map>
 #include <mutex>
-#include <string_view>
 #include <utility>
 
 #include "jetcal/base/error.h"
 #include "jetcal/data/detail/s3_store.h"
+#include "jetcal/store/object_store.h"
 
 namespace jetcal::data {
 namespace {
-
-constexpr std::string_view kS3 = "s3://";
 
 // A file that stays open: blocks are read from it again and again.
 class OpenFile {
@@ -100,19 +98,12 @@ std::string FileStore::read_all(const std::string& file) const {
   return content;
 }
 
-bool is_remote(const std::string& location) noexcept { return location.starts_with(kS3); }
+bool is_remote(const std::string& location) noexcept { return store::is_remote(location); }
 
 std::shared_ptr<const FileStore> open_store(const std::string& location) {
   if (!is_remote(location)) return std::make_shared<FolderStore>(location);
-  std::string rest = location.substr(kS3.size());
-  while (rest.ends_with('/')) rest.pop_back();
-  const std::size_t slash = rest.find('/');
-  const std::string bucket = rest.substr(0, slash);
-  if (bucket.empty()) {
-    fail(ErrorCode::InvalidArgument, "cannot understand '", location,
-         "': an object store is named as s3://bucket/prefix");
-  }
-  return detail::open_s3(bucket, slash == std::string::npos ? "" : rest.substr(slash + 1));
+  const store::BucketPrefix place = store::split_location(location);
+  return detail::open_s3(place.bucket, place.prefix);
 }
 
 }  // namespace jetcal::data

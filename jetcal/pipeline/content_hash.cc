@@ -2,7 +2,6 @@
 #include "jetcal/pipeline/content_hash.h"
 
 #include <fcntl.h>
-#include <openssl/evp.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -11,43 +10,17 @@
 #include <cstring>
 #include <ctime>
 #include <fstream>
-#include <memory>
 #include <sstream>
 
 #include "jetcal/base/error.h"
+#include "jetcal/store/sha256.h"
 
 namespace jetcal::pipeline {
 namespace {
 
 namespace fs = std::filesystem;
 
-class Sha256 {
- public:
-  Sha256() : context_(EVP_MD_CTX_new(), EVP_MD_CTX_free) {
-    if (!context_ || EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr) != 1)
-      fail(ErrorCode::Internal, "libcrypto has no SHA-256");
-  }
-  void add(const void* bytes, std::size_t size) {
-    if (EVP_DigestUpdate(context_.get(), bytes, size) != 1)
-      fail(ErrorCode::Internal, "libcrypto cannot hash");
-  }
-  std::string hex() {
-    unsigned char digest[EVP_MAX_MD_SIZE];
-    unsigned int size = 0;
-    if (EVP_DigestFinal_ex(context_.get(), digest, &size) != 1)
-      fail(ErrorCode::Internal, "libcrypto cannot hash");
-    static constexpr char kDigits[] = "0123456789abcdef";
-    std::string text;
-    for (unsigned int i = 0; i < size; ++i) {
-      text += kDigits[digest[i] >> 4U];
-      text += kDigits[digest[i] & 15U];
-    }
-    return text;
-  }
-
- private:
-  std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX*)> context_;
-};
+using store::Sha256;
 
 class Descriptor {
  public:
@@ -114,11 +87,7 @@ FileHash hash_file(const fs::path& path, HashCache* cache, bool sync) {
 
 }  // namespace
 
-std::string sha256(std::string_view bytes) {
-  Sha256 hash;
-  hash.add(bytes.data(), bytes.size());
-  return hash.hex();
-}
+std::string sha256(std::string_view bytes) { return store::sha256(bytes); }
 
 HashCache::HashCache(fs::path path) : path_(std::move(path)) {
   std::ifstream in(path_);

@@ -14,7 +14,7 @@
 
 #include "jetcal/base/error.h"
 #include "jetcal/base/stop.h"
-#include "jetcal/data/detail/aws_environment.h"
+#include "jetcal/store/aws_environment.h"
 
 namespace jetcal::data::detail {
 namespace {
@@ -80,7 +80,7 @@ class S3Store final : public FileStore {
   S3Store(std::string bucket, const std::string& prefix)
       : bucket_(std::move(bucket)),
         prefix_(prefix.empty() ? "" : prefix + "/"),
-        environment_(read_aws_environment()),
+        environment_(store::read_aws_environment()),
         retries_(std::make_shared<CountingRetries>(environment_.max_attempts)) {
     start_client_library();
     arrow::fs::S3Options options = arrow::fs::S3Options::Defaults();
@@ -183,7 +183,7 @@ class S3Store final : public FileStore {
   }
 
   const std::string bucket_, prefix_;
-  const AwsEnvironment environment_;
+  const store::AwsEnvironment environment_;
   const std::shared_ptr<CountingRetries> retries_;   // Arrow's interface
   std::shared_ptr<arrow::fs::S3FileSystem> client_;  // Arrow's interface
   mutable std::mutex mutex_;

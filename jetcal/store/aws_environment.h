@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the environment says about an S3 store that Arrow's client does not read by itself.
+// What the environment and the files of AWS tools say about an S3 store, beside credentials.
 #pragma once
 
 #include <string>
 
-namespace jetcal::data::detail {
+namespace jetcal::store {
 
 /// Holds the settings of the variables and files that AWS tools share.
 struct AwsEnvironment {
   std::string scheme = "https";
   std::string endpoint;  ///< host[:port]; empty for AWS itself.
-  std::string region;    ///< Empty where the client finds it by itself.
+  std::string region;    ///< Empty where neither variable nor file names one.
   std::string ca_file;   ///< Of certificates; empty where none is found.
   int max_attempts = 8;
 };
@@ -20,4 +20,4 @@ struct AwsEnvironment {
 /// naming the variable or file whose value cannot be understood.
 AwsEnvironment read_aws_environment();
 
-}  // namespace jetcal::data::detail
+}  // namespace jetcal::store

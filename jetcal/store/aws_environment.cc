@@ -1,52 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "jetcal/data/detail/aws_environment.h"
+#include "jetcal/store/aws_environment.h"
 
 #include <array>
-#include <cstdlib>
 #include <filesystem>
-#include <fstream>
-#include <string_view>
+#include <string>
+#include <utility>
 
 #include "jetcal/base/error.h"
 #include "jetcal/base/number.h"
+#include "jetcal/store/detail/aws_profile.h"
 
-namespace jetcal::data::detail {
+namespace jetcal::store {
 namespace {
 
-std::string variable(const char* name) {
-  const char* const value = std::getenv(name);
-  return value == nullptr ? "" : value;
-}
-
-std::string_view trimmed(std::string_view text) {
-  const auto first = text.find_first_not_of(" \t\r");
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(" \t\r") - first + 1);
-}
-
-std::string config_file() {
-  const std::string named = variable("AWS_CONFIG_FILE");
-  if (!named.empty()) return named;
-  const std::string home = variable("HOME");
-  return home.empty() ? "" : home + "/.aws/config";
-}
-
-// Returns a field of the present profile; fields of nested sections are indented and not ours.
-std::string profile_field(std::string_view field) {
-  std::ifstream file(config_file());
-  const std::string profile = variable("AWS_PROFILE");
-  const std::string wanted =
-      profile.empty() || profile == "default" ? "[default]" : "[profile " + profile + "]";
-  bool inside = false;
-  for (std::string line; std::getline(file, line);) {
-    if (line.starts_with('[')) inside = trimmed(line) == wanted;
-    const auto equals = line.find('=');
-    if (!inside || equals == std::string::npos || line.starts_with(' ')) continue;
-    if (trimmed(std::string_view(line).substr(0, equals)) == field)
-      return std::string(trimmed(std::string_view(line).substr(equals + 1)));
-  }
-  return {};
-}
+using detail::variable;
 
 void set_endpoint(AwsEnvironment& environment, const std::string& source, std::string url) {
   while (url.ends_with('/')) url.pop_back();
@@ -82,10 +49,15 @@ std::string find_ca_file() {
 
 AwsEnvironment read_aws_environment() {
   AwsEnvironment environment;
+  const detail::AwsProfile profile = detail::read_aws_profile();
+  const auto configured = [&profile](const char* field) {
+    const auto found = profile.config.find(field);
+    return found == profile.config.end() ? std::string() : found->second;
+  };
   const std::array<std::pair<std::string, std::string>, 3> endpoints{
       {{"AWS_ENDPOINT_URL_S3", variable("AWS_ENDPOINT_URL_S3")},
        {"AWS_ENDPOINT_URL", variable("AWS_ENDPOINT_URL")},
-       {"endpoint_url of " + config_file(), profile_field("endpoint_url")}}};
+       {"endpoint_url of " + profile.config_file, configured("endpoint_url")}}};
   for (const auto& [source, url] : endpoints) {
     if (url.empty()) continue;
     set_endpoint(environment, source, url);
@@ -93,7 +65,7 @@ AwsEnvironment read_aws_environment() {
   }
   environment.region = variable("AWS_REGION");
   if (environment.region.empty()) environment.region = variable("AWS_DEFAULT_REGION");
-  if (environment.region.empty()) environment.region = profile_field("region");
+  if (environment.region.empty()) environment.region = configured("region");
   // A store of one's own has no region; without one the client would ask the metadata service.
   if (environment.region.empty() && !environment.endpoint.empty()) environment.region = "us-east-1";
   environment.ca_file = find_ca_file();
@@ -108,4 +80,4 @@ AwsEnvironment read_aws_environment() {
   return environment;
 }
 
-}  // namespace jetcal::data::detail
+}  // namespace jetcal::store

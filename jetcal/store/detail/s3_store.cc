@@ -1,0 +1,375 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "jetcal/store/detail/s3_store.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <initializer_list>
+#include <mutex>
+#include <string_view>
+#include <thread>
+#include <utility>
+
+#include "jetcal/base/error.h"
+#include "jetcal/base/stop.h"
+#include "jetcal/store/aws_credentials.h"
+#include "jetcal/store/aws_environment.h"
+#include "jetcal/store/detail/draft.h"
+#include "jetcal/store/detail/http_client.h"
+#include "jetcal/store/detail/object_name.h"
+#include "jetcal/store/detail/s3_answer.h"
+#include "jetcal/store/sha256.h"
+
+namespace jetcal::store::detail {
+namespace {
+
+constexpr std::int64_t kLargestObject = std::int64_t{5} << 30;  // of one PUT, as AWS documents it
+
+bool is_one_of(std::string_view word, std::initializer_list<std::string_view> words) {
+  return std::find(words.begin(), words.end(), word) != words.end();
+}
+
+bool is_good(const HttpAnswer& answer) {
+  return answer.failure.empty() && answer.status >= 200 && answer.status < 300;
+}
+
+bool says_absent(const HttpAnswer& answer) {
+  return answer.status == 404 && is_one_of(read_refusal(answer.body).code, {"NoSuchKey", ""});
+}
+
+// Whatever their status: servers differ in it.
+bool refuses_credentials(const HttpAnswer& answer, const S3Refusal& refusal) {
+  return answer.status == 401 || answer.status == 403 ||
+         is_one_of(refusal.code, {"InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied",
+                                  "ExpiredToken", "InvalidToken", "XAdminUserNotFound"});
+}
+
+// A file that is to be sent.
+class Source {
+ public:
+  explicit Source(const std::filesystem::path& path)
+      : file_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
+    if (file_ < 0) {
+      fail(errno == ENOENT ? ErrorCode::NotFound : ErrorCode::InvalidArgument, "cannot open ",
+           path.string(), ": ", std::strerror(errno));
+    }
+    struct stat status {};
+    ::fstat(file_, &status);
+    bytes_ = status.st_size;
+  }
+  ~Source() { ::close(file_); }
+  Source(const Source&) = delete;
+  Source& operator=(const Source&) = delete;
+  int descriptor() const noexcept { return file_; }
+  std::int64_t bytes() const noexcept { return bytes_; }
+
+ private:
+  int file_;
+  std::int64_t bytes_ = 0;
+};
+
+std::string sha256_of(const Source& source, const std::filesystem::path& path) {
+  constexpr std::size_t kPiece = std::size_t{1} << 20;
+  std::string piece(kPiece, '\0');
+  Sha256 hash;
+  for (std::int64_t offset = 0; offset < source.bytes();) {
+    const ssize_t got = ::pread(source.descriptor(), piece.data(), piece.size(), offset);
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) {
+      fail(ErrorCode::DataLoss, "cannot read ", path.string(), " at byte ", offset, ": ",
+           got < 0 ? std::strerror(errno) : "it has become shorter");
+    }
+    hash.add(piece.data(), static_cast<std::size_t>(got));
+    offset += got;
+  }
+  return hash.hex();
+}
+
+class S3Store final : public ObjectStore {
+ public:
+  explicit S3Store(const BucketPrefix& place)
+      : bucket_(place.bucket),
+        prefix_(place.prefix.empty() ? "" : place.prefix + "/"),
+        environment_(read_aws_environment()),
+        region_(environment_.region.empty() ? "us-east-1" : environment_.region) {
+    const std::optional<AwsCredentials> credentials = find_credentials();
+    if (!credentials) {
+      fail(ErrorCode::FailedPrecondition, "there are no credentials for ", name_of(""),
+           ": set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE");
+    }
+    credentials_ = *credentials;
+  }
+
+  std::string name_of(const std::string& name) const override {
+    return "s3://" + bucket_ + "/" + prefix_ + name;
+  }
+
+  std::string get(const std::string& name) const override {
+    HttpRequest request = request_for("GET", name);
+    HttpAnswer answer = ask(request, name);
+    if (!is_good(answer)) fail_with(answer, "read", name);
+    bytes_read_ += answer.bytes;
+    return std::move(answer.body);
+  }
+
+  void get_to_file(const std::string& name, const std::filesystem::path& file) const override {
+    Draft draft(file);
+    HttpRequest request = request_for("GET", name);
+    request.sink = draft.descriptor();
+    const HttpAnswer answer = ask(request, name, [&draft] { draft.clear(); });
+    if (answer.disk_error != 0) draft.fail_with(answer.disk_error);
+    if (!is_good(answer)) fail_with(answer, "read", name);
+    draft.put();
+    bytes_read_ += answer.bytes;
+  }
+
+  void put(const std::string& name, std::string_view content) const override {
+    const HttpAnswer answer = ask(put_request(name, content), name);
+    if (!is_good(answer)) fail_with(answer, "write", name);
+    bytes_written_ += static_cast<std::int64_t>(content.size());
+  }
+
+  void put_file(const std::string& name, const std::filesystem::path& file) const override {
+    const Source source(file);
+    if (source.bytes() > kLargestObject) {
+      fail(ErrorCode::Unimplemented, "cannot store ", file.string(), " as ", name_of(name),
+           ": it has ", source.bytes(), " bytes, and one request takes ", kLargestObject);
+    }
+    HttpRequest request = request_for("PUT", name);
+    request.headers.push_back("x-amz-content-sha256: " + sha256_of(source, file));
+    request.source = source.descriptor();
+    request.source_bytes = source.bytes();
+    const HttpAnswer answer = ask(request, name);
+    if (answer.disk_error != 0) {
+      fail(ErrorCode::DataLoss, "cannot read ", file.string(),
+           " while it is sent: ", std::strerror(answer.disk_error));
+    }
+    if (!is_good(answer)) fail_with(answer, "write", name);
+    bytes_written_ += source.bytes();
+  }
+
+  bool put_if_absent(const std::string& name, std::string_view content) const override {
+    HttpRequest request = put_request(name, content);
+    request.headers.emplace_back("If-None-Match: *");
+    const std::int64_t retries_before = retries_;
+    const HttpAnswer answer = ask(request, name);
+    if (answer.status == 412) {
+      // What is there may be ours: an attempt whose answer was lost.
+      return retries_ > retries_before && get(name) == content;
+    }
+    if (!is_good(answer)) fail_with(answer, "write", name);
+    bytes_written_ += static_cast<std::int64_t>(content.size());
+    return true;
+  }
+
+  std::optional<ObjectInfo> head(const std::string& name) const override {
+    const HttpAnswer answer = ask(request_for("HEAD", name), name);
+    if (is_good(answer)) {
+      const auto field = [&answer](const char* key) {
+        const auto found = answer.headers.find(key);
+        return found == answer.headers.end() ? std::string() : found->second;
+      };
+      return ObjectInfo{name, std::atoll(field("content-length").c_str()), field("etag")};
+    }
+    // The answer to HEAD has no body, so a refusal gives no reason. Asking for a byte does.
+    if (answer.status == 404 && bucket_known_) return std::nullopt;
+    if (!answer.failure.empty()) fail_with(answer, "look at", name);
+    HttpRequest request = request_for("GET", name);
+    request.headers.emplace_back("Range: bytes=0-0");
+    const HttpAnswer reason = ask(request, name);
+    if (says_absent(reason)) return std::nullopt;
+    fail_with(is_good(reason) ? answer : reason, "look at", name);
+  }
+
+  std::vector<ObjectInfo> list(const std::string& prefix) const override {
+    std::vector<ObjectInfo> all;
+    std::string next;
+    do {
+      HttpRequest request = request_for("GET", "");
+      // In the order of the signature.
+      request.url += "?";
+      if (!next.empty()) request.url += "continuation-token=" + percent_encoded(next, false) + "&";
+      request.url += "list-type=2&prefix=" + percent_encoded(prefix_ + prefix, false);
+      const HttpAnswer answer = ask(request, prefix);
+      if (!is_good(answer)) fail_with(answer, "list", prefix);
+      S3Page page = read_page(answer.body);
+      for (ObjectInfo& object : page.objects) {
+        if (!object.name.starts_with(prefix_) || object.name.ends_with('/')) continue;
+        object.name.erase(0, prefix_.size());
+        all.push_back(std::move(object));
+      }
+      next = std::move(page.next);
+    } while (!next.empty());
+    std::sort(all.begin(), all.end(),
+              [](const ObjectInfo& a, const ObjectInfo& b) { return a.name < b.name; });
+    return all;
+  }
+
+  void remove(const std::string& name) const override {
+    const HttpAnswer answer = ask(request_for("DELETE", name), name);
+    if (!is_good(answer) && !says_absent(answer)) fail_with(answer, "remove", name);
+  }
+
+  ObjectCounts counts() const override {
+    return {requests_, retries_, bytes_read_, bytes_written_};
+  }
+
+ private:
+  // A request for an object, or with "" for the bucket; signed as one without a body.
+  HttpRequest request_for(const char* method, const std::string& name) const {
+    HttpRequest request;
+    request.method = method;
+    request.url = bucket_url();
+    if (!name.empty()) {
+      check_name(name);
+      request.url += percent_encoded(prefix_ + name, true);
+    }
+    if (request.method != "PUT") request.headers.push_back("x-amz-content-sha256: " + sha256(""));
+    return request;
+  }
+
+  HttpRequest put_request(const std::string& name, std::string_view content) const {
+    HttpRequest request = request_for("PUT", name);
+    request.headers.push_back("x-amz-content-sha256: " + sha256(content));
+    request.body = content;
+    return request;
+  }
+
+  std::string bucket_url() const {
+    if (!environment_.endpoint.empty())
+      return environment_.scheme + "://" + environment_.endpoint + "/" + bucket_ + "/";
+    const std::string host = "s3." + region() + ".amazonaws.com/";
+    // A certificate for all buckets covers no dots.
+    if (bucket_.find('.') != std::string::npos) return "https://" + host + bucket_ + "/";
+    return "https://" + bucket_ + "." + host;
+  }
+
+  std::string region() const {
+    const std::lock_guard lock(mutex_);
+    return region_;
+  }
+
+  // Sends a request until it is answered, the failure will stay, or the attempts are used up.
+  template <typename Again = void (*)()>
+  HttpAnswer ask(
+      HttpRequest request, const std::string& name, const Again& again = [] {}) const {
+    if (!credentials_.session_token.empty())
+      request.headers.push_back("x-amz-security-token: " + credentials_.session_token);
+    for (int attempt = 1;; ++attempt) {
+      HttpIdentity identity{credentials_.access_key, credentials_.secret_key, region(),
+                            environment_.ca_file};
+      ++requests_;
+      HttpAnswer answer = client_.send(request, identity);
+      if (stop_requested()) {
+        fail(ErrorCode::Cancelled, "stopped while asking for ", name_of(name));
+      }
+      if (is_good(answer) || answer.disk_error != 0) {
+        bucket_known_ = bucket_known_ || is_good(answer);
+        return answer;
+      }
+      const bool moved = environment_.endpoint.empty() && learn_region(answer, request);
+      if ((!moved && !may_pass(answer)) || attempt >= environment_.max_attempts) {
+        answer.headers["attempts"] = std::to_string(attempt);
+        return answer;
+      }
+      ++retries_;
+      again();
+      if (!moved) wait_after(attempt);
+    }
+  }
+
+  static bool may_pass(const HttpAnswer& answer) {
+    if (!answer.failure.empty()) return answer.may_pass;
+    if (answer.status == 429 || answer.status == 500 || answer.status >= 502) return true;
+    return is_one_of(read_refusal(answer.body).code,
+                     {"RequestTimeout", "SlowDown", "ConditionalRequestConflict"});
+  }
+
+  // Buckets of AWS are asked in their region; its servers say which one that is.
+  bool learn_region(const HttpAnswer& answer, HttpRequest& request) const {
+    const auto found = answer.headers.find("x-amz-bucket-region");
+    if (found == answer.headers.end()) return false;
+    const std::string before = bucket_url();
+    {
+      const std::lock_guard lock(mutex_);
+      if (found->second == region_) return false;
+      region_ = found->second;
+    }
+    request.url = bucket_url() + request.url.substr(before.size());
+    return true;
+  }
+
+  static void wait_after(int attempt) {
+    using std::chrono::milliseconds;
+    constexpr milliseconds kFirst{100}, kLongest{5000}, kLook{20};
+    milliseconds left = std::min(kFirst * (1 << std::min(attempt - 1, 10)), kLongest);
+    for (; left.count() > 0 && !stop_requested(); left -= kLook)
+      std::this_thread::sleep_for(std::min(left, kLook));
+  }
+
+  [[noreturn]] void fail_with(const HttpAnswer& answer, const char* verb,
+                              const std::string& object) const {
+    const std::string name = name_of(object);
+    const std::string at =
+        environment_.endpoint.empty() ? "AWS" : environment_.scheme + "://" + environment_.endpoint;
+    const auto attempts =
+        answer.headers.count("attempts") != 0 ? answer.headers.at("attempts") : "1";
+    const std::string tried =
+        attempts == "1" ? " in 1 attempt: " : " in " + attempts + " attempts: ";
+    if (answer.truncated) {
+      fail(ErrorCode::DataLoss, "cannot ", verb, " ", name, " at ", at, tried,
+           "the answer ends at byte ", answer.bytes, ", before its announced size");
+    }
+    if (!answer.failure.empty())
+      fail(ErrorCode::Unavailable, "cannot ", verb, " ", name, " at ", at, tried, answer.failure);
+    const S3Refusal refusal = read_refusal(answer.body);
+    const std::string said =
+        refusal.code.empty()
+            ? "status " + std::to_string(answer.status)
+            : refusal.code + (refusal.message.empty() ? "" : ": ") + refusal.message;
+    if (refusal.code == "NoSuchBucket") {
+      fail(ErrorCode::NotFound, "cannot ", verb, " ", name, ": there is no bucket ", bucket_,
+           " at ", at);
+    }
+    if (refuses_credentials(answer, refusal)) {
+      fail(ErrorCode::InvalidArgument, "cannot ", verb, " ", name, ": ", at,
+           " refuses the credentials of ", credentials_.source, " or what they may do (", said,
+           ")");
+    }
+    if (answer.status == 404) fail(ErrorCode::NotFound, "there is no object ", name, " at ", at);
+    if (!refusal.region.empty() || answer.status == 301) {
+      fail(ErrorCode::InvalidArgument, "cannot ", verb, " ", name, ": the bucket is not in region ",
+           region(), refusal.region.empty() ? "" : " but in " + refusal.region,
+           "; set AWS_REGION (", said, ")");
+    }
+    if (answer.status == 507 || is_one_of(refusal.code, {"QuotaExceeded", "XMinioStorageFull"}))
+      fail(ErrorCode::ResourceExhausted, "cannot ", verb, " ", name, ": ", at, " is full (", said,
+           ")");
+    const bool later = answer.status == 429 || answer.status >= 500;
+    fail(later ? ErrorCode::Unavailable : ErrorCode::InvalidArgument, "cannot ", verb, " ", name,
+         " at ", at, tried, said);
+  }
+
+  const std::string bucket_, prefix_;
+  const AwsEnvironment environment_;
+  AwsCredentials credentials_;
+  const HttpClient client_;
+  mutable std::mutex mutex_;
+  mutable std::string region_;
+  mutable std::atomic<bool> bucket_known_{false};
+  mutable std::atomic<std::int64_t> requests_{0}, retries_{0}, bytes_read_{0}, bytes_written_{0};
+};
+
+}  // namespace
+
+std::unique_ptr<ObjectStore> open_s3(const BucketPrefix& place) {
+  return std::make_unique<S3Store>(place);
+}
+
+}  // namespace jetcal::store::detail

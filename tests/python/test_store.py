@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`jetcal store` against a real S3 server: every operation, and one clear sentence for every way in which it can fail."""
+
+import http.server
+import os
+import resource
+import subprocess
+import threading
+import time
+
+import pytest
+from conftest import JETCAL
+from object_store import ACCESS, SECRET, ObjectStore, need_gateway
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    need_gateway()
+    server = ObjectStore(tmp_path_factory.mktemp("store"))
+    server.client().create_dir("bucket")
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(os.urandom(3_000_000))
+    return path
+
+
+def test_what_is_put_comes_back(jetcal, server, file, tmp_path):
+    environment = server.environment()
+    name = "s3://bucket/back/a b+c/é=&?.bin"
+    assert jetcal("store", "put", file, name, env=environment)["bytes"] == 3_000_000
+    jetcal("store", "get", name, tmp_path / "copy", env=environment)
+    assert (tmp_path / "copy").read_bytes() == file.read_bytes()
+    assert jetcal("store", "head", name, env=environment)["bytes"] == 3_000_000
+    listing = jetcal("store", "list", "s3://bucket/back", env=environment)
+    assert [(row["name"], row["bytes"]) for row in listing["objects"]] == [("a b+c/é=&?.bin", 3_000_000)]
+    jetcal("store", "remove", name, env=environment)
+    status, message = jetcal.fails("store", "head", name, env=environment)
+    assert status == 3 and message.endswith(f"there is no object {name}"), message
+    status, message = jetcal.fails("store", "get", name, tmp_path / "none", env=environment)
+    assert status == 3 and "there is no object" in message
+    assert not (tmp_path / "none").exists()
+    jetcal("store", "remove", name, env=environment)  # not there: no failure
+
+
+def test_empty_files_are_files(jetcal, server, tmp_path):
+    (tmp_path / "empty").touch()
+    jetcal("store", "put", tmp_path / "empty", "s3://bucket/empty", env=server.environment())
+    jetcal("store", "get", "s3://bucket/empty", tmp_path / "copy", env=server.environment())
+    assert (tmp_path / "copy").read_bytes() == b""
+
+
+def test_folders_go_up_and_down_as_a_whole(jetcal, server, tmp_path):
+    for name in ("one", "two/three", "two/four"):
+        (tmp_path / "up" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "up" / name).write_text(name)
+    assert jetcal("store", "put", tmp_path / "up", "s3://bucket/folder", env=server.environment())["files"] == 3
+    assert jetcal("store", "get", "s3://bucket/folder/", tmp_path / "down", env=server.environment())["files"] == 3
+    assert (tmp_path / "down" / "two" / "three").read_text() == "two/three"
+    status, message = jetcal.fails("store", "get", "s3://bucket/nothing/", tmp_path / "x", env=server.environment())
+    assert status == 3 and "there are no objects in s3://bucket/nothing/" in message
+
+
+def test_listing_goes_over_many_pages(jetcal, server, tmp_path):
+    (tmp_path / "many").mkdir()
+    for i in range(1003):  # a page has a thousand
+        (server.folder / "bucket" / "many").mkdir(exist_ok=True)
+        (server.folder / "bucket" / "many" / f"{i:04d}").write_text("x")
+    objects = jetcal("store", "list", "s3://bucket/many", env=server.environment())["objects"]
+    assert [row["name"] for row in objects] == [f"{i:04d}" for i in range(1003)]
+
+
+def test_of_many_writers_one_puts_what_is_absent(server, tmp_path):
+    writers = []
+    for i in range(6):
+        (tmp_path / str(i)).write_text(f"writer {i}")
+        writers.append(subprocess.Popen([JETCAL, "store", "put", "--if-absent", tmp_path / str(i), "s3://bucket/absent"],
+                                        env=server.environment(), stderr=subprocess.PIPE, text=True))
+    messages = [writer.communicate()[1] for writer in writers]
+    winners = [i for i, writer in enumerate(writers) if writer.returncode == 0]
+    assert len(winners) == 1, messages
+    assert all("there is an object s3://bucket/absent" in message for i, message in enumerate(messages) if i != winners[0])
+    subprocess.run([JETCAL, "store", "get", "s3://bucket/absent", tmp_path / "won"], env=server.environment(), check=True)
+    assert (tmp_path / "won").read_text() == f"writer {winners[0]}"
+
+
+def test_refused_credentials_are_told_without_them(jetcal, server, file):
+    for changes in ({"AWS_SECRET_ACCESS_KEY": "wrong-secret"}, {"AWS_ACCESS_KEY_ID": "nobody"}):
+        for work in (("put", file, "s3://bucket/x"), ("list", "s3://bucket"), ("head", "s3://bucket/x")):
+            status, message = jetcal.fails("store", *work, env=server.environment(**changes))
+            assert status == 2 and "refuses the credentials of AWS_ACCESS_KEY_ID or what they may do" in message, message
+            assert "wrong-secret" not in message and SECRET not in message
+    status, message = jetcal.fails("store", "list", "s3://bucket",
+                                   env=server.environment(AWS_ACCESS_KEY_ID=None, AWS_SECRET_ACCESS_KEY=None))
+    assert status == 6 and "there are no credentials for s3://bucket/" in message
+
+
+def test_credentials_come_from_the_usual_files(jetcal, server, tmp_path):
+    (tmp_path / "config").write_text(f"[profile lab]\nregion = us-east-1\nendpoint_url = http://127.0.0.1:{server.port}\n")
+    (tmp_path / "credentials").write_text(f"[lab]\naws_access_key_id = {ACCESS}\naws_secret_access_key = {SECRET}\n")
+    environment = server.environment(AWS_ENDPOINT_URL=None, AWS_ACCESS_KEY_ID=None, AWS_SECRET_ACCESS_KEY=None,
+                                     AWS_REGION=None, AWS_PROFILE="lab", AWS_CONFIG_FILE=str(tmp_path / "config"),
+                                     AWS_SHARED_CREDENTIALS_FILE=str(tmp_path / "credentials"))
+    assert "objects" in jetcal("store", "list", "s3://bucket", env=environment)
+
+
+def test_missing_bucket_is_named(jetcal, server, file):
+    for work in (("put", file, "s3://other/x"), ("list", "s3://other"), ("head", "s3://other/x"),
+                 ("get", "s3://other/x", "/tmp/never"), ("remove", "s3://other/x")):
+        status, message = jetcal.fails("store", *work, env=server.environment())
+        assert status == 3 and f"there is no bucket other at http://127.0.0.1:{server.port}" in message, message
+
+
+def test_wrong_settings_are_named(jetcal, server, file):
+    for changes, text in (({"AWS_ENDPOINT_URL": "127.0.0.1"}, "AWS_ENDPOINT_URL must be a URL"),
+                          ({"AWS_MAX_ATTEMPTS": "none"}, "AWS_MAX_ATTEMPTS must be a positive number"),
+                          ({"AWS_CA_BUNDLE": "/nowhere"}, "AWS_CA_BUNDLE names a file that does not exist")):
+        status, message = jetcal.fails("store", "list", "s3://bucket", env=server.environment(**changes))
+        assert text in message
+    status, message = jetcal.fails("store", "put", file, "s3://bucket", env=server.environment())
+    assert status == 2 and "names no object" in message
+
+
+def test_file_above_the_largest_object_is_refused(jetcal, server, tmp_path):
+    with open(tmp_path / "huge", "wb") as huge:
+        huge.truncate((5 << 30) + 1)
+    status, message = jetcal.fails("store", "put", tmp_path / "huge", "s3://bucket/huge", env=server.environment())
+    assert status == 6 and "huge as s3://bucket/huge: it has 5368709121 bytes" in message
+
+
+def test_full_disk_leaves_nothing(server, file, tmp_path):
+    subprocess.run([JETCAL, "store", "put", file, "s3://bucket/large"], env=server.environment(), check=True)
+
+    def limit_files():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
+        import signal
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+
+    (tmp_path / "to").mkdir()
+    result = subprocess.run([JETCAL, "store", "get", "s3://bucket/large", tmp_path / "to" / "copy"], capture_output=True, text=True,
+                            env=server.environment(), preexec_fn=limit_files)
+    assert result.returncode == 5 and "copy: File too large" in result.stderr, result.stderr
+    assert list((tmp_path / "to").iterdir()) == []
+
+
+def test_vanishing_server_is_asked_again(jetcal, server, file, tmp_path_factory):
+    mortal = ObjectStore(tmp_path_factory.mktemp("mortal"))
+    mortal.client().create_dir("bucket")
+    mortal.kill()
+    putting = subprocess.Popen([JETCAL, "store", "put", file, "s3://bucket/late", "--json"], env=mortal.environment(),
+                               stdout=subprocess.PIPE, text=True)
+    time.sleep(0.5)
+    mortal.start()
+    output = putting.communicate(timeout=60)[0]
+    assert putting.returncode == 0 and '"retries": 0' not in output
+    mortal.kill()
+    begin = time.monotonic()
+    status, message = jetcal.fails("store", "get", "s3://bucket/late", "/tmp/never", env=mortal.environment(AWS_MAX_ATTEMPTS="3"))
+    assert status == 6 and f"at http://127.0.0.1:{mortal.port} in 3 attempts: " in message, message
+    assert time.monotonic() - begin < 5
+
+
+class Broken(http.server.BaseHTTPRequestHandler):
+    """Announces more than it sends, or says that it is busy, or that it is full."""
+
+    asked = 0
+
+    def do_GET(self):
+        type(self).asked += 1
+        if "busy" in self.path and self.asked < 3:
+            self.send_error(503)
+            return
+        self.send_response(200)
+        self.send_header("Content-Length", "100" if "cut" in self.path else "5")
+        self.end_headers()
+        self.wfile.write(b"hello")
+
+    def do_PUT(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(507)
+        self.end_headers()
+
+    def log_message(self, *arguments):
+        pass
+
+
+def test_answers_that_are_cut_busy_or_full(jetcal, server, file, tmp_path):
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Broken) as broken:
+        threading.Thread(target=broken.serve_forever, daemon=True).start()
+        environment = server.environment(AWS_ENDPOINT_URL=f"http://127.0.0.1:{broken.server_port}", AWS_MAX_ATTEMPTS="3")
+        status, message = jetcal.fails("store", "get", "s3://bucket/cut", tmp_path / "cut", env=environment)
+        assert status == 4 and "in 3 attempts: the answer ends at byte 5, before its announced size" in message, message
+        assert not (tmp_path / "cut").exists()
+        Broken.asked = 0
+        assert jetcal("store", "get", "s3://bucket/busy", tmp_path / "busy", env=environment)["retries"] == 2
+        assert (tmp_path / "busy").read_bytes() == b"hello"
+        environment["AWS_MAX_ATTEMPTS"] = "1"
+        status, message = jetcal.fails("store", "put", file, "s3://bucket/full", env=environment)
+        assert status == 5 and "is full (status 507)" in message, message
+        broken.shutdown()
+
+
+def test_stop_signal_ends_the_waiting(server, file):
+    environment = server.environment(AWS_ENDPOINT_URL="http://127.0.0.1:9", AWS_MAX_ATTEMPTS="100")
+    putting = subprocess.Popen([JETCAL, "store", "put", file, "s3://bucket/x"], env=environment, stderr=subprocess.PIPE, text=True)
+    time.sleep(1)
+    putting.terminate()
+    message = putting.communicate(timeout=5)[1]
+    assert putting.returncode == 130 and "stopped while asking for s3://bucket/x" in message
