@@ -17,6 +17,7 @@
 #include <utility>
 
 #include "jetcal/base/error.h"
+#include "jetcal/base/number.h"
 #include "jetcal/base/stop.h"
 #include "jetcal/store/aws_credentials.h"
 #include "jetcal/store/aws_environment.h"
@@ -175,7 +176,8 @@ class S3Store final : public ObjectStore {
         const auto found = answer.headers.find(key);
         return found == answer.headers.end() ? std::string() : found->second;
       };
-      return ObjectInfo{name, std::atoll(field("content-length").c_str()), field("etag")};
+      return ObjectInfo{name, parse_number<std::int64_t>(field("content-length")).value_or(0),
+                        field("etag")};
     }
     // The answer to HEAD has no body, so a refusal gives no reason. Asking for a byte does.
     if (answer.status == 404 && bucket_known_) return std::nullopt;
