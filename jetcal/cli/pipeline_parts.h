@@ -32,7 +32,7 @@ struct PipelineFlags {
 
 /// Flags of `render`.
 struct RenderFlags {
-  std::string format = "kfp", output, model_name = "optimal";
+  std::string format = "kfp", output, model_name = "optimal", trial = "PyTorchJob";
   std::vector<std::string> command;  ///< Of training jobs.
   pipeline::RenderOptions options;
 };
@@ -65,6 +65,11 @@ int run_pipeline_verb(const PipelineFlags& flags, bool json);
 
 /// Writes resources of Kubernetes to --output or standard output.
 int render_pipeline(const PipelineFlags& run, const RenderFlags& flags, bool json);
+/// The step with the role "tune" as an Experiment of Katib, in YAML, whose trials are of the kind
+/// `trial`. Its artefacts are expected under the names of its inputs in the bucket or the claim.
+/// Throws InvalidArgument where no step is a search, and as hpo::katib_experiment.
+std::string render_experiment(const pipeline::Pipeline& graph,
+                              const pipeline::RenderOptions& options, const std::string& trial);
 /// Checks pipelines and resources; status 2 where there is anything to find.
 int lint_files(const std::vector<std::string>& files, bool json);
 int exec_step(const ExecFlags& flags);

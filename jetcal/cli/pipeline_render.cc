@@ -21,7 +21,7 @@ using pipeline::Json;
 
 const std::vector<std::string> kFormats{"kfp",      "argo",          "scheduled",   "pytorchjob",
                                         "trainjob", "torch-runtime", "mpi-runtime", "serving",
-                                        "storage",  "kustomize"};
+                                        "storage",  "kustomize",     "experiment"};
 
 std::vector<Json> render(const RenderFlags& flags, const pipeline::Pipeline& graph,
                          const pipeline::RenderOptions& options) {
@@ -30,6 +30,10 @@ std::vector<Json> render(const RenderFlags& flags, const pipeline::Pipeline& gra
       flags.command.empty() ? std::vector<std::string>{"jetcal", "train", "--help"} : flags.command;
   if (format == "kfp") return render_kfp(graph, options);
   if (format == "argo") return {render_argo(graph, options)};
+  if (format == "experiment") {
+    const std::string text = render_experiment(graph, options, flags.trial);
+    return {to_json(pipeline::parse_documents(text, "the experiment").front())};
+  }
   if (format == "scheduled") return {render_scheduled(graph, options)};
   if (format == "pytorchjob") return {render_pytorch_job(options, command)};
   if (format == "trainjob") return {render_train_job(options, command)};

@@ -54,7 +54,8 @@ void add_render_flags(CLI::App& app, PipelineFlags& run, RenderFlags& flags) {
   app.add_option("--parameters", run.parameters, "YAML file of values of parameters");
   app.add_option("--format", flags.format,
                  "kfp (default), argo, scheduled, pytorchjob, trainjob, torch-runtime, "
-                 "mpi-runtime, serving, storage or kustomize");
+                 "mpi-runtime, serving, storage, kustomize or experiment (of Katib)");
+  app.add_option("--trial", flags.trial, "of an experiment: PyTorchJob (default), TrainJob or Job");
   app.add_option("--output", flags.output, "file, or folder of kustomize [standard output]");
   pipeline::RenderOptions& options = flags.options;
   app.add_option("--namespace", options.name_space, "namespace [kubeflow-user]");

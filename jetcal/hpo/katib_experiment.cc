@@ -106,6 +106,13 @@ Json container_json(const KatibOptions& options, const std::string& name) {
   Json environment = Json::array();
   for (const auto& [key, value] : options.environment)
     environment.push_back({{"name", key}, {"value", value}});
+  if (!options.secret.empty()) {
+    for (const char* key : {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}) {
+      Json reference{{"name", options.secret}, {"key", key}};
+      environment.push_back(
+          {{"name", key}, {"valueFrom", {{"secretKeyRef", std::move(reference)}}}});
+    }
+  }
   Json container{{"name", name},
                  {"image", options.image},
                  {"command", options.command},

@@ -40,6 +40,8 @@ struct KatibOptions {
   std::int64_t gpus = 0;
   std::string service_account;
   std::map<std::string, std::string> environment;
+  /// Secret whose keys AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY become variables; empty: none.
+  std::string secret;
   std::vector<KatibVolume> volumes;
   /// Of the container, with ${trialParameters.NAME} in place of values.
   std::vector<std::string> command;

@@ -12,7 +12,7 @@ namespace jetcal::pipeline {
 
 /// What a cluster needs to know beside the pipeline.
 struct RenderOptions {
-  std::map<std::string, Json> parameters;  ///< Complete.
+  std::map<std::string, Json> parameters;  ///< Given ones; the others have their default.
   std::string name_space = "kubeflow-user";
   std::string image = "jetcal:latest";  ///< Of steps that name none.
   std::string serving_image = "jetcal-serve:latest";

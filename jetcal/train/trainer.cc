@@ -18,8 +18,8 @@
 #include "jetcal/train/calibrate.h"
 #include "jetcal/train/detail/folder_lock.h"
 #include "jetcal/train/evaluation.h"
+#include "jetcal/train/first_pass.h"
 #include "jetcal/train/learner.h"
-#include "jetcal/train/loss.h"
 #include "jetcal/train/run_files.h"
 #include "jetcal/train/run_setup.h"
 #include "jetcal/train/run_state.h"
@@ -32,7 +32,6 @@ using std::chrono::steady_clock;
 
 namespace {
 
-constexpr std::int64_t kPreparationBatch = 4096;
 constexpr std::int64_t kFigureJets = 200'000;
 // Keeps dropout apart from other uses of the seed.
 constexpr std::uint64_t kDropoutStream = 0xD809;
@@ -164,46 +163,11 @@ class Run {
     RunFiles::remove(options_.output);
     state_.identity = identity;
     state_.start_time = now();
-    prepare();
+    FirstPass found = pass_over_training_split(options_, *sources_.train, hooks_.should_stop);
+    state_.standardisation = std::move(found.standardisation);
+    state_.constant = found.constant;
+    state_.train = std::move(found.train);
     return false;
-  }
-
-  // One pass over the training split: standardisation, the best constant, counts.
-  void prepare() {
-    BatchLoader loader(*sources_.train, sources_.train->stored_order(), kPreparationBatch);
-    // Another model's weights mean what they say only with its shifts and scales.
-    const std::string& start = options_.course.start.model;
-    const bool fits = options_.model.standardise && start.empty();
-    models::StandardisationFit fit(options_.model.inputs());
-    std::vector<float> targets, weights;
-    while (const edm::FeatureBatch* const batch = loader.next()) {
-      if (stopping()) fail(ErrorCode::Cancelled, "stopped before the first step");
-      if (fits) fit.add(batch->view());
-      targets.insert(targets.end(), batch->target.begin(), batch->target.end());
-      weights.insert(weights.end(), batch->weight.begin(), batch->weight.end());
-      state_.train.dropped_particles += batch->dropped_particles;
-    }
-    if (fits)
-      state_.standardisation =
-          make_standardisation(options_.standardisation, fit.result(), options_.model.inputs());
-    if (!start.empty()) state_.standardisation = models::load_model(start).standardisation;
-    count_clipped();
-    state_.constant = best_constant(targets, weights);
-    const LossSum sum = sum_loss(targets, state_.constant, weights);
-    state_.train.jets = sum.num_jets;
-    state_.train.rejected_jets = sum.rejected_jets;
-  }
-
-  // The bounds are known after the first pass only.
-  void count_clipped() {
-    if (!state_.standardisation.has_bounds()) return;
-    BatchLoader loader(*sources_.train, sources_.train->stored_order(), kPreparationBatch);
-    models::ClipCounts counts;
-    while (const edm::FeatureBatch* const batch = loader.next()) {
-      if (stopping()) fail(ErrorCode::Cancelled, "stopped before the first step");
-      counts.add(state_.standardisation, batch->view());
-    }
-    state_.train.clipped = named_counts(counts, options_.model.inputs());
   }
 
   void save() {

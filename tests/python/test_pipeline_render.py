@@ -140,6 +140,34 @@ def test_the_schemas_refuse_misspelt_fields_and_wrong_types(jetcal, schemas):
     assert problems(schemas, job)
 
 
+def variables(container):
+    return {one["name"]: one.get("value", one.get("valueFrom")) for one in container.get("env", [])}
+
+
+def test_the_search_becomes_an_experiment(jetcal, schemas, tmp_path):
+    flags = ["--format", "experiment", "--set", "trials=60", "--set", "parallel=10", "--set", "epochs=50"]
+    file = tmp_path / "experiment.yaml"
+    for more, where in [([], "/mnt/data/shards"), (["--bucket", "jets", "--endpoint", "https://s3.lab"], "s3://jets/shards")]:
+        experiment, = render(jetcal, "paper", *flags, *more)
+        spec = experiment["spec"]
+        assert (spec["maxTrialCount"], spec["parallelTrialCount"], experiment["metadata"]["name"]) == (60, 10, "pfn")
+        pod = spec["trialTemplate"]["trialSpec"]["spec"]["pytorchReplicaSpecs"]["Master"]["template"]["spec"]
+        script = pod["containers"][0]["command"][2]
+        assert f"directory: {where}" in script and "epochs: 50" in script and "${trialParameters.lr}" in script
+        if more:
+            assert variables(pod["containers"][0]) == {
+                "AWS_ENDPOINT_URL": "https://s3.lab",
+                **{name: {"secretKeyRef": {"name": "jetcal-s3", "key": name}} for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}}
+        else:
+            assert pod["volumes"][0]["persistentVolumeClaim"] == {"claimName": "jetcal-data"}
+        file.write_text(json.dumps(experiment))
+        assert problems(schemas, spec["trialTemplate"]["trialSpec"] | {"metadata": {"name": "t"}}) == []
+        assert jetcal("pipeline", "lint", file)["findings"] == []
+    job = render(jetcal, "paper", *flags, "--trial", "TrainJob", "--gpus", "1")[0]["spec"]["trialTemplate"]["trialSpec"]
+    assert (job["kind"], job["spec"]["runtimeRef"]) == ("TrainJob", {"name": "jetcal-torch"})
+    assert job["spec"]["trainer"]["resourcesPerNode"]["limits"]["nvidia.com/gpu"] == "1"
+
+
 def test_kustomize_is_complete_and_the_committed_one_is_current(jetcal, schemas, tmp_path):
     result = jetcal.raw("pipeline", "render", "--format", "kustomize", "--output", tmp_path / "deploy")
     assert result.returncode == 0, result.stderr
@@ -371,7 +399,7 @@ def test_lint_names_the_place_of_a_mistake_in_a_pipeline(jetcal, tmp_path):
 
 
 @pytest.mark.parametrize("flags, sentence", [
-    (["--format", "helm"], "the format is one of"), (["--namespace", "A b"], "the namespace must be a name"),
+    (["--format", "helm"], "the format is one of"), (["shards", "--format", "experiment", "--trial", "Pod"], "PyTorchJob or TrainJob"), (["--namespace", "A b"], "the namespace must be a name"),
     (["--canary", "120"], "0 to 100 percent"), (["--min-replicas", "4"], "there cannot be 4 to 3 replicas"),
     (["--runtime", "torchserve"], "the runtime is jetcal or triton"), (["--format", "scheduled"], "has no field 'recurring'"),
     (["--format", "kustomize"], "needs --output"), (["--set", "epochs=0"], "must be at least 1, got 0"),

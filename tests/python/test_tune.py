@@ -2,12 +2,18 @@
 """jetcal tune from outside: kill and resume, several tuners, trials that pause and go on, exchange with Optuna and Katib."""
 
 import collections
+import contextlib
 import json
+import pathlib
 import random
 import re
 import signal
+import socket
 import subprocess
+import sys
 import time
+import urllib.error
+import urllib.request
 
 import pytest
 
@@ -306,6 +312,44 @@ def test_optuna_reads_our_journal(jetcal, tmp_path):
     assert theirs.best_value == min(trial["objectives"][0] for trial in ours if trial["objectives"])
     theirs.optimize(lambda trial: trial.suggest_float("x", 0.001, 1, log=True), n_trials=2)  # a journal that can go on
     assert len(theirs.trials) == 8
+
+
+def test_optuna_dashboard_shows_our_study(jetcal, tmp_path):
+    """The real dashboard, over the file that we wrote: the study, its trials, values, courses and failures."""
+    config = write_config(tmp_path, trials=7, command='echo ${trial} >> "$RAN"; echo epoch=1 loss=2; echo epoch=2 loss=${x}; test ${trial} != 3')
+    assert start(config).wait(timeout=60) == 0
+    study, journal = tmp_path / "study" / "study.db", tmp_path / "optuna.log"
+    jetcal("tune", "export", study, journal)
+    ours = jetcal("tune", "status", study, "--trials")["all_trials"]
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{probe.getsockname()[1]}"
+    with open(tmp_path / "dashboard.txt", "w") as log:
+        server = subprocess.Popen([pathlib.Path(sys.executable).with_name("optuna-dashboard"), "--host", "127.0.0.1", "--port",
+                                   address.rsplit(":", 1)[1], journal], stdout=log, stderr=subprocess.STDOUT)
+
+    def ask(path):
+        with urllib.request.urlopen(address + path, timeout=30) as reply:
+            return json.load(reply)
+
+    try:
+        deadline = time.monotonic() + 60
+        while True:
+            assert server.poll() is None and time.monotonic() < deadline, (tmp_path / "dashboard.txt").read_text()
+            with contextlib.suppress(urllib.error.URLError):
+                summary, = ask("/api/studies")["study_summaries"]
+                break
+            time.sleep(0.1)
+        assert summary["study_name"] == "trivial" and summary["directions"] == ["minimize"]
+        theirs = ask(f"/api/studies/{summary['study_id']}?after=0")["trials"]
+    finally:
+        server.kill()
+        server.wait()
+    assert [trial["state"] for trial in theirs] == ["Fail" if trial["number"] == 3 else "Complete" for trial in ours]
+    for trial, shown in zip(ours, theirs, strict=True):
+        assert float(next(one["param_internal_value"] for one in shown["params"] if one["name"] == "x")) == trial["values"]["x"]
+        assert [one["value"] for one in shown["intermediate_values"]] == [report["objectives"][0] for report in trial["course"]]
+        assert shown.get("values", []) == (trial["objectives"] if shown["state"] == "Complete" else [])
 
 
 def test_we_read_a_journal_of_optuna(jetcal, tmp_path):
