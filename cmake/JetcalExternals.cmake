@@ -161,10 +161,11 @@ if(jetcal_csv AND jetcal_csv_headers)
   jetcal_external(csv VERSION 3.0 INCLUDES ${jetcal_csv_headers} LIBRARIES ${jetcal_csv})
 endif()
 
-# ---- SHA-256 ----------------------------------------------------------------------------------------------------------------
+# ---- SHA-256 and TLS ----------------------------------------------------------------------------------------------------------------
 find_package(OpenSSL QUIET)
 if(OPENSSL_FOUND)
   jetcal_external(crypto VERSION "OpenSSL ${OPENSSL_VERSION}" LIBRARIES OpenSSL::Crypto)
+  jetcal_external(tls VERSION "OpenSSL ${OPENSSL_VERSION}" LIBRARIES OpenSSL::SSL)
 endif()
 
 # ---- libcurl -----------------------------------------------------------------------------------------------------------------

@@ -28,6 +28,7 @@ EXTERNAL_HEADERS = [
     ("nghttp2", r"nghttp2/.+"),
     ("sqlite", r"sqlite3\.h"),
     ("csv", r"csv\.h"),
+    ("tls", r"openssl/ssl\.h"),
     ("crypto", r"openssl/.+"),
     ("curl", r"curl/.+"),
     ("pugixml", r"pugixml\.hpp"),

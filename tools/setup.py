@@ -336,6 +336,7 @@ def main():
         install_python(group)
         if group == "test":
             install_python("kfp")  # apart, because it wants an older protobuf
+            install_python("kserve")  # apart, because it wants an older pandas
         install_go(group)
         install_npm(group)
     for group in ("test", "bench"):

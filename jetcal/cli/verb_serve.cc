@@ -8,6 +8,8 @@
 #include <thread>
 
 #include "jetcal/base/stop.h"
+#include "jetcal/cli/serve_limits.h"
+#include "jetcal/cli/serve_security.h"
 #include "jetcal/cli/verb.h"
 #include "jetcal/engine/engine.h"
 #include "jetcal/server/grpc_service.h"
@@ -30,15 +32,17 @@ struct ServeFlags {
   bool shared_memory = true;
   double repository_poll_secs = 0;
   int http_port = 0, grpc_port = 0, metrics_port = 0, io_threads = 0;
-  std::size_t max_connections = 0, max_json_bytes = 0, max_body_bytes = 0;
+  std::size_t max_json_bytes = 0, max_body_bytes = 0;
   std::int64_t max_queue_size = 0;
-  double drain_timeout = 0;
+  LimitFlags limits;
+  SecurityFlags security;
 };
 
 struct ServeOptions {
   engine::EngineOptions engine;
   server::HttpOptions http;
   server::OipOptions oip;
+  SecurityFlags security;
   int grpc_port = -1, metrics_port = -1;
 };
 
@@ -57,12 +61,11 @@ void add_flags(CLI::App& app, ServeFlags& flags) {
                  "poll: seconds between looks (15)");
   app.add_option("--shared-memory", flags.shared_memory, "let clients use shared memory (true)");
   app.add_option("--io-threads", flags.io_threads, "threads that read and write sockets (1)");
-  app.add_option("--max-connections", flags.max_connections, "connections at a time (1024)");
   app.add_option("--max-json-bytes", flags.max_json_bytes, "JSON of one request (64 MiB)");
   app.add_option("--max-body-bytes", flags.max_body_bytes, "body of one request (2 GiB)");
   app.add_option("--max-queue-size", flags.max_queue_size, "requests waiting a model, 0: no limit");
-  app.add_option("--drain-timeout", flags.drain_timeout,
-                 "seconds for requests in flight after SIGTERM (10)");
+  add_limit_flags(app, flags.limits);
+  add_security_flags(app, flags.security);
 }
 
 engine::ControlMode control_mode(const std::string& name) {
@@ -85,7 +88,6 @@ ServeOptions make_options(const CLI::App& app, const ServeFlags& flags,
   ServeOptions options;
   std::string repository;
   std::string mode = "none";
-  double drain_seconds = 10;
   double poll_seconds = 15;
   options.http.port = kDefaultHttpPort;
   set("model-repository", repository, flags.model_repository);
@@ -96,14 +98,15 @@ ServeOptions make_options(const CLI::App& app, const ServeFlags& flags,
   set("metrics-port", options.metrics_port, flags.metrics_port);
   set("model-control-mode", mode, flags.model_control_mode);
   set("io-threads", options.http.io_threads, flags.io_threads);
-  set("max-connections", options.http.max_connections, flags.max_connections);
   set("max-json-bytes", options.oip.max_json_bytes, flags.max_json_bytes);
   set("max-body-bytes", options.oip.max_body_bytes, flags.max_body_bytes);
   set("max-queue-size", options.engine.max_queue_size, flags.max_queue_size);
-  set("drain-timeout", drain_seconds, flags.drain_timeout);
+  set_limits(app, config, flags.limits, options.http);
   set("load-model", options.engine.load_models, flags.load_model);
   set("repository-poll-secs", poll_seconds, flags.repository_poll_secs);
   set("shared-memory", options.oip.shared_memory, flags.shared_memory);
+  options.security = flags.security;
+  complete_security(app, config, options.security);
   config.reject_unknown();
   if (repository.empty())
     fail(ErrorCode::InvalidArgument,
@@ -117,11 +120,6 @@ ServeOptions make_options(const CLI::App& app, const ServeFlags& flags,
          poll_seconds);
   options.engine.poll_interval =
       std::chrono::milliseconds(static_cast<std::int64_t>(poll_seconds * 1000));
-  if (!(drain_seconds > 0 && drain_seconds <= 3600))
-    fail(ErrorCode::InvalidArgument, "drain-timeout must be above 0 and at most 3600 seconds, not ",
-         drain_seconds);
-  options.http.drain_timeout =
-      std::chrono::milliseconds(static_cast<std::int64_t>(drain_seconds * 1000));
   options.engine.repository = repository;
   options.engine.onnx_threads = common.threads;
   server::validate(options.http);
@@ -151,44 +149,50 @@ void announce(const ServeOptions& options, const std::vector<engine::ModelState>
                 {"http_port", port},
                 {"grpc_port", grpc_port},
                 {"metrics_port", metrics_port},
+                {"tls", !options.security.tls_certificate.empty()},
                 {"models", entries}});
   std::fprintf(
       stderr,
-      "jetcal serve: ready on http://%s:%d, gRPC on port %d, metrics on port %d, models: %s\n",
-      options.http.host.c_str(), port, grpc_port, metrics_port,
-      list.empty() ? "none" : list.c_str());
+      "jetcal serve: ready on %s://%s:%d, gRPC on port %d, metrics on port %d, models: %s\n",
+      options.security.tls_certificate.empty() ? "http" : "https", options.http.host.c_str(), port,
+      grpc_port, metrics_port, list.empty() ? "none" : list.c_str());
 }
 
 // Another port with the same options; nothing when it is the port of HTTP.
 std::unique_ptr<server::HttpServer> open_port(const ServeOptions& options, int port, int io_threads,
                                               server::HttpHandler& handler,
-                                              const server::GrpcServices* grpc) {
+                                              const server::GrpcServices* grpc,
+                                              const server::HttpSecurity& security) {
   if (port == options.http.port) return nullptr;
   server::HttpOptions own = options.http;
   own.port = port;
   own.io_threads = io_threads;
-  auto opened = std::make_unique<server::HttpServer>(own, handler, grpc);
+  auto opened = std::make_unique<server::HttpServer>(own, handler, grpc, security);
   opened->start();
   return opened;
 }
 
 int serve(const ServeOptions& options, bool json) {
+  ServeSecurity security(options.security);
   engine::Engine engine(options.engine);
   server::EngineBackend backend(engine);
   server::OipService service(backend, options.oip);
   server::MetricsService metrics_service(service);
   server::GrpcServices services;
   server::add_inference_service(services, service.state());
-  server::HttpServer http(options.http, service, &services);
+  server::HttpServer http(options.http, service, &services, security.http());
   service.count_http([&http] { return http.counters(); });
   http.start();
-  const auto grpc =
-      open_port(options, options.grpc_port, options.http.io_threads, service, &services);
-  const auto metrics = open_port(options, options.metrics_port, 1, metrics_service, nullptr);
+  const auto grpc = open_port(options, options.grpc_port, options.http.io_threads, service,
+                              &services, security.http());
+  const auto metrics = open_port(options, options.metrics_port, 1, metrics_service, nullptr, {});
   announce(options, engine.models(), http.port(), grpc ? grpc->port() : http.port(),
            metrics ? metrics->port() : http.port(), json);
 
-  while (!stop_requested()) std::this_thread::sleep_for(kSignalPoll);
+  while (!stop_requested()) {
+    security.keep_fresh();
+    std::this_thread::sleep_for(kSignalPoll);
+  }
   service.begin_drain();
   std::size_t given_up = 0;
   std::thread other_port([&] { given_up += grpc ? grpc->stop() : 0; });

@@ -43,6 +43,7 @@ std::string_view HttpHead::path() const noexcept {
   return whole.substr(0, whole.find('?'));
 }
 
+static constexpr int kUnauthorized = 401;
 static constexpr int kUnavailable = 503;
 
 HttpReply error_reply(int status, std::string_view text) {
@@ -52,6 +53,12 @@ HttpReply error_reply(int status, std::string_view text) {
   reply.body = "{\"error\":";
   append_json_string(reply.body, text);
   reply.body += '}';
+  return reply;
+}
+
+HttpReply unauthorized_reply(std::string_view text) {
+  HttpReply reply = error_reply(kUnauthorized, text);
+  reply.headers.push_back({"WWW-Authenticate", "Bearer"});
   return reply;
 }
 

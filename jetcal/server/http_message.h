@@ -82,6 +82,9 @@ struct HttpReply {
 /// Makes {"error":"text"} with a status; 503 asks the client to come back in a second.
 HttpReply error_reply(int status, std::string_view text);
 
+/// Makes 401 with the challenge that RFC 6750 asks for.
+HttpReply unauthorized_reply(std::string_view text);
+
 /// Decodes %XX; an incomplete or wrong escape stays as it is.
 std::string percent_decode(std::string_view text);
 

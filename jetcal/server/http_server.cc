@@ -107,14 +107,15 @@ void NoHttp::handle(HttpRequest, Responder responder) {
   responder.send(error_reply(404, "this port serves gRPC only"));
 }
 
-HttpServer::HttpServer(const HttpOptions& options, HttpHandler& handler, const GrpcServices* grpc)
+HttpServer::HttpServer(const HttpOptions& options, HttpHandler& handler, const GrpcServices* grpc,
+                       const HttpSecurity& security)
     : options_(options) {
   validate(options);
   listener_ = listen_on(options);
   port_ = bound_port(listener_);
   for (int i = 0; i < options.io_threads; ++i)
-    loops_.push_back(
-        std::make_unique<detail::EventLoop>(options, handler, grpc, listener_, open_connections_));
+    loops_.push_back(std::make_unique<detail::EventLoop>(options, handler, grpc, security,
+                                                         listener_, open_connections_));
 }
 
 HttpServer::~HttpServer() { stop(); }
@@ -143,6 +144,8 @@ HttpCounters HttpServer::counters() const {
     sum.grpc_calls += counters.grpc_calls.load();
     sum.bad_requests += counters.bad_requests.load();
     sum.timeouts += counters.timeouts.load();
+    sum.unauthorized += counters.unauthorized.load();
+    sum.tls_failures += counters.tls_failures.load();
   }
   return sum;
 }

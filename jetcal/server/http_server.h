@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A server on epoll of HTTP/1.1 (keep-alive, pipelining, chunked bodies) and, on the same port,
-// HTTP/2 without TLS and gRPC; limits, draining. It knows no protocol above them.
+// HTTP/2 and gRPC; with or without TLS; limits, draining. It knows no protocol above them.
 #pragma once
 
 #include <atomic>
@@ -15,7 +15,9 @@
 
 namespace jetcal::server {
 
+class BearerTokens;
 class GrpcServices;
+class TlsCredentials;
 
 namespace detail {
 class EventLoop;
@@ -32,7 +34,7 @@ struct HttpOptions {
   std::size_t min_bytes_per_second = 1024; /**< A body or reply that moves slower on average, after
                                                 `stall_timeout`, is given up. */
   std::chrono::milliseconds idle_timeout{75000};   ///< Between requests of a connection.
-  std::chrono::milliseconds head_timeout{10000};   ///< From the first byte to the last header.
+  std::chrono::milliseconds head_timeout{10000};   ///< First byte to last header; TLS handshake.
   std::chrono::milliseconds stall_timeout{30000};  ///< Start-up allowance of a body or reply.
   std::chrono::milliseconds drain_timeout{10000};  ///< For requests in flight when it stops.
   std::size_t max_streams = 1024;                  ///< Of HTTP/2, at a time on one connection.
@@ -93,6 +95,14 @@ struct HttpCounters {
   std::uint64_t grpc_calls = 0;            ///< Given to a gRPC method.
   std::uint64_t bad_requests = 0;          ///< Refused by HTTP itself: malformed or over a limit.
   std::uint64_t timeouts = 0;              ///< Connections given up for slowness while in use.
+  std::uint64_t unauthorized = 0;          ///< Requests and calls without a token that counts.
+  std::uint64_t tls_failures = 0;          ///< Connections whose handshake failed.
+};
+
+/// Who is let in. What it points to must outlive the server.
+struct HttpSecurity {
+  const TlsCredentials* tls = nullptr;   ///< Without it connections are plain TCP.
+  const BearerTokens* tokens = nullptr;  ///< Without it no request needs a token.
 };
 
 /// Listens from construction, serves from start() to stop().
@@ -100,7 +110,8 @@ class HttpServer {
  public:
   /// Throws FailedPrecondition when the port is in use, InvalidArgument for a bad host or option.
   /// `grpc` must outlive the server; without it gRPC calls are answered with UNIMPLEMENTED.
-  HttpServer(const HttpOptions& options, HttpHandler& handler, const GrpcServices* grpc = nullptr);
+  HttpServer(const HttpOptions& options, HttpHandler& handler, const GrpcServices* grpc = nullptr,
+             const HttpSecurity& security = {});
   ~HttpServer();
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;

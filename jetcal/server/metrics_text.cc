@@ -171,6 +171,9 @@ std::string metrics_text(std::span<const ModelStatistics> models, const HttpCoun
               http.bad_requests);
   append_http(out, "jetcal_http_timeouts_total", "Connections given up for slowness",
               http.timeouts);
+  append_http(out, "jetcal_http_unauthorized_total", "Requests and calls without a valid token",
+              http.unauthorized);
+  append_http(out, "jetcal_tls_failures_total", "TLS handshakes that failed", http.tls_failures);
   return out;
 }
 

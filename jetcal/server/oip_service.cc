@@ -121,6 +121,8 @@ std::optional<MemoryPath> memory_path(const Path& path) {
 }
 
 const Path kServerPath{"v2"};
+constexpr std::string_view kLiveTarget = "/v2/health/live";
+constexpr std::string_view kReadyTarget = "/v2/health/ready";
 const Path kLivePath{"v2", "health", "live"};
 const Path kReadyPath{"v2", "health", "ready"};
 const Path kModelsPath{"v2", "models"};
@@ -130,6 +132,12 @@ const Path kMetricsPath{"metrics"};
 const Path kLoggingPath{"v2", "logging"};
 
 }  // namespace
+
+std::vector<std::string> health_paths() {
+  return {std::string(kLiveTarget), std::string(kReadyTarget),
+          "/inference.GRPCInferenceService/ServerLive",
+          "/inference.GRPCInferenceService/ServerReady", "/grpc.health.v1.Health/Check"};
+}
 
 OipService::OipService(ModelBackend& backend, const OipOptions& options)
     : state_(std::make_shared<ServiceState>(backend, options)) {}
@@ -226,11 +234,8 @@ void OipService::control(const Path& path, HttpRequest request, Responder respon
 
 HttpReply OipService::get(const Path& path) const {
   if (path == kServerPath) return json_reply(server_metadata_json());
-  if (path == kLivePath) return json_reply({{"live", true}});
-  if (path == kReadyPath) {
-    const bool ready = !state_->draining.load() && state_->backend.ready();
-    return json_reply({{"ready", ready}}, ready ? 200 : kUnavailable);
-  }
+  if (path == kLivePath) return health(kLiveTarget);
+  if (path == kReadyPath) return health(kReadyTarget);
   if (path == kMetricsPath) return metrics();
   if (path == kLoggingPath) return json_reply(log_json(state_->log.values()));
   if (is_trace(path)) {
@@ -256,6 +261,12 @@ HttpReply OipService::get(const Path& path) const {
     return all.ok() ? json_reply(statistics_json(all.value())) : failure(all.error());
   }
   return get_model(path);
+}
+
+HttpReply OipService::health(std::string_view path) const {
+  if (path == kLiveTarget) return json_reply({{"live", true}});
+  const bool ready = !state_->draining.load() && state_->backend.ready();
+  return json_reply({{"ready", ready}}, ready ? 200 : kUnavailable);
 }
 
 HttpReply OipService::get_model(const Path& path) const {
@@ -342,8 +353,9 @@ HttpReply OipService::metrics() const {
 BodyPlan MetricsService::plan_body(const HttpHead&) { return {0, 0}; }
 
 void MetricsService::handle(HttpRequest request, Responder responder) {
-  if (request.head.path() != "/metrics") {
-    responder.send(error_reply(kNotFound, "only /metrics is served on this port"));
+  const std::string_view path = request.head.path();
+  if (path != "/metrics" && path != kLiveTarget && path != kReadyTarget) {
+    responder.send(error_reply(kNotFound, "only /metrics and /v2/health are served on this port"));
     return;
   }
   if (request.head.method != "GET") {
@@ -352,7 +364,7 @@ void MetricsService::handle(HttpRequest request, Responder responder) {
     responder.send(std::move(reply));
     return;
   }
-  responder.send(service_.metrics());
+  responder.send(path == "/metrics" ? service_.metrics() : service_.health(path));
 }
 
 }  // namespace jetcal::server

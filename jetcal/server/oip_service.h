@@ -12,6 +12,9 @@
 
 namespace jetcal::server {
 
+/// Names what asks for the health of the server, over HTTP and over gRPC.
+std::vector<std::string> health_paths();
+
 /// Answers requests from a backend, which must outlive it and, when it is an engine, be drained
 /// before it ends. Thread-safe.
 class OipService final : public HttpHandler {
@@ -29,6 +32,8 @@ class OipService final : public HttpHandler {
   /// Sets where /metrics finds the counters of HTTP; call it before serving.
   void count_http(std::function<HttpCounters()> counters) { http_counters_ = std::move(counters); }
   HttpReply metrics() const;
+  /// /v2/health/live or /v2/health/ready.
+  HttpReply health(std::string_view path) const;
 
  private:
   using Path = std::vector<std::string>;
@@ -44,7 +49,8 @@ class OipService final : public HttpHandler {
   std::function<HttpCounters()> http_counters_;
 };
 
-/// Serves nothing but GET /metrics, for a port of its own.
+/// Serves nothing but GET /metrics and health, for a port of its own that probes and Prometheus can
+/// reach when the other ports want certificates or tokens.
 class MetricsService final : public HttpHandler {
  public:
   explicit MetricsService(const OipService& service) : service_(service) {}

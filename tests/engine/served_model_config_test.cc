@@ -90,9 +90,11 @@ TEST(ParseConfig, NamesFileLineAndFieldOfAMistake) {
 }
 
 TEST(ParseConfig, RefusesWhatWouldChangeResults) {
-  for (const char* text : {"ensemble_scheduling { }", "sequence_batching { }",
-                           "input { name: \"x\" data_type: TYPE_FP32 dims: 1 reshape { } }",
-                           "instance_group { kind: KIND_GPU }", "batch_input { }"}) {
+  for (const char* text :
+       {"ensemble_scheduling { }", "sequence_batching { }",
+        "input { name: \"x\" data_type: TYPE_FP32 dims: 1 reshape { } }",
+        "instance_group { kind: KIND_GPU }",
+        "input { name: \"x\" data_type: TYPE_FP32 dims: 1 is_shape_tensor: true }"}) {
     try {
       parse(text);
       ADD_FAILURE() << text;
@@ -140,7 +142,7 @@ TEST(ParseConfig, JsonIsHeldAgainstTheSameSchema) {
   EXPECT_THAT(problem(R"({"max_batch":4})"), HasSubstr("'max_batch' is unknown"));
   EXPECT_THAT(problem(R"({"max_batch_size":4.5})"), HasSubstr("wants a whole number"));
   EXPECT_THAT(problem(R"({"input":{}})"), HasSubstr("wants an array"));
-  EXPECT_THAT(problem(R"({"batch_input":[{}]})"), HasSubstr("jetcal cannot do"));
+  EXPECT_THAT(problem(R"({"sequence_batching":{"oldest":{}}})"), HasSubstr("jetcal cannot do"));
 }
 
 TEST(ParseConfig, SurvivesTruncationAtEveryByte) {

@@ -245,12 +245,13 @@ TEST_F(OipServiceTest, ParsesLargeJsonOffTheInputThread) {
   EXPECT_EQ(json::parse(reply.body)["outputs"][0]["data"].size(), 30000U);
 }
 
-TEST_F(OipServiceTest, ServesMetricsAloneOnAPortOfTheirOwn) {
+TEST_F(OipServiceTest, ServesMetricsAndHealthOnAPortOfTheirOwn) {
   MetricsService metrics(service_);
   HttpServer server({}, metrics);
   server.start();
   EXPECT_THAT(RawClient(server.port()).ask(get_request("/metrics")).body,
               HasSubstr("# TYPE nv_inference_count counter"));
+  EXPECT_EQ(RawClient(server.port()).ask(get_request("/v2/health/ready")).body, "{\"ready\":true}");
   EXPECT_EQ(RawClient(server.port()).ask(get_request("/v2")).status, 404);
 }
 

@@ -88,7 +88,7 @@ std::unique_ptr<Runner> make_onnx(const fs::path& file, const ServedModelConfig&
   session.optimization = optimization(config.graph_level);
   session.threads = integer_parameter(config, "intra_op_thread_count", options.onnx_threads);
   session.memory_arena = integer_parameter(config, "enable_mem_arena", 1) != 0;
-  return make_onnx_runner(OnnxSession(file, session));
+  return make_onnx_runner(OnnxSession(file, session), config.batch_tensors);
 }
 
 // Native where the weights beside the ONNX file are those it was made from; `note` says why not.
@@ -120,6 +120,38 @@ std::unique_ptr<Runner> make_runner(const fs::path& folder, const ServedModelCon
   return make_onnx(onnx_file, config, options);
 }
 
+// The inputs that clients send; those that the server fills in must be as the configuration says.
+std::vector<TensorSpec> sent_inputs(std::vector<TensorSpec> actual,
+                                    const ServedModelConfig& config) {
+  for (const BatchInput& input : config.batch_tensors.inputs) {
+    for (const std::string& target : input.targets) {
+      const auto found = std::find_if(actual.begin(), actual.end(),
+                                      [&](const TensorSpec& spec) { return spec.name == target; });
+      if (found == actual.end())
+        fail(ErrorCode::InvalidArgument, config.name, "/config.pbtxt fills the batch_input '",
+             target, "', which the model does not have");
+      if (found->type != input.type || found->shape.size() != batch_input_rank(input.kind))
+        fail(ErrorCode::InvalidArgument, config.name, "/config.pbtxt fills the batch_input '",
+             target, "' with ", data_type_name(input.type), " of ", batch_input_rank(input.kind),
+             " dimensions, the model has ", data_type_name(found->type), " ",
+             shape_text(found->shape));
+      actual.erase(found);
+    }
+  }
+  return actual;
+}
+
+// As the model gets it: ragged inputs and divided outputs are the elements of all requests in a
+// row.
+std::vector<std::int64_t> shape_in_model(const TensorSpec& spec, const ServedModelConfig& config) {
+  const BatchTensors& tensors = config.batch_tensors;
+  if (!config.native && (tensors.is_ragged(spec.name) || tensors.find_output(spec.name) != nullptr))
+    return {-1};
+  std::vector<std::int64_t> shape = spec.shape;
+  if (config.max_batch_size > 0) shape.insert(shape.begin(), -1);
+  return shape;
+}
+
 // Compares one list of tensors of config.pbtxt with the model's, or takes the model's.
 void match(std::vector<TensorSpec>& configured, const std::vector<TensorSpec>& actual,
            const ServedModelConfig& config, const char* kind, bool all_needed) {
@@ -140,8 +172,7 @@ void match(std::vector<TensorSpec>& configured, const std::vector<TensorSpec>& a
     if (found == actual.end())
       fail(ErrorCode::InvalidArgument, config.name, "/config.pbtxt lists the ", kind, " '",
            want.name, "', which the model does not have");
-    std::vector<std::int64_t> shape = want.shape;
-    if (batched) shape.insert(shape.begin(), -1);
+    const std::vector<std::int64_t> shape = shape_in_model(want, config);
     const bool same_shape =
         std::equal(shape.begin(), shape.end(), found->shape.begin(), found->shape.end(),
                    [](std::int64_t a, std::int64_t b) { return a == b || a == -1 || b == -1; });
@@ -208,6 +239,10 @@ LoadedVersion load_version(const fs::path& folder, ServedModelConfig config, std
     runners.push_back(make_runner(version_folder, config, options, loaded.state.reason));
     Runner& first = *runners.front();
     config.native = first.engine() == "native";
+    const BatchTensors& tensors = config.batch_tensors;
+    if (config.native && (!tensors.inputs.empty() || !tensors.outputs.empty()))
+      fail(ErrorCode::Unimplemented, config.name,
+           "/config.pbtxt has batch_input or batch_output, which jetcal's own networks do without");
     // Our own networks say themselves how large a batch may be when nobody else does.
     if (config.given.empty() && config.native) {
       config.max_batch_size = 100000;
@@ -218,7 +253,7 @@ LoadedVersion load_version(const fs::path& folder, ServedModelConfig config, std
     const bool off = joined != config.parameters.end() && joined->second == "off";
     if (config.native && config.max_batch_size > 1) config.scheduling.batching = !off;
     if (config.platform.empty() && config.backend.empty()) config.platform = "onnxruntime_onnx";
-    match(config.inputs, first.inputs(), config, "input", true);
+    match(config.inputs, sent_inputs(first.inputs(), config), config, "input", true);
     match(config.outputs, first.outputs(), config, "output", false);
     warm_up(config, folder, first);
     while (static_cast<int>(runners.size()) < config.instances) runners.push_back(first.clone());

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "jetcal/engine/detail/batch_tensors.h"
 #include "jetcal/engine/engine.h"
 #include "jetcal/engine/onnx_session.h"
 #include "jetcal/engine/tensor.h"
@@ -47,7 +48,7 @@ class Runner {
 
 /// jetcal's own forward pass on ragged jets.
 std::unique_ptr<Runner> make_native_runner(const models::Model& model);
-/// ONNX Runtime.
-std::unique_ptr<Runner> make_onnx_runner(OnnxSession session);
+/// ONNX Runtime. `tensors` says which inputs and outputs belong to whole batches.
+std::unique_ptr<Runner> make_onnx_runner(OnnxSession session, BatchTensors tensors);
 
 }  // namespace jetcal::engine::detail

@@ -32,11 +32,9 @@ std::vector<TensorSpec> read_tensors(const ordered_json& config, const char* kin
         fail(ErrorCode::InvalidArgument, source, ": the ", kind, " '", spec.name,
              "' has a dimension ", spec.shape.back());
     }
-    for (const char* flag : {"allow_ragged_batch", "is_shape_tensor"}) {
-      if (entry.value(flag, false))
-        fail(ErrorCode::Unimplemented, source, ": the ", kind, " '", spec.name, "' sets ", flag,
-             ", which jetcal cannot do");
-    }
+    if (entry.value("is_shape_tensor", false))
+      fail(ErrorCode::Unimplemented, source, ": the ", kind, " '", spec.name,
+           "' sets is_shape_tensor, which jetcal cannot do");
     specs.push_back(std::move(spec));
   }
   return specs;
@@ -110,7 +108,7 @@ std::vector<Warmup> read_warmups(const ordered_json& config, const std::string& 
   return warmups;
 }
 
-ordered_json tensor_json(const TensorSpec& spec, bool input, bool optional) {
+ordered_json tensor_json(const TensorSpec& spec, bool input, bool optional, bool ragged) {
   ordered_json out;
   out["name"] = spec.name;
   out["data_type"] = spec.type == DataType::Bytes
@@ -121,7 +119,7 @@ ordered_json tensor_json(const TensorSpec& spec, bool input, bool optional) {
   if (!input) out["label_filename"] = "";
   out["is_shape_tensor"] = false;
   if (input) {
-    out["allow_ragged_batch"] = false;
+    out["allow_ragged_batch"] = ragged;
     out["optional"] = optional;
   }
   out["is_non_linear_format_io"] = false;
@@ -142,6 +140,7 @@ static ServedModelConfig read_config(ordered_json document, const std::string& s
     fail(ErrorCode::InvalidArgument, source, ": max_batch_size is negative");
   config.inputs = read_tensors(given, "input", source);
   config.outputs = read_tensors(given, "output", source);
+  config.batch_tensors = read_batch_tensors(given, config.inputs, config.outputs, source);
   config.version_policy = read_version_policy(given, source);
   config.default_model_filename = given.value("default_model_filename", "model.onnx");
   if (config.default_model_filename.find('/') != std::string::npos)
@@ -186,12 +185,13 @@ ordered_json ServedModelConfig::to_json() const {
   out["input"] = ordered_json::array();
   for (const TensorSpec& spec : inputs) {
     const bool may_miss = std::find(optional.begin(), optional.end(), spec.name) != optional.end();
-    out["input"].push_back(tensor_json(spec, true, may_miss));
+    out["input"].push_back(tensor_json(spec, true, may_miss, batch_tensors.is_ragged(spec.name)));
   }
   out["output"] = ordered_json::array();
-  for (const TensorSpec& spec : outputs) out["output"].push_back(tensor_json(spec, false, false));
-  out["batch_input"] = ordered_json::array();
-  out["batch_output"] = ordered_json::array();
+  for (const TensorSpec& spec : outputs)
+    out["output"].push_back(tensor_json(spec, false, false, false));
+  out["batch_input"] = batch_inputs_json(batch_tensors);
+  out["batch_output"] = batch_outputs_json(batch_tensors);
   out["optimization"] = given.value("optimization", ordered_json::object());
   if (given.contains("dynamic_batching")) out["dynamic_batching"] = given["dynamic_batching"];
   out["instance_group"] = given.value(

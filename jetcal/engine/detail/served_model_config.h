@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "jetcal/engine/detail/batch_tensors.h"
 #include "jetcal/engine/detail/scheduling.h"
 #include "jetcal/engine/tensor.h"
 
@@ -41,7 +42,8 @@ struct ServedModelConfig {
   std::string name, platform, backend;
   std::int64_t max_batch_size = 0;  ///< 0: the shapes have no batch dimension of the protocol's.
   std::vector<TensorSpec> inputs, outputs;  ///< Shapes without the batch dimension.
-  int graph_level = 0;                      ///< -1 basic, 1 extended, 2 off, 0 all.
+  BatchTensors batch_tensors;
+  int graph_level = 0;  ///< -1 basic, 1 extended, 2 off, 0 all.
   std::map<std::string, std::string> parameters;
   std::string default_model_filename = "model.onnx";
   VersionPolicy version_policy;

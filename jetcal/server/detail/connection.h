@@ -8,6 +8,7 @@
 #include <memory>
 #include <string_view>
 
+#include "jetcal/server/bearer_tokens.h"
 #include "jetcal/server/detail/mailbox.h"
 #include "jetcal/server/detail/timer_queue.h"
 #include "jetcal/server/detail/transport.h"
@@ -19,7 +20,7 @@ namespace jetcal::server::detail {
 /// Counters of one event loop; read by other threads.
 struct LoopCounters {
   std::atomic<std::uint64_t> connections{0}, rejected_connections{0}, requests{0}, bad_requests{0},
-      timeouts{0}, grpc_calls{0};
+      timeouts{0}, grpc_calls{0}, unauthorized{0}, tls_failures{0};
 };
 
 /// What a connection needs from its loop.
@@ -27,10 +28,14 @@ struct ConnectionContext {
   const HttpOptions& options;
   HttpHandler& handler;
   const GrpcServices* grpc;
+  const BearerTokens* tokens;
   const std::shared_ptr<Mailbox>& mailbox;
   TimerQueue& timers;
   LoopCounters& counters;
 };
+
+/// What a connection is to become.
+enum class Protocol { Same, Http1, Http2 };
 
 /// A state machine over a non-blocking socket. Used by one thread.
 class Connection {
@@ -61,12 +66,13 @@ class Connection {
   virtual bool busy() const noexcept = 0;
   /// Returns the epoll events to ask for.
   virtual std::uint32_t wanted_events() const noexcept = 0;
-  /// Tells that the client speaks HTTP/2: take the transport and first_bytes() to such a
-  /// connection.
-  virtual bool wants_http2() const noexcept { return false; }
+  /// Tells what the client speaks: take the transport and first_bytes() to such a connection.
+  virtual Protocol next_protocol() const noexcept { return Protocol::Same; }
   virtual std::string_view first_bytes() const noexcept { return {}; }
 
   int socket() const noexcept { return transport_->socket(); }
+  /// Tells whether there is input that the socket does not show.
+  bool holds_input() const noexcept { return transport_->holds_input(); }
   std::unique_ptr<Transport> release_transport() noexcept { return std::move(transport_); }
   std::uint64_t id() const noexcept { return id_; }
   std::uint32_t watched_events = 0;  ///< What epoll was asked for last; kept by the loop.

@@ -3,6 +3,7 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -17,6 +18,8 @@
 #include "jetcal/base/log.h"
 #include "jetcal/server/detail/http1_connection.h"
 #include "jetcal/server/detail/http2_connection.h"
+#include "jetcal/server/detail/tls_handshake.h"
+#include "jetcal/server/tls_credentials.h"
 
 namespace jetcal::server::detail {
 namespace {
@@ -26,13 +29,23 @@ constexpr std::uint64_t kMailboxId = 1;
 constexpr std::uint64_t kFirstConnectionId = 2;
 constexpr std::size_t kMaxEvents = 128;
 
+// A write to a connection that the client has closed is an error like others.
+void block_broken_pipe_signal() {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGPIPE);
+  ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+}
+
 }  // namespace
 
 EventLoop::EventLoop(const HttpOptions& options, HttpHandler& handler, const GrpcServices* grpc,
-                     int listener, std::atomic<std::size_t>& open_connections)
+                     const HttpSecurity& security, int listener,
+                     std::atomic<std::size_t>& open_connections)
     : options_(options),
       handler_(handler),
       grpc_(grpc),
+      security_(security),
       listener_(listener),
       open_connections_(open_connections),
       epoll_(::epoll_create1(EPOLL_CLOEXEC)),
@@ -83,6 +96,7 @@ bool EventLoop::watch(int file, std::uint64_t id, std::uint32_t events, int oper
 }
 
 void EventLoop::run() {
+  block_broken_pipe_signal();
   mailbox_->owner = std::this_thread::get_id();
   next_tick_ = Clock::now() + tick_;
   std::array<epoll_event, kMaxEvents> events{};
@@ -100,6 +114,7 @@ void EventLoop::run() {
         handle_event(event.data.u64, event.events, now);
       }
     }
+    read_held_input(now);
     sound_alarms(now);
     deliver_replies(now);
     if (now >= next_tick_) check_deadlines(now);
@@ -111,6 +126,7 @@ void EventLoop::run() {
 }
 
 int EventLoop::time_to_wait(Clock::time_point now) const {
+  if (!holding_.empty()) return 0;
   using std::chrono::milliseconds;
   const bool timed = !connections_.empty() || !accepting_;
   const std::optional<Clock::time_point> alarm = timers_.next();
@@ -126,6 +142,16 @@ void EventLoop::sound_alarms(Clock::time_point now) {
     if (found == connections_.end()) continue;
     found->second->on_timer(now);
     settle(alarm->connection);
+  }
+}
+
+void EventLoop::read_held_input(Clock::time_point now) {
+  std::vector<std::uint64_t> ids;
+  ids.swap(holding_);
+  for (const std::uint64_t id : ids) {
+    const auto found = connections_.find(id);
+    if (found == connections_.end() || !found->second->holds_input()) continue;
+    handle_event(id, EPOLLIN, now);
   }
 }
 
@@ -153,8 +179,10 @@ void EventLoop::admit(int socket, Clock::time_point now) {
         "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n"
         "Retry-After: 1\r\nConnection: close\r\n\r\n"
         "{\"error\":\"the server has too many connections\"}";
-    [[maybe_unused]] const auto sent =
-        ::send(socket, kFull.data(), kFull.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (security_.tls == nullptr) {
+      [[maybe_unused]] const auto sent =
+          ::send(socket, kFull.data(), kFull.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    }
     ::close(socket);
     return;
   }
@@ -162,15 +190,35 @@ void EventLoop::admit(int socket, Clock::time_point now) {
   const int one = 1;
   ::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
   const std::uint64_t id = next_id_++;
-  const ConnectionContext context{options_, handler_, grpc_, mailbox_, timers_, counters_};
-  auto connection =
-      std::make_unique<Http1Connection>(std::make_unique<Transport>(socket), id, context, now);
+  std::unique_ptr<Connection> connection = first_connection(socket, id, now);
+  if (connection == nullptr) {
+    open_connections_.fetch_sub(1);
+    return;
+  }
   connection->watched_events = connection->wanted_events();
   if (!watch(socket, id, connection->watched_events, EPOLL_CTL_ADD)) {
     open_connections_.fetch_sub(1);
     return;  // the kernel's limit of watches; the connection is closed
   }
   connections_.emplace(id, std::move(connection));
+}
+
+ConnectionContext EventLoop::context() {
+  return {options_, handler_, grpc_, security_.tokens, mailbox_, timers_, counters_};
+}
+
+std::unique_ptr<Connection> EventLoop::first_connection(int socket, std::uint64_t id,
+                                                        Clock::time_point now) {
+  if (security_.tls == nullptr)
+    return std::make_unique<Http1Connection>(std::make_unique<Transport>(socket), id, context(),
+                                             now);
+  try {
+    auto transport = std::make_unique<TlsTransport>(socket, security_.tls->context().get());
+    return std::make_unique<TlsHandshake>(std::move(transport), id, context(), now);
+  } catch (const Error& error) {
+    spdlog::warn("a connection is closed: {}", error.what());
+    return nullptr;
+  }
 }
 
 void EventLoop::handle_event(std::uint64_t id, std::uint32_t events, Clock::time_point now) {
@@ -186,21 +234,28 @@ void EventLoop::handle_event(std::uint64_t id, std::uint32_t events, Clock::time
   settle(id);
 }
 
-void EventLoop::switch_to_http2(std::unique_ptr<Connection>& connection) {
+void EventLoop::switch_protocol(std::unique_ptr<Connection>& connection, Protocol protocol) {
   const Clock::time_point now = Clock::now();
-  const ConnectionContext context{options_, handler_, grpc_, mailbox_, timers_, counters_};
-  auto second = std::make_unique<Http2Connection>(connection->release_transport(), connection->id(),
-                                                  context, now);
-  second->watched_events = connection->watched_events;
-  second->start(connection->first_bytes(), now);
-  if (draining_.load(std::memory_order_relaxed)) second->drain(now);
-  connection = std::move(second);
+  std::unique_ptr<Connection> next;
+  if (protocol == Protocol::Http1) {
+    next = std::make_unique<Http1Connection>(connection->release_transport(), connection->id(),
+                                             context(), now);
+  } else {
+    auto http2 = std::make_unique<Http2Connection>(connection->release_transport(),
+                                                   connection->id(), context(), now);
+    http2->start(connection->first_bytes(), now);
+    next = std::move(http2);
+  }
+  next->watched_events = connection->watched_events;
+  if (draining_.load(std::memory_order_relaxed)) next->drain(now);
+  connection = std::move(next);
 }
 
 void EventLoop::settle(std::uint64_t id) {
   const auto found = connections_.find(id);
   if (found == connections_.end()) return;
-  if (found->second->wants_http2()) switch_to_http2(found->second);
+  const Protocol next = found->second->next_protocol();
+  if (next != Protocol::Same) switch_protocol(found->second, next);
   Connection& connection = *found->second;
   if (connection.closed()) {
     connections_.erase(found);
@@ -208,6 +263,7 @@ void EventLoop::settle(std::uint64_t id) {
     return;
   }
   const std::uint32_t wanted = connection.wanted_events();
+  if ((wanted & EPOLLIN) != 0 && connection.holds_input()) holding_.push_back(id);
   if (wanted == connection.watched_events) return;
   if (watch(connection.socket(), id, wanted, EPOLL_CTL_MOD)) connection.watched_events = wanted;
 }

@@ -18,7 +18,7 @@ class EventLoop {
  public:
   /// `open_connections` is shared by the loops of a server; it holds max_connections up.
   EventLoop(const HttpOptions& options, HttpHandler& handler, const GrpcServices* grpc,
-            int listener, std::atomic<std::size_t>& open_connections);
+            const HttpSecurity& security, int listener, std::atomic<std::size_t>& open_connections);
   ~EventLoop();
   EventLoop(const EventLoop&) = delete;
   EventLoop& operator=(const EventLoop&) = delete;
@@ -40,7 +40,10 @@ class EventLoop {
   /// Drops a closed connection, or tells epoll what an open one waits for.
   void settle(std::uint64_t id);
   bool watch(int file, std::uint64_t id, std::uint32_t events, int operation) noexcept;
-  void switch_to_http2(std::unique_ptr<Connection>& connection);
+  std::unique_ptr<Connection> first_connection(int socket, std::uint64_t id, Clock::time_point now);
+  void switch_protocol(std::unique_ptr<Connection>& connection, Protocol protocol);
+  ConnectionContext context();
+  void read_held_input(Clock::time_point now);
   void sound_alarms(Clock::time_point now);
   int time_to_wait(Clock::time_point now) const;
   void start_drain(Clock::time_point now);
@@ -49,6 +52,7 @@ class EventLoop {
   const HttpOptions options_;
   HttpHandler& handler_;
   const GrpcServices* const grpc_;
+  const HttpSecurity security_;
   const int listener_;
   std::atomic<std::size_t>& open_connections_;
   int epoll_ = -1;
@@ -56,6 +60,7 @@ class EventLoop {
   LoopCounters counters_;
   TimerQueue timers_;
   std::vector<std::uint64_t> delivered_;  // connections with letters in this round
+  std::vector<std::uint64_t> holding_;    // connections with input that epoll does not see
   std::unordered_map<std::uint64_t, std::unique_ptr<Connection>> connections_;
   std::uint64_t next_id_;
   std::chrono::milliseconds tick_;

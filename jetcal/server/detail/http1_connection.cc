@@ -335,6 +335,12 @@ int Http1Connection::on_headers_complete() {
     return refuse(HTTP_STATUS_HTTP_VERSION_NOT_SUPPORTED, "only HTTP/1.0 and HTTP/1.1 are served");
   if (parser_.http_minor > 0 && head.find("host") == nullptr)
     return refuse(HTTP_STATUS_BAD_REQUEST, "an HTTP/1.1 request needs a Host header");
+  if (context_.tokens != nullptr) {
+    if (const auto reason = context_.tokens->refusal(head)) {
+      refusal_ = unauthorized_reply(*reason);
+      return -1;
+    }
+  }
   const BodyPlan plan = context_.handler.plan_body(head);
   max_body_ = plan.max_bytes;
   const bool chunked = (parser_.flags & F_CHUNKED) != 0;
@@ -353,7 +359,7 @@ int Http1Connection::on_headers_complete() {
   if (const std::string* expect = head.find("expect")) {
     if (*expect != "100-continue" && *expect != "100-Continue")
       return refuse(HTTP_STATUS_EXPECTATION_FAILED, "the only expectation met is 100-continue");
-    if (expected > 0 || chunked) send_now("HTTP/1.1 100 Continue\r\n\r\n");
+    if (expected > 0 || chunked) send_interim("HTTP/1.1 100 Continue\r\n\r\n");
   }
   return 0;
 }
@@ -375,7 +381,10 @@ void Http1Connection::hand_over() {
 }
 
 void Http1Connection::refuse_request(Clock::time_point now) {
-  context_.counters.bad_requests.fetch_add(1, std::memory_order_relaxed);
+  auto& counters = context_.counters;
+  auto& counter =
+      refusal_->status == HTTP_STATUS_UNAUTHORIZED ? counters.unauthorized : counters.bad_requests;
+  counter.fetch_add(1, std::memory_order_relaxed);
   keep_alive_ = false;
   begin_ = end_ = 0;
   queue_reply(std::move(*refusal_), now);
@@ -401,7 +410,7 @@ void Http1Connection::queue_reply(HttpReply reply, Clock::time_point now) {
   reply_ = std::move(reply);
   std::size_t length = reply_.body.size();
   for (const auto part : reply_.tail) length += part.size();
-  reply_head_ = "HTTP/1.1 " + std::to_string(reply_.status) + " " +
+  reply_head_ = std::move(interim_) + "HTTP/1.1 " + std::to_string(reply_.status) + " " +
                 http_status_str(static_cast<http_status>(reply_.status)) + "\r\n";
   if (!reply_.content_type.empty()) reply_head_ += "Content-Type: " + reply_.content_type + "\r\n";
   for (const HttpHeader& header : reply_.headers)
@@ -415,6 +424,7 @@ void Http1Connection::queue_reply(HttpReply reply, Clock::time_point now) {
     reply_.tail.clear();
     length = 0;
   }
+  interim_.clear();
   reply_bytes_ = reply_head_.size() + length;
   sent_ = 0;
   phase_ = Phase::Sending;
@@ -423,10 +433,13 @@ void Http1Connection::queue_reply(HttpReply reply, Clock::time_point now) {
   flush(now);
 }
 
-// Sends a few bytes at once; used for "100 Continue" only, when nothing else is under way.
-void Http1Connection::send_now(std::string_view text) {
+// Sends "100 Continue", when nothing else is under way; what the socket does not take at once goes
+// out before the reply.
+void Http1Connection::send_interim(std::string_view text) {
   const iovec part{const_cast<char*>(text.data()), text.size()};
-  transport_->send({&part, 1});
+  const IoResult sent = transport_->send({&part, 1});
+  if (sent.kind == IoResult::Kind::Moved) text.remove_prefix(sent.bytes);
+  interim_ = text;
 }
 
 void Http1Connection::flush(Clock::time_point now) {

@@ -37,7 +37,9 @@ class Http1Connection final : public Connection {
   bool closed() const noexcept override { return phase_ == Phase::Closed; }
   bool busy() const noexcept override;
   std::uint32_t wanted_events() const noexcept override;
-  bool wants_http2() const noexcept override { return phase_ == Phase::Switching; }
+  Protocol next_protocol() const noexcept override {
+    return phase_ == Phase::Switching ? Protocol::Http2 : Protocol::Same;
+  }
   std::string_view first_bytes() const noexcept override {
     return {input_.data() + begin_, end_ - begin_};
   }
@@ -64,7 +66,7 @@ class Http1Connection final : public Connection {
   void refuse_request(Clock::time_point now);
   void peer_closed();
   void queue_reply(HttpReply reply, Clock::time_point now);
-  void send_now(std::string_view text);
+  void send_interim(std::string_view text);
   void flush(Clock::time_point now);
   void reply_sent(Clock::time_point now);
   void linger(Clock::time_point now);
@@ -88,6 +90,7 @@ class Http1Connection final : public Connection {
 
   HttpReply reply_;
   std::string reply_head_;
+  std::string interim_;  // what the socket has not taken of a reply before the reply
   std::size_t sent_ = 0, reply_bytes_ = 0, swallowed_ = 0;
 };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A client connection that speaks HTTP/2 without TLS: requests of HTTP and calls of gRPC, many at a
-// time. Framing is libnghttp2's.
+// A client connection that speaks HTTP/2: requests of HTTP and calls of gRPC, many at a time.
+// Framing is libnghttp2's.
 #pragma once
 
 #include <nghttp2/nghttp2.h>
@@ -57,6 +57,7 @@ class Http2Connection final : public Connection {
   void take_grpc_message(Http2Stream& stream, BodyBuffer message);
   /// Answers before the request is whole: a status of HTTP or a code of gRPC.
   void refuse(Http2Stream& stream, int status, GrpcCode code, std::string_view text);
+  void refuse_stranger(Http2Stream& stream, const std::string& reason);
   template <typename Work>
   void run_grpc(Http2Stream& stream, Work work);
   void submit_http(Http2Stream& stream, HttpReply reply);

@@ -44,6 +44,16 @@ void Http2Connection::refuse(Http2Stream& stream, int status, GrpcCode code,
   }
 }
 
+void Http2Connection::refuse_stranger(Http2Stream& stream, const std::string& reason) {
+  context_.counters.unauthorized.fetch_add(1, std::memory_order_relaxed);
+  if (stream.grpc) {
+    refuse(stream, 0, GrpcCode::Unauthenticated, reason);
+    return;
+  }
+  stream.refused = true;
+  submit_http(stream, unauthorized_reply(reason));
+}
+
 void Http2Connection::headers_done(Http2Stream& stream, bool crowded) {
   const HttpHead& head = stream.request.head;
   const std::string* const type = head.find("content-type");
@@ -54,6 +64,12 @@ void Http2Connection::headers_done(Http2Stream& stream, bool crowded) {
            "the request headers are larger than the limit of " +
                std::to_string(context_.options.max_header_bytes) + " bytes");
     return;
+  }
+  if (context_.tokens != nullptr) {
+    if (const auto reason = context_.tokens->refusal(head)) {
+      refuse_stranger(stream, *reason);
+      return;
+    }
   }
   if (stream.grpc) {
     start_grpc(stream);

@@ -19,16 +19,20 @@ struct IoResult {
 class Transport {
  public:
   explicit Transport(int socket) noexcept : socket_(socket) {}
-  ~Transport() { close(); }
+  virtual ~Transport() { Transport::close(); }
   Transport(const Transport&) = delete;
   Transport& operator=(const Transport&) = delete;
 
   int socket() const noexcept { return socket_; }
-  IoResult receive(std::span<char> room) noexcept;
-  IoResult send(std::span<const iovec> parts) noexcept;
+  /// Less than the room means that the rest comes later.
+  virtual IoResult receive(std::span<char> room) noexcept;
+  /// After Later, the next call must begin with the same bytes and have no fewer of them.
+  virtual IoResult send(std::span<const iovec> parts) noexcept;
+  /// Tells whether receive() has something that the socket does not show any more.
+  virtual bool holds_input() const noexcept { return false; }
   /// Says that no more is sent.
-  void shutdown_send() noexcept;
-  void close() noexcept;
+  virtual void shutdown_send() noexcept;
+  virtual void close() noexcept;
 
  private:
   int socket_;
