@@ -111,14 +111,21 @@ double hypervolume(std::vector<std::vector<double>> losses, const std::vector<do
 }
 
 std::vector<std::size_t> order_of(const std::vector<Outcome>& outcomes) {
-  const std::size_t count = outcomes.size();
+  std::vector<std::size_t> all(outcomes.size());
+  std::iota(all.begin(), all.end(), std::size_t{0});
+  return order_of(outcomes, std::move(all));
+}
+
+std::vector<std::size_t> order_of(const std::vector<Outcome>& outcomes,
+                                  std::vector<std::size_t> which) {
+  const std::size_t count = which.size();
   std::vector<int> layers(count, 0);
   std::vector<double> within(count, 0);
-  if (count > 0 && outcomes[0].losses.size() == 1) {
-    for (std::size_t i = 0; i < count; ++i) within[i] = outcomes[i].losses[0];
+  if (count > 0 && outcomes[which[0]].losses.size() == 1) {
+    for (std::size_t i = 0; i < count; ++i) within[i] = outcomes[which[i]].losses[0];
   } else {
     std::vector<std::vector<double>> losses;
-    for (const Outcome& outcome : outcomes) losses.push_back(outcome.losses);
+    for (const std::size_t index : which) losses.push_back(outcomes[index].losses);
     layers = domination_layers(losses);
     const int last = count == 0 ? -1 : *std::max_element(layers.begin(), layers.end());
     for (int layer = 0; layer <= last; ++layer) {
@@ -130,17 +137,19 @@ std::vector<std::size_t> order_of(const std::vector<Outcome>& outcomes) {
         if (layers[i] == layer) within[i] = -added[k++];
     }
   }
-  std::vector<std::size_t> order(count);
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  const auto key = [&](std::size_t i) {
-    const Outcome& outcome = outcomes[i];
-    return std::make_tuple(outcome.violation, !outcome.complete,
-                           outcome.complete ? std::int64_t{0} : -outcome.resource, layers[i],
-                           within[i]);
-  };
-  std::stable_sort(order.begin(), order.end(),
-                   [&key](std::size_t a, std::size_t b) { return key(a) < key(b); });
-  return order;
+  using Key = std::tuple<double, bool, std::int64_t, int, double>;
+  std::vector<std::pair<Key, std::size_t>> ranked;
+  ranked.reserve(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    const Outcome& outcome = outcomes[which[i]];
+    const std::int64_t resource = outcome.complete ? 0 : -outcome.resource;
+    ranked.push_back(
+        {{outcome.violation, !outcome.complete, resource, layers[i], within[i]}, which[i]});
+  }
+  std::stable_sort(ranked.begin(), ranked.end(),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
+  for (std::size_t i = 0; i < count; ++i) which[i] = ranked[i].second;
+  return which;
 }
 
 std::vector<std::size_t> pareto_front(const History& history) {

@@ -40,6 +40,9 @@ double hypervolume(std::vector<std::vector<double>> losses, const std::vector<do
 /// by layer, and in a layer by what each adds to the hypervolume (one objective: by loss); then
 /// those that break them, by how much. Ties keep their order.
 std::vector<std::size_t> order_of(const std::vector<Outcome>& outcomes);
+/// The members of `which`, ordered in the same way by the outcomes that they are indices of.
+std::vector<std::size_t> order_of(const std::vector<Outcome>& outcomes,
+                                  std::vector<std::size_t> which);
 
 /// Indices into history.trials of the complete trials that keep the constraints and that no other
 /// one dominates, by the first objective; with one objective the best trial alone. Of equal trials

@@ -213,17 +213,11 @@ class CmaesSampler final : public Sampler {
   static std::vector<const Point*> ranked(const View& view,
                                           const std::vector<std::size_t>& trials) {
     std::vector<std::size_t> known, failed;
-    std::vector<Outcome> outcomes;
-    for (const std::size_t i : trials) {
-      if (view.standing[i] != Standing::Known) {
-        failed.push_back(i);
-        continue;
-      }
-      known.push_back(i);
-      outcomes.push_back(view.outcomes[i]);
-    }
+    for (const std::size_t i : trials)
+      (view.standing[i] == Standing::Known ? known : failed).push_back(i);
     std::vector<const Point*> points;
-    for (const std::size_t place : order_of(outcomes)) points.push_back(&view.points[known[place]]);
+    for (const std::size_t i : order_of(view.outcomes, std::move(known)))
+      points.push_back(&view.points[i]);
     for (const std::size_t i : failed) points.push_back(&view.points[i]);
     return points;
   }
