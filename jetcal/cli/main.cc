@@ -46,6 +46,8 @@ constexpr std::array kVerbs{
               "measure response, resolution and flavor dependence"},
     VerbEntry{"pipeline", "", "OpenSSL", "run the steps from data to a served model"},
     VerbEntry{"store", "", "libcurl and pugixml", "copy files to and from folders and S3 stores"},
+    VerbEntry{"board", "", "SQLite, OpenSSL, http_parser and ONNX Runtime",
+              "show runs, studies, models and servers in a browser"},
     VerbEntry{"bench", "", "ONNX Runtime", "time jetcal beside its peers"},
 };
 
@@ -122,6 +124,9 @@ int main(int argc, char** argv) {
 #endif
 #ifdef JETCAL_HAS_STORE
     if (name == "store") return run_verb(make_store_verb(), argc, argv);
+#endif
+#ifdef JETCAL_HAS_BOARD
+    if (name == "board") return run_verb(make_board_verb(), argc, argv);
 #endif
 #ifdef JETCAL_HAS_BENCH
     if (name == "bench") return run_verb(make_bench_verb(), argc, argv);

@@ -59,6 +59,7 @@ inline constexpr int kTargetsMissed = 7;
 // The verbs; each lives in verb_<name>.cc. The programs of CMakeLists.txt choose which they hold.
 Verb make_analyze_verb();
 Verb make_bench_verb();
+Verb make_board_verb();
 Verb make_doctor_verb();
 Verb make_export_verb();
 Verb make_ingest_verb();

@@ -7,6 +7,7 @@
 #include "jetcal/base/error.h"
 #include "jetcal/base/files.h"
 #include "jetcal/base/version.h"
+#include "jetcal/hpo/chart_library.h"
 #include "jetcal/hpo/detail/page_parts.h"
 
 namespace jetcal::hpo {
@@ -90,7 +91,7 @@ Json to_json(const TrialTable& table) {
 }
 
 std::string report_page(const TrialTable& table, const Json& report) {
-  if (detail::chart_library().empty()) {
+  if (chart_library().empty()) {
     fail(ErrorCode::Unimplemented,
          "this build was made without Apache ECharts (tools/setup.py build), which the page needs");
   }
@@ -102,7 +103,7 @@ std::string report_page(const TrialTable& table, const Json& report) {
   data["program"] = std::string("jetcal ") + version() + " (" + commit() +
                     "); charts: Apache ECharts, Apache licence 2.0";
   return filled(detail::page_template(),
-                {{"@DATA@", script_json(data)}, {"@CHARTS@", detail::chart_library()}});
+                {{"@DATA@", script_json(data)}, {"@CHARTS@", chart_library()}});
 }
 
 void write_report(const TrialTable& table, const Json& report,

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "jetcal/hpo/detail/page_parts.h"
 
+#include "jetcal/hpo/chart_library.h"
+
 // The assembler takes a file in as it is; JETCAL_REPORT_PAGE and JETCAL_ECHARTS are paths from
 // CMake.
 #define JETCAL_CARRY(name, path)                                                                \
@@ -17,9 +19,9 @@ JETCAL_CARRY(jetcal_report_page, JETCAL_REPORT_PAGE);
 JETCAL_CARRY(jetcal_echarts, JETCAL_ECHARTS);
 #endif
 
-namespace jetcal::hpo::detail {
+namespace jetcal::hpo {
 
-std::string_view page_template() noexcept {
+std::string_view detail::page_template() noexcept {
   return {jetcal_report_page,
           static_cast<std::size_t>(jetcal_report_page_end - jetcal_report_page)};
 }
@@ -32,4 +34,4 @@ std::string_view chart_library() noexcept {
 #endif
 }
 
-}  // namespace jetcal::hpo::detail
+}  // namespace jetcal::hpo

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "jetcal/base/error.h"
+#include "jetcal/hpo/command_template.h"
 #include "jetcal/hpo/detail/tuner_locks.h"
 
 namespace jetcal::hpo::detail {
@@ -18,6 +19,17 @@ static std::string shortest(double value) {
   std::ostringstream text;
   text << value;
   return text.str();
+}
+
+// For people who want to run a trial by hand; nothing reads it, so it is not synced.
+static void note_command(const fs::path& path, const ProcessSpec& spec) {
+  std::ofstream file(path);
+  for (const auto& [name, value] : spec.environment)
+    file << name << '=' << shell_quoted(value) << ' ';
+  const char* between = "";
+  for (const std::string& argument : spec.arguments)
+    file << std::exchange(between, " ") << shell_quoted(argument);
+  file << '\n';
 }
 
 RunningTrial::RunningTrial(StudyStore& store, std::int64_t number, Share share,
@@ -79,7 +91,9 @@ void RunningTrial::start_step() {
   }
   lines_ = place_.budget > 0 && failures_ == 0 ? reached_ : 0;
   spec.status_key += " " + std::to_string(log_size);
-  if (!ended_before_) process_ = TrialProcess::start(spec);
+  if (ended_before_) return;
+  note_command(place_.folder / (step.label + ".command"), spec);
+  process_ = TrialProcess::start(spec);
 }
 
 // The same for attempts that were cut off, another one after a failure and a promotion.
