@@ -1,56 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "jetcal/engine/engine.h"
 
-#include <gmock/gmock.h>
-
 #include <atomic>
 #include <future>
 #include <mutex>
-#include <nlohmann/json.hpp>
-#include <numeric>
 #include <thread>
 
 #include "jetcal/engine/padded_batch.h"
 #include "jetcal/engine/ragged_batch.h"
 #include "jetcal/engine/sample_jets.h"
 #include "jetcal/models/predictor.h"
-#include "tests/engine/repository_fixture.h"
+#include "tests/engine/engine_fixture.h"
 
 namespace jetcal::engine {
 namespace {
 
 using models::Network;
 using testing::HasSubstr;
-
-constexpr const char* kDoublingConfig =
-    "name: \"double\" platform: \"onnxruntime_onnx\" max_batch_size: 8\n"
-    "input { name: \"x\" data_type: TYPE_FP32 dims: 2 }\n"
-    "output { name: \"y\" data_type: TYPE_FP32 dims: 2 }\n";
-
-class EngineTest : public RepositoryTest {
- protected:
-  Engine load(std::int64_t max_queue_size = 0) const {
-    // One thread: ONNX Runtime's own are not known to the thread sanitizer.
-    return Engine({folder_, 1, max_queue_size});
-  }
-  static InferRequest request(const std::string& model, const std::vector<Tensor>& tensors) {
-    InferRequest request{model, "", "id-1", {}, {}};
-    for (const Tensor& tensor : tensors) request.inputs.push_back(tensor.view());
-    return request;
-  }
-  static std::vector<Tensor> x(std::int64_t rows) {
-    std::vector<float> values(2 * rows);
-    std::iota(values.begin(), values.end(), 1.0F);
-    return {make_tensor<float>("x", DataType::Fp32, {rows, 2}, values)};
-  }
-  static void expect_refused(Engine& engine, InferRequest request, ErrorCode code,
-                             const std::string& text) {
-    const Result<InferReply> reply = engine.infer(std::move(request));
-    ASSERT_FALSE(reply.ok()) << text;
-    EXPECT_EQ(reply.error().code(), code) << reply.error().what();
-    EXPECT_THAT(reply.error().what(), HasSubstr(text));
-  }
-};
 
 TEST_F(EngineTest, NativeModelGivesThePredictorsNumbers) {
   for (const Network network : {Network::Pfn, Network::ParticleNet}) {
@@ -403,84 +369,6 @@ TEST_F(EngineTest, WaitingRequestsFormOneBatchAndEachGetsItsOwnPart) {
     EXPECT_EQ(statistics.batches.back().batch_size, 6);
     EXPECT_EQ(statistics.request_latency.count(), statistics.success.count);
   }
-}
-
-TEST_F(EngineTest, ExplicitModeLoadsUnloadsAndReplacesUnderTraffic) {
-  add_doubling("double", kDoublingConfig);
-  add_doubling("other");
-  EngineOptions options{folder_, 1};
-  options.control = ControlMode::Explicit;
-  options.load_models = {"double"};
-  Engine engine(options);
-  EXPECT_TRUE(engine.ready("double"));
-  EXPECT_FALSE(engine.ready("other"));
-  ASSERT_EQ(engine.models().size(), 2U);
-  EXPECT_EQ(engine.models()[1].reason, "not loaded");
-  EXPECT_TRUE(engine.ready());
-  std::atomic<bool> stop{false};
-  std::atomic<int> failed{0};
-  std::atomic<int> answered{0};
-  const std::vector<Tensor> tensors = x(2);
-  std::thread traffic([&] {
-    while (!stop) {
-      const auto reply = engine.infer(request("double", tensors));
-      if (!reply.ok() ||
-          values_of<float>(reply.value().outputs[0]) != std::vector<float>{2, 4, 6, 8})
-        ++failed;
-      ++answered;
-    }
-  });
-  for (int i = 0; i < 5; ++i) EXPECT_EQ(engine.load("double"), std::nullopt);
-  write_file(folder_ / "double" / "2" / "model.onnx", "no model");
-  EXPECT_THAT(engine.load("double").value().what(), HasSubstr("failed to load 'double'"));
-  EXPECT_TRUE(engine.ready("double"));  // the old version stays
-  while (answered < 50) std::this_thread::yield();
-  stop = true;
-  traffic.join();
-  EXPECT_EQ(failed, 0);
-  EXPECT_EQ(engine.load("other"), std::nullopt);
-  EXPECT_TRUE(engine.ready("other"));
-  EXPECT_EQ(engine.unload("other"), std::nullopt);
-  expect_refused(engine, request("other", tensors), ErrorCode::Unavailable, "unloaded");
-  EXPECT_TRUE(engine.ready());
-  EXPECT_EQ(engine.load("nobody").value().code(), ErrorCode::InvalidArgument);
-  EXPECT_EQ(engine.load("../double").value().code(), ErrorCode::InvalidArgument);
-}
-
-TEST_F(EngineTest, ALoadRequestMayBringConfigurationAndFiles) {
-  EngineOptions options{folder_, 1};
-  options.control = ControlMode::Explicit;
-  Engine engine(options);
-  const std::string model = doubling_model(kOnnxFloat, {"N", "2"});
-  EXPECT_THAT(engine.load("sent", {"", {{"1/model.onnx", model}}}).value().what(),
-              HasSubstr("require that a config"));
-  const std::string config = R"({"backend":"onnxruntime","max_batch_size":"4"})";
-  EXPECT_EQ(engine.load("sent", {config, {{"1/model.onnx", model}}}), std::nullopt);
-  const std::vector<Tensor> tensors = x(2);
-  EXPECT_TRUE(engine.infer(request("sent", tensors)).ok());
-  EXPECT_EQ(engine.config("sent").value()["max_batch_size"], 4);
-  EXPECT_THAT(engine.load("sent", {R"({"max_batch":4})", {{"1/model.onnx", model}}}).value().what(),
-              HasSubstr("'max_batch' is unknown"));
-  EXPECT_THAT(engine.load("sent", {config, {{"../model.onnx", model}}}).value().what(),
-              HasSubstr("lies elsewhere"));
-}
-
-TEST_F(EngineTest, PollingFollowsTheRepository) {
-  add_doubling("first");
-  EngineOptions options{folder_, 1};
-  options.control = ControlMode::Poll;
-  options.poll_interval = std::chrono::hours(1);  // poll() is called here
-  Engine engine(options);
-  EXPECT_TRUE(engine.load("first").has_value());  // not by request in this mode
-  add_doubling("second");
-  add_doubling("first", "version_policy { all { } }", "2");
-  engine.poll();
-  EXPECT_TRUE(engine.ready("second"));
-  EXPECT_THAT(engine.metadata("first").value().versions, testing::ElementsAre("1", "2"));
-  std::filesystem::remove_all(folder_ / "first");
-  engine.poll();
-  EXPECT_EQ(engine.metadata("first").error().code(), ErrorCode::NotFound);
-  EXPECT_TRUE(engine.ready("second"));
 }
 
 TEST_F(EngineTest, InstancesAndWarmUp) {
