@@ -20,8 +20,8 @@ import json
 import os
 import pathlib
 import shlex
-import shutil
 import statistics
+import struct
 import subprocess
 import sys
 
@@ -125,12 +125,26 @@ On the test jets, with bootstrap errors (`tools/train_default_models.py`):
 """
 
 
+def copy_model(source, target):
+    """Copies a model file, a safetensors one; of the folder that its jets lay in only the name goes along."""
+    content = source.read_bytes()
+    (length,) = struct.unpack_from("<Q", content)
+    header = json.loads(content[8:8 + length])
+    notes = header["__metadata__"]
+    notes["provenance.data"] = pathlib.PurePath(notes["provenance.data"]).name
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    part = target.with_name(target.name + ".part")
+    part.write_bytes(struct.pack("<Q", len(text)) + text + content[8 + length:])
+    part.replace(target)
+
+
 def publish(results, options):
     for network, runs in results.items():
         seed, run = min(runs.items(), key=lambda item: item[1]["validation_loss"])  # the test jets choose nothing
         folder = options.publish / network
         folder.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(options.output / network / f"seed-{seed}" / "model.jetcal", folder / "model.jetcal")
+        copy_model(options.output / network / f"seed-{seed}" / "model.jetcal", folder / "model.jetcal")
         write(folder / "card.md", card_of(network, seed, run, options))
 
 
@@ -162,7 +176,7 @@ def main():
             results.setdefault(network, {})[seed] = {
                 "numbers": numbers_of(run, judged[f"{network}_{seed}"]), "epochs": len(run["epochs"]), "best_epoch": run["best_epoch"],
                 "jets_per_second": run["jets_per_second"], "parameters": run["parameters"], "fingerprint": run["fingerprint"],
-                "validation_loss": run["best_validation_loss"], "mode": run["configuration"]["model"]["mode"], "train_jets": run["jets"]["train"],
+                "validation_loss": run["best_validation_loss"], "mode": run["configuration"]["model"]["input_mode"], "train_jets": run["jets"]["train"],
                 "validation_jets": run["jets"]["validation"], "test_jets": run["jets"]["test"]}
     write(options.output / "table.json", json.dumps(results, indent=2) + "\n")
     write(options.output / "table.md", table_of(results))
