@@ -13,7 +13,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 LEVELS = {"base": 0, "workers": 1, "store": 1, "edm": 1, "kernels": 1, "hpo": 1, "data": 2, "jec": 2, "models": 2, "analysis": 2, "cuda": 3, "sim": 4,
-          "train": 4, "onnx": 4, "engine": 4, "triton": 5, "pipeline": 4, "suggest": 4, "server": 5, "board": 6, "cli": 7}
+          "train": 4, "onnx": 4, "engine": 4, "client": 5, "triton": 5, "pipeline": 4, "suggest": 4, "server": 5, "board": 6, "cli": 7}
 # Which external library a header belongs to.
 EXTERNAL_HEADERS = [
     ("torch", r"(torch|ATen|c10)/.+"),

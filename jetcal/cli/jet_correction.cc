@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "jetcal/base/error.h"
 #include "jetcal/base/progress.h"
@@ -49,38 +50,48 @@ void NetworkCorrection::add_row(const edm::JetView& jets, std::int64_t row) {
     ++result_.pt_not_positive;
     return;
   }
-  edm::append_features(jets, row, use_.inputs, batch_);
-  rows_.push_back(result_.pt_corr.size() - 1);
-  pt_.push_back(pt);
-  if (batch_.num_jets() == batch_size_) run();
+  edm::append_features(jets, row, use_.inputs, batch_.features);
+  batch_.rows.push_back(result_.pt_corr.size() - 1);
+  batch_.pt.push_back(pt);
+  if (batch_.features.num_jets() == batch_size_) run();
 }
 
+// Starts the batch, after those before it as far as there is room.
 void NetworkCorrection::run() {
-  std::vector<float> y(rows_.size());
-  std::vector<float> resolution(use_.with_resolution ? rows_.size() : 0);
-  predict_(batch_.view(), y, resolution);
-  for (std::size_t i = 0; i < rows_.size(); ++i) {
-    const float corrected = std::exp(y[i]) * pt_[i];
+  while (std::ssize(under_way_) >= use_.calls_at_once) take_oldest();
+  Batch& batch = under_way_.emplace_back(std::exchange(batch_, {}));
+  batch.y.resize(batch.rows.size());
+  batch.resolution.resize(use_.with_resolution ? batch.rows.size() : 0);
+  const auto policy = use_.calls_at_once > 1 ? std::launch::async : std::launch::deferred;
+  batch.done = std::async(
+      policy, [this, &batch] { predict_(batch.features.view(), batch.y, batch.resolution); });
+}
+
+void NetworkCorrection::take_oldest() {
+  Batch& batch = under_way_.front();
+  batch.done.get();
+  for (std::size_t i = 0; i < batch.rows.size(); ++i) {
+    const std::size_t row = batch.rows[i];
+    const float corrected = std::exp(batch.y[i]) * batch.pt[i];
     if (!std::isfinite(corrected)) {
       ++result_.prediction_not_finite;
-      result_.status[rows_[i]] = CorrectionStatus::PredictionNotFinite;
+      result_.status[row] = CorrectionStatus::PredictionNotFinite;
       continue;
     }
-    result_.pt_corr[rows_[i]] = corrected;
-    result_.y[rows_[i]] = y[i];
-    result_.status[rows_[i]] = CorrectionStatus::Corrected;
-    if (use_.with_resolution) result_.resolution[rows_[i]] = resolution[i];
+    result_.pt_corr[row] = corrected;
+    result_.y[row] = batch.y[i];
+    result_.status[row] = CorrectionStatus::Corrected;
+    if (use_.with_resolution) result_.resolution[row] = batch.resolution[i];
     ++result_.corrected;
   }
-  result_.dropped_particles += batch_.dropped_particles;
+  result_.dropped_particles += batch.features.dropped_particles;
   ++result_.batches;
-  batch_.clear();
-  rows_.clear();
-  pt_.clear();
+  under_way_.pop_front();
 }
 
 CorrectedJets NetworkCorrection::finish() {
-  if (batch_.num_jets() > 0) run();
+  if (batch_.features.num_jets() > 0) run();
+  while (!under_way_.empty()) take_oldest();
   return std::move(result_);
 }
 

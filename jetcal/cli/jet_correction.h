@@ -3,7 +3,9 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
+#include <future>
 #include <span>
 #include <vector>
 
@@ -38,32 +40,46 @@ struct CorrectedJets {
   std::int64_t batches = 0;                ///< Calls of the predict function.
 };
 
-/// Says what a network wants and gives.
+/// Says what a network wants and gives, and how it may be called.
 struct NetworkUse {
   edm::InputOptions inputs;
   bool with_resolution = false;
+  /// Calls of the predict function that may be under way at a time, on threads of their own; 1
+  /// calls it on the caller's thread.
+  int calls_at_once = 1;
 };
 
-/// Corrects jets as they come, in batches of `batch_size`; for one thread.
+/// Corrects jets as they come, in batches of `batch_size`; for one thread. Batches and the order of
+/// jets do not depend on how many calls are under way.
 class NetworkCorrection {
  public:
   NetworkCorrection(const NetworkUse& use, std::int64_t batch_size, PredictFunction predict);
+  NetworkCorrection(const NetworkCorrection&) = delete;
+  NetworkCorrection& operator=(const NetworkCorrection&) = delete;
   /// Takes over every jet of a view, which may go afterwards.
   void add(const edm::JetView& jets);
   /// Corrects what is left and returns all jets in the order in which they came.
   CorrectedJets finish();
 
  private:
+  struct Batch {
+    edm::FeatureBatch features;
+    std::vector<std::size_t> rows;  // of result_.pt_corr, one for each jet of the batch
+    std::vector<float> pt;          // that the network corrects
+    std::vector<float> y, resolution;
+    std::future<void> done;
+  };
+
   void add_row(const edm::JetView& jets, std::int64_t row);
   void run();
+  void take_oldest();
 
   NetworkUse use_;
   std::int64_t batch_size_;
   PredictFunction predict_;
   CorrectedJets result_;
-  edm::FeatureBatch batch_;
-  std::vector<std::size_t> rows_;  // of result_.pt_corr, one for each jet of the batch
-  std::vector<float> pt_;          // that the network corrects
+  Batch batch_;
+  std::deque<Batch> under_way_;  // a deque does not move what it holds
 };
 
 /// Reads the file from where `reader` stands to its end, in batches of up to `batch_size` jets.

@@ -39,7 +39,9 @@ constexpr std::array kVerbs{
               "write a model repository with ONNX and config.pbtxt"},
     VerbEntry{"serve", "", "http_parser, simdjson and ONNX Runtime",
               "answer the Open Inference Protocol v2"},
-    VerbEntry{"loadgen", "", "http_parser, simdjson and ONNX Runtime",
+    VerbEntry{"client", "", "libcurl and ONNX Runtime",
+              "ask a server what it has, and for predictions"},
+    VerbEntry{"loadgen", "", "libcurl and ONNX Runtime",
               "measure how long clients of a server wait"},
     VerbEntry{"predict", "physics", "ROOT and Arrow", "add corrected pT to a ROOT file"},
     VerbEntry{"analyze", "physics", "ROOT and Arrow",
@@ -114,6 +116,9 @@ int main(int argc, char** argv) {
 #endif
 #ifdef JETCAL_HAS_SERVE
     if (name == "serve") return run_verb(make_serve_verb(), argc, argv);
+#endif
+#ifdef JETCAL_HAS_CLIENT
+    if (name == "client") return run_verb(make_client_verb(), argc, argv);
     if (name == "loadgen") return run_verb(make_loadgen_verb(), argc, argv);
 #endif
 #ifdef JETCAL_HAS_TUNE

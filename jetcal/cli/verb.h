@@ -60,6 +60,7 @@ inline constexpr int kTargetsMissed = 7;
 Verb make_analyze_verb();
 Verb make_bench_verb();
 Verb make_board_verb();
+Verb make_client_verb();
 Verb make_doctor_verb();
 Verb make_export_verb();
 Verb make_ingest_verb();

@@ -19,7 +19,8 @@
 #include "jetcal/cuda/predictor.h"
 #endif
 #ifdef JETCAL_HAS_URL
-#include "jetcal/cli/oip_client.h"
+#include "jetcal/cli/client_flags.h"
+#include "jetcal/client/jet_client.h"
 #endif
 
 namespace jetcal::cli {
@@ -30,13 +31,22 @@ namespace fs = std::filesystem;
 
 constexpr std::int64_t kMaxBatchSize = 100000;  // of our served models
 
+#ifdef JETCAL_HAS_URL
+using ServerFlags = ClientFlags;
+#else
+struct ServerFlags {
+  std::string url;
+};
+#endif
+
 /// Flags, with the values of --config where a flag is not given.
 struct PredictOptions {
-  std::string model, url, model_name = "optimal", model_version, mode;
+  std::string model, model_name = "optimal", model_version, mode;
   std::string input, output, branch = "jetPtCorr", resolution_branch, tree;
   std::string precision = "float32", device = "cpu";
   std::int64_t batch_size = 500;
-  std::string split = "test";
+  std::string split = "test", form = "auto";
+  ServerFlags server;
   std::vector<std::string> observers;
   data::DataRules rules;  // of --config; --observers replace its observers
 
@@ -50,11 +60,18 @@ struct Source {
   Json description;
   NetworkUse use;
   PredictFunction predict;
+  std::function<Json()> account;  // of requests to a server; none in process
 };
 
 void add_flags(CLI::App& app, PredictOptions& options) {
   app.add_option("--model", options.model, "network to run in process: FILE.jetcal");
-  app.add_option("--url", options.url, "server to ask instead: http://host:port");
+#ifdef JETCAL_HAS_URL
+  add_client_flags(app, options.server);
+#else
+  app.add_option("--url", options.server.url, "server to ask instead: http://host:port");
+#endif
+  app.add_option("--form", options.form,
+                 "of jets on their way to a server: ragged, padded, or auto: what it takes (auto)");
   app.add_option("--model-name", options.model_name, "name of the model on the server (optimal)");
   app.add_option("--model-version", options.model_version, "its version (the highest)");
   app.add_option("--mode", options.mode,
@@ -103,7 +120,12 @@ PredictOptions with_config(const CLI::App& app, const CommonOptions& common,
                            PredictOptions options) {
   const Config config = load_config(common);
   fill_from_config(app, config, "model", options.model);
-  fill_from_config(app, config, "url", options.url);
+#ifdef JETCAL_HAS_URL
+  fill_client_flags(app, config, options.server);
+#else
+  fill_from_config(app, config, "url", options.server.url);
+#endif
+  fill_from_config(app, config, "form", options.form);
   fill_from_config(app, config, "model-name", options.model_name);
   fill_from_config(app, config, "model-version", options.model_version);
   fill_from_config(app, config, "mode", options.mode);
@@ -123,7 +145,7 @@ PredictOptions with_config(const CLI::App& app, const CommonOptions& common,
 }
 
 void validate(const PredictOptions& options) {
-  if (options.model.empty() == options.url.empty())
+  if (options.model.empty() == options.server.url.empty())
     fail(ErrorCode::InvalidArgument, "predict needs either --model FILE.jetcal or --url URL");
   if ((options.precision != "float32" || options.device != "cpu") && options.model.empty())
     fail(ErrorCode::InvalidArgument, "a server computes on its own device in its own precision: ",
@@ -192,21 +214,32 @@ Source in_process(const PredictOptions& options) {
 
 #ifdef JETCAL_HAS_URL
 Source on_server(const PredictOptions& options) {
-  const auto client = std::make_shared<OipClient>(options.url);  // shared: as above
-  const ServedNetwork network = client->describe(options.model_name, options.model_version);
+  const auto asker =  // shared: as above
+      std::make_shared<client::Client>(client_options(options.server));
+  const client::ServedNetwork network = client::describe(
+      *asker, options.model_name, options.model_version, client::parse_jet_form(options.form));
   if (!network.mode && options.mode.empty())
     fail(ErrorCode::InvalidArgument, "the server does not say which particles model '",
          options.model_name, "' wants: give --mode paper or --mode constituents");
   Source source;
-  source.use = {network.inputs, network.with_resolution};
+  source.use = {network.inputs, network.with_resolution, options.server.connections};
   source.use.inputs.mode = network.mode ? *network.mode : edm::parse_input_mode(options.mode);
-  source.description = {{"url", options.url},
+  source.description = {{"url", options.server.url},
                         {"name", network.name},
                         {"version", network.version},
-                        {"network", models::network_name(network.network)}};
-  source.predict = [client, network](const edm::FeatureView& features, std::span<float> y,
-                                     std::span<float> resolution) {
-    client->predict(network, features, y, resolution);
+                        {"network", models::network_name(network.network)},
+                        {"form", network.ragged ? "ragged" : "padded"}};
+  source.predict = [asker, network](const edm::FeatureView& features, std::span<float> y,
+                                    std::span<float> resolution) {
+    client::predict(*asker, network, features, y, resolution);
+  };
+  source.account = [asker]() -> Json {
+    const client::ClientCounts counts = asker->counts();
+    return {{"requests", counts.requests},
+            {"attempts", counts.attempts},
+            {"refused", counts.refused},
+            {"broken", counts.broken},
+            {"paused_ms", counts.paused_ms}};
   };
   return source;
 }
@@ -218,7 +251,7 @@ Source on_server(const PredictOptions&) {
 #endif
 
 Source open_source(const PredictOptions& options) {
-  Source source = options.url.empty() ? in_process(options) : on_server(options);
+  Source source = options.server.url.empty() ? in_process(options) : on_server(options);
   if (!options.mode.empty() && edm::parse_input_mode(options.mode) != source.use.inputs.mode)
     fail(ErrorCode::InvalidArgument, "the model was trained in mode ",
          edm::input_mode_name(source.use.inputs.mode), ", --mode says ", options.mode);
@@ -226,6 +259,10 @@ Source open_source(const PredictOptions& options) {
   source.description["target"] = edm::reference_name(source.use.inputs.reference);
   source.description["mode"] = edm::input_mode_name(source.use.inputs.mode);
   return source;
+}
+
+Json server_account(const Source& source) {
+  return source.account ? source.account() : Json(nullptr);
 }
 
 Json not_corrected(const CorrectedJets& jets) {
@@ -251,6 +288,7 @@ Json report_json(const PredictOptions& options, const Source& source,
           {"dropped_particles", jets.dropped_particles},
           {"skipped_links", reader.skipped_links()},
           {"batches", jets.batches},
+          {"server", server_account(source)},
           {"seconds", seconds}};
 }
 
@@ -316,7 +354,8 @@ int predict_to_table(const PredictOptions& options, bool json) {
                 {"not_corrected", not_corrected(table.jets)},
                 {"dropped_particles", table.jets.dropped_particles},
                 {"skipped_links", table.skipped_links},
-                {"batches", table.jets.batches}});
+                {"batches", table.jets.batches},
+                {"server", server_account(source)}});
   } else {
     print_account(table.jets);
     fmt::print("columns {} are in {}\n", fmt::join(names, ", "), options.output);

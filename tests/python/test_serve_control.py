@@ -254,7 +254,7 @@ def test_shared_memory_can_be_forbidden(repository):
         assert "no client use shared memory" in caught.value.message()
 
 
-@pytest.mark.parametrize("flags", [[], ["--ragged", "true"], ["--rate", 200, "--connections", 4]])
+@pytest.mark.parametrize("flags", [[], ["--form", "ragged"], ["--rate", 200, "--connections", 4], ["--coding", "json"]])
 def test_loadgen(jetcal, server, flags):
     report = jetcal("loadgen", "--url", f"http://{server.url}", "--model-name", "optimal", "--batch-sizes", "1,8", "--seconds", 0.4,
                     "--warmup-seconds", 0.1, *flags)
@@ -270,9 +270,9 @@ def test_loadgen(jetcal, server, flags):
 def test_loadgen_says_what_is_wrong(jetcal, server):
     status, message = jetcal.fails("loadgen", "--url", f"http://{server.url}", "--model-name", "nobody")
     assert status == 3 and "nobody" in message
-    status, message = jetcal.fails("loadgen", "--url", "127.0.0.1:1", "--model-name", "optimal")
-    assert status != 0 and "cannot connect" in message
-    status, message = jetcal.fails("loadgen", "--url", f"http://{server.url}", "--model-name", "plain", "--ragged", "true")
+    status, message = jetcal.fails("loadgen", "--url", "http://127.0.0.1:1", "--model-name", "optimal")
+    assert status == 6 and "cannot ask the server" in message
+    status, message = jetcal.fails("loadgen", "--url", f"http://{server.url}", "--model-name", "plain", "--form", "ragged")
     assert status == 2 and "no jet network" in message
 
 

@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "jetcal/client/client.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cctype>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "jetcal/base/error.h"
+#include "jetcal/base/random.h"
+#include "jetcal/base/stop.h"
+#include "jetcal/client/back_off.h"
+#include "jetcal/client/detail/bearer_token.h"
+#include "jetcal/client/detail/connection_pool.h"
+
+namespace jetcal::client {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using detail::Failure;
+using detail::HttpOutcome;
+using nlohmann::ordered_json;
+using std::chrono::milliseconds;
+
+constexpr long kGood = 200;
+constexpr long kUnauthorized = 401;
+constexpr std::size_t kMaxQuoted = 500;  // of a text that is not the protocol's
+
+// What may be done again when it did not work.
+enum class Repeat {
+  Freely,  // after refusals and broken connections
+  Unsent,  // only when nothing was sent
+};
+
+bool is_refusal(long status) { return status == 429 || status == 502 || status == 503; }
+
+ErrorCode code_of(long status) {
+  switch (status) {
+    case kUnauthorized:
+    case 403:
+      return ErrorCode::FailedPrecondition;
+    case 404:
+      return ErrorCode::NotFound;
+    case 408:
+    case 504:
+      return ErrorCode::DeadlineExceeded;
+    case 501:
+      return ErrorCode::Unimplemented;
+    default:
+      break;
+  }
+  if (is_refusal(status)) return ErrorCode::Unavailable;
+  return status >= 400 && status < 500 ? ErrorCode::InvalidArgument : ErrorCode::Internal;
+}
+
+// The server's own text: the protocol's, or the first line of whatever a proxy sent.
+std::string told(const HttpOutcome& outcome) {
+  const ordered_json document = ordered_json::parse(outcome.body, nullptr, false);
+  if (document.is_object()) {
+    const auto error = document.find("error");
+    if (error != document.end() && error->is_string()) return error->get<std::string>();
+  }
+  const std::string line = outcome.body.substr(0, outcome.body.find_first_of("\r\n"));
+  return line.empty() ? "no text" : line.substr(0, kMaxQuoted);
+}
+
+// Writes a name so that it is one component of a path.
+std::string escape(const std::string& name) {
+  std::string text;
+  for (const char letter : name) {
+    const auto byte = static_cast<unsigned char>(letter);
+    const bool plain =
+        std::isalnum(byte) != 0 || letter == '-' || letter == '.' || letter == '_' || letter == '~';
+    text += plain ? std::string(1, letter) : fmt::format("%{:02X}", byte);
+  }
+  return text;
+}
+
+std::string base64(std::string_view bytes) {
+  constexpr std::string_view kDigits =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string text;
+  for (std::size_t at = 0; at < bytes.size(); at += 3) {
+    std::uint32_t group = 0;
+    for (std::size_t i = 0; i < 3; ++i)
+      group =
+          group << 8U | (at + i < bytes.size() ? static_cast<unsigned char>(bytes[at + i]) : 0U);
+    for (std::size_t i = 0; i < 4; ++i) {
+      const bool padding = i > bytes.size() - at;
+      text += padding ? '=' : kDigits[group >> (18U - 6U * static_cast<unsigned>(i)) & 63U];
+    }
+  }
+  return text;
+}
+
+std::string path_of(const std::string& model, const std::string& version, const char* rest = "") {
+  const std::string path = "/v2/models/" + escape(model);
+  return (version.empty() ? path : path + "/versions/" + escape(version)) + rest;
+}
+
+milliseconds since(Clock::time_point begin) {
+  return std::chrono::duration_cast<milliseconds>(Clock::now() - begin);
+}
+
+}  // namespace
+
+struct Client::Impl {
+  explicit Impl(const ClientOptions& given)
+      : options(given),
+        pool(options),
+        token(options),
+        rng(options.retry.seed != 0
+                ? options.retry.seed
+                : static_cast<std::uint64_t>(Clock::now().time_since_epoch().count())) {}
+
+  const ClientOptions options;
+  detail::ConnectionPool pool;
+  detail::BearerToken token;
+  std::mutex rng_mutex;
+  Rng rng;
+  std::atomic<std::int64_t> requests{0}, attempts{0}, refused{0}, broken{0}, paused_ms{0};
+
+  HttpOutcome attempt(detail::HttpRequest& request, Clock::time_point end) {
+    const detail::ConnectionPool::Lease connection = pool.lend(end);
+    ++attempts;
+    const std::vector<std::string> headers = request.headers;
+    const std::string authorization = token.header();
+    for (int turn = 0;; ++turn) {
+      request.headers = headers;
+      const std::string used = turn == 0 ? authorization : token.header();
+      if (!used.empty()) request.headers.push_back(used);
+      request.limit = std::chrono::duration_cast<milliseconds>(end - Clock::now());
+      HttpOutcome outcome = connection->exchange(request);
+      request.headers = headers;
+      const bool renewed = turn == 0 && outcome.failure == Failure::None &&
+                           outcome.status == kUnauthorized && token.renew(used);
+      if (!renewed) return outcome;
+    }
+  }
+
+  [[noreturn]] void give_up(const HttpOutcome& outcome, int tried, Clock::time_point begin) const {
+    std::string often;
+    if (tried > 1)
+      often = "; asked " + std::to_string(tried) + " times in " +
+              std::to_string(since(begin).count()) + " ms";
+    const std::string& url = options.url;
+    switch (outcome.failure) {
+      case Failure::None:
+        fail(code_of(outcome.status), "the server ", url, " refused (", outcome.status,
+             "): ", told(outcome), often);
+      case Failure::NotTrusted:
+        fail(ErrorCode::FailedPrecondition, "no trust between us and the server ", url, ": ",
+             outcome.reason);
+      case Failure::TimedOut:
+        fail(ErrorCode::DeadlineExceeded, "the server ", url, " has not answered within the ",
+             options.deadline.count(), " ms of the deadline", often);
+      case Failure::Malformed:
+        fail(ErrorCode::DataLoss, "the server ", url,
+             " does not speak the protocol: ", outcome.reason);
+      case Failure::NotConnected:
+      case Failure::Broken:
+        break;
+    }
+    fail(ErrorCode::Unavailable, "cannot ask the server ", url, ": ", outcome.reason, often);
+  }
+
+  // Waits before the next attempt; false when that would be after the deadline.
+  bool pause(const HttpOutcome& outcome, int tried, Clock::time_point end) {
+    milliseconds length{0};
+    {
+      const std::lock_guard lock(rng_mutex);
+      length = pause_after(options.retry, tried, outcome.retry_after, rng);
+    }
+    const Clock::time_point until = Clock::now() + length;
+    if (until >= end) return false;
+    constexpr milliseconds kLook{50};  // for a stop signal
+    for (Clock::time_point now = Clock::now(); now < until; now = Clock::now()) {
+      if (stop_requested())
+        fail(ErrorCode::Cancelled, "stopped by a signal while waiting for ", options.url);
+      std::this_thread::sleep_until(std::min(until, now + kLook));
+    }
+    paused_ms += length.count();
+    return true;
+  }
+
+  // Returns a reply with status 200, or throws.
+  HttpOutcome ask(detail::HttpRequest request, Repeat repeat) {
+    const Clock::time_point begin = Clock::now();
+    const Clock::time_point end = begin + options.deadline;
+    ++requests;
+    request.fresh = repeat == Repeat::Unsent;
+    for (int tried = 1;; ++tried) {
+      HttpOutcome outcome = attempt(request, end);
+      if (outcome.failure == Failure::None && outcome.status == kGood) return outcome;
+      const bool refusal = outcome.failure == Failure::None && is_refusal(outcome.status);
+      if (refusal) ++refused;
+      const bool unsent = outcome.failure == Failure::NotConnected;
+      if (unsent || outcome.failure == Failure::Broken) ++broken;
+      const bool again =
+          unsent || (repeat == Repeat::Freely && (refusal || outcome.failure == Failure::Broken));
+      if (!again || tried > options.retry.retries || !pause(outcome, tried, end))
+        give_up(outcome, tried, begin);
+    }
+  }
+
+  ordered_json document(const std::string& path, const ordered_json* body = nullptr,
+                        Repeat repeat = Repeat::Freely) {
+    const std::string text = body == nullptr ? std::string() : body->dump();
+    detail::HttpRequest request;
+    request.path = path;
+    if (body != nullptr) {
+      request.method = "POST";
+      request.body = text;
+      request.headers = {"Content-Type: application/json"};
+    }
+    const HttpOutcome outcome = ask(request, repeat);
+    if (outcome.body.empty()) return ordered_json::object();  // Triton's, of load and unload
+    ordered_json result = ordered_json::parse(outcome.body, nullptr, false);
+    if (result.is_discarded())
+      fail(ErrorCode::DataLoss, "the server ", options.url, " answers ", path,
+           " with what is no JSON");
+    return result;
+  }
+
+  bool is_ready(const std::string& path) {
+    detail::HttpRequest request;
+    request.path = path;
+    ++requests;
+    const HttpOutcome outcome = attempt(request, Clock::now() + options.deadline);
+    if (outcome.failure != Failure::None || outcome.status == kUnauthorized ||
+        outcome.status == 403)
+      give_up(outcome, 1, Clock::now());
+    return outcome.status == kGood;
+  }
+};
+
+Client::Client(const ClientOptions& options) {
+  validate(options);
+  impl_ = std::make_unique<Impl>(options);
+}
+
+Client::~Client() = default;
+
+const ClientOptions& Client::options() const noexcept { return impl_->options; }
+
+ClientCounts Client::counts() const {
+  return {impl_->requests, impl_->attempts, impl_->refused, impl_->broken, impl_->paused_ms};
+}
+
+bool Client::live() { return impl_->is_ready("/v2/health/live"); }
+
+bool Client::ready() { return impl_->is_ready("/v2/health/ready"); }
+
+bool Client::model_ready(const std::string& model, const std::string& version) {
+  return impl_->is_ready(path_of(model, version, "/ready"));
+}
+
+ordered_json Client::server_metadata() { return impl_->document("/v2"); }
+
+ordered_json Client::model_metadata(const std::string& model, const std::string& version) {
+  return impl_->document(path_of(model, version));
+}
+
+ordered_json Client::model_config(const std::string& model, const std::string& version) {
+  return impl_->document(path_of(model, version, "/config"));
+}
+
+ordered_json Client::statistics(const std::string& model, const std::string& version) {
+  return impl_->document(model.empty() ? "/v2/models/stats" : path_of(model, version, "/stats"));
+}
+
+ordered_json Client::repository_index(bool ready_only) {
+  const ordered_json body = {{"ready", ready_only}};
+  return impl_->document("/v2/repository/index", &body);
+}
+
+void Client::load(const std::string& model, const ModelSource& source) {
+  ordered_json parameters = ordered_json::object();
+  if (!source.config_json.empty()) parameters["config"] = source.config_json;
+  for (const auto& [path, contents] : source.files) parameters["file:" + path] = base64(contents);
+  const ordered_json body = {{"parameters", parameters}};
+  impl_->document("/v2/repository/models/" + escape(model) + "/load", &body, Repeat::Unsent);
+}
+
+void Client::unload(const std::string& model) {
+  const ordered_json body = ordered_json::object();
+  impl_->document("/v2/repository/models/" + escape(model) + "/unload", &body, Repeat::Unsent);
+}
+
+InferReply Client::infer(const InferRequest& request) {
+  return infer(request.model, request.version, encode(request)).decode();
+}
+
+Client::RawReply Client::infer(const std::string& model, const std::string& version,
+                               const EncodedRequest& encoded) {
+  detail::HttpRequest request;
+  request.method = "POST";
+  request.path = path_of(model, version, "/infer");
+  request.body = encoded.body;
+  request.headers = {"Content-Type: application/json"};  // which servers without the extension know
+  if (encoded.json_length < encoded.body.size())
+    request.headers = {"Content-Type: application/octet-stream",
+                       "Inference-Header-Content-Length: " + std::to_string(encoded.json_length)};
+  HttpOutcome outcome = impl_->ask(request, Repeat::Freely);
+  return {std::move(outcome.body), outcome.json_length};
+}
+
+}  // namespace jetcal::client
