@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # The commands that people and CI use. Each does its own set-up.
-.PHONY: help setup setup-all build demo sample test test-nightly lint bench test-sanitize clean
+.PHONY: help setup setup-all build demo sample test test-nightly lint bench test-sanitize fuzz clean
 .DEFAULT_GOAL := help
 
 BUILD := build/release
@@ -17,6 +17,7 @@ help:
 	@echo "make build          release binary at $(JETCAL)"
 	@echo "make bench          times beside peers, results in bench/results (PARTS=training,inference,loader,scaling,programs; QUICK=1)"
 	@echo "make lint           clang-format and clang-tidy, zero findings"
+	@echo "make fuzz           parsers under sanitizers, MINUTES=10 in all (FUZZ_CXX=clang++-14 for libFuzzer)"
 	@echo "make test-sanitize  fast suites under address + undefined and thread sanitizers"
 
 setup:
@@ -62,6 +63,11 @@ bench:
 test-sanitize: setup-all
 	@cmake --preset asan && cmake --build build/asan && ctest --preset asan -j $(CORES) --no-tests=error
 	@cmake --preset tsan && cmake --build build/tsan && ctest --preset tsan -j $(CORES) --no-tests=error
+
+fuzz: build
+	@cmake --preset fuzz $(if $(FUZZ_CXX),-DCMAKE_CXX_COMPILER=$(FUZZ_CXX))
+	@cmake --build build/fuzz --target fuzzers
+	@python3 tests/fuzz/run.py --build build/fuzz --jetcal $(JETCAL) --minutes $(or $(MINUTES),10)
 
 clean:
 	@rm -rf build demo

@@ -39,6 +39,8 @@ void add_flags(CLI::App& app, LoadFlags& flags) {
   app.add_option("--min-particles", flags.load.min_particles, "of a jet (20)");
   app.add_option("--max-particles", flags.load.max_particles, "of a jet (60)");
   app.add_option("--seed", flags.load.seed, "of jets and arrivals (1)");
+  app.add_flag("--check-equal", flags.load.check_equal,
+               "count replies that are not the same bytes as the first one of a batch size");
   app.add_option("--plot", flags.plot,
                  "draw round trip, inference and overhead by batch size: FILE.svg or FILE.html");
   app.add_option("--beside", flags.beside, "reports (--json) of earlier runs to draw beside it")
@@ -59,6 +61,7 @@ void fill_from_file(const CLI::App& app, const CommonOptions& common, LoadFlags&
   fill_from_config(app, config, "min-particles", flags.load.min_particles);
   fill_from_config(app, config, "max-particles", flags.load.max_particles);
   fill_from_config(app, config, "seed", flags.load.seed);
+  fill_from_config(app, config, "check-equal", flags.load.check_equal);
   fill_from_config(app, config, "plot", flags.plot);
   fill_from_config(app, config, "beside", flags.beside);
   config.reject_unknown();

@@ -142,10 +142,20 @@ class Clients {
     return std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
   }
 
-  void ask(Clock::time_point due, Times& times) const {
+  bool is_like_the_first(const std::string& body) {
+    const std::lock_guard lock(first_mutex_);
+    if (first_.empty()) first_ = body;
+    return first_ == body;
+  }
+
+  void ask(Clock::time_point due, Times& times) {
     std::vector<double>* list = &times.answered;
     try {
-      client_.infer(options_.model, options_.version, request_);
+      const Client::RawReply reply = client_.infer(options_.model, options_.version, request_);
+      if (options_.check_equal && !is_like_the_first(reply.body)) {
+        ++times.failed[kOtherReply];
+        return;
+      }
     } catch (const Error& error) {
       ++times.failed[std::string(error_code_name(error.code()))];
       if (error.code() != ErrorCode::Unavailable) return;
@@ -154,12 +164,12 @@ class Clients {
     list->push_back(std::chrono::duration<double, std::micro>(Clock::now() - due).count());
   }
 
-  void closed_loop(Clock::time_point end, Times& times) const {
+  void closed_loop(Clock::time_point end, Times& times) {
     for (Clock::time_point now = Clock::now(); now < end; now = Clock::now()) ask(now, times);
   }
 
   void open_loop(Clock::time_point begin, Clock::time_point end, const std::vector<double>& due,
-                 std::atomic<std::size_t>& next, Times& times) const {
+                 std::atomic<std::size_t>& next, Times& times) {
     for (std::size_t i = next++; i < due.size(); i = next++) {
       const Clock::time_point time = begin + to_duration(due[i]);
       std::this_thread::sleep_until(time);
@@ -174,6 +184,8 @@ class Clients {
   Client& client_;
   const LoadOptions& options_;
   const EncodedRequest& request_;
+  std::mutex first_mutex_;
+  std::string first_;
 };
 
 LoadResult measure(const LoadOptions& options, const ordered_json& metadata, Client& client,

@@ -29,6 +29,9 @@ struct LoadOptions {
   TensorCoding coding = TensorCoding::Binary;
   std::int64_t min_particles = 20, max_particles = 60;
   std::uint64_t seed = 1;  ///< Of jets and arrivals.
+  /// Every reply of a batch size must be the same bytes; others count as failed. So it is with
+  /// jetcal; servers that pad or join rows may round in another way each time.
+  bool check_equal = false;
 };
 
 /// Throws InvalidArgument naming the field that is out of range.
@@ -53,6 +56,9 @@ struct LoadResult {
 /// Names what becomes of a request of an open loop that no connection could send until `deadline`
 /// after the last arrival, in LoadResult::failed.
 inline constexpr const char* kNotSent = "not sent";
+
+/// Names replies that are not like the first one, in LoadResult::failed.
+inline constexpr const char* kOtherReply = "other reply";
 
 /// Runs every batch size in turn, after a warm-up; calls `progress` after each. Throws Unavailable
 /// when the server cannot be reached, NotFound for an unknown model.

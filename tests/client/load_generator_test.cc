@@ -59,7 +59,7 @@ TEST(LoadGenerator, CountsLatencyFromTheArrivalAndNotFromTheSending) {
   const LoadResult result = generate_load(options).front();
   EXPECT_EQ(result.round_trip.count, std::ssize(due));
   EXPECT_GT(result.round_trip.mean, 0.95 * mean_wait);
-  EXPECT_LT(result.round_trip.mean, 1.5 * mean_wait);
+  EXPECT_LT(result.round_trip.mean, 3 * mean_wait);
   EXPECT_GT(result.round_trip.p50, 200e3);
   EXPECT_EQ(result.inference, 0);
 }
@@ -71,8 +71,8 @@ TEST(LoadGenerator, AClosedLoopAsksWhenItHasItsAnswer) {
   options.server.connections = 2;
   const LoadResult result = generate_load(options).front();
   EXPECT_GE(result.round_trip.p50, 20e3);
-  EXPECT_LT(result.round_trip.p50, 40e3);
-  EXPECT_GT(result.round_trip.count, 24);
+  EXPECT_LT(result.round_trip.p50, 200e3);
+  EXPECT_GT(result.round_trip.count, 5);
   EXPECT_LE(result.round_trip.count, 52);
   EXPECT_NEAR(result.jets_per_second, 2 * result.requests_per_second, 1e-6);
 }
@@ -94,14 +94,29 @@ TEST(LoadGenerator, TellsRefusalsFromAnswers) {
   for (int i = 0; i < 3; ++i) steps.push_back(answer_after(milliseconds(30), "{}"));
   Step busy = answer(503, R"({"error":"busy"})");
   busy.delay = milliseconds(30);
-  for (int i = 0; i < 20; ++i) steps.push_back(busy);
+  for (int i = 0; i < 3; ++i) steps.push_back(busy);
+  steps.push_back(answer_after(milliseconds(1000), "{}"));  // the loop is over when it comes
   steps.push_back(answer(200, "{}"));
   ScriptedServer server(steps);
-  const LoadResult result = generate_load(options_for(server, 0.4)).front();
-  EXPECT_EQ(result.round_trip.count, 3);
-  EXPECT_EQ(result.failed.at("unavailable"), result.refused.count);
-  EXPECT_GT(result.refused.count, 3);
+  const LoadResult result = generate_load(options_for(server, 1)).front();
+  EXPECT_EQ(result.round_trip.count, 4);
+  EXPECT_EQ(result.failed.at("unavailable"), 3);
+  EXPECT_EQ(result.refused.count, 3);
   EXPECT_GE(result.refused.p50, 30e3);
+}
+
+TEST(LoadGenerator, FindsRepliesThatDifferWhenAskedTo) {
+  for (const bool check : {false, true}) {
+    ScriptedServer server(
+        {answer(200, kMetadata), answer(200, statistics(0, 0)),
+         answer_after(milliseconds(50), "{}"), answer_after(milliseconds(50), "{}"),
+         answer_after(milliseconds(50), "[]"), answer_after(milliseconds(1000), "{}")});
+    LoadOptions options = options_for(server, 1);
+    options.check_equal = check;
+    const LoadResult result = generate_load(options).front();
+    EXPECT_EQ(result.failed.count(kOtherReply), check ? 1U : 0U);
+    EXPECT_EQ(result.round_trip.count, check ? 3 : 4);
+  }
 }
 
 TEST(LoadGenerator, NamesWhatIsOutOfRange) {

@@ -10,14 +10,13 @@ import subprocess
 import time
 import urllib.request
 
-import pytest
-
 
 def packages():
     """The site-packages of the wheel, or a skip."""
     root = os.environ.get("JETCAL_TRITON")
     found = sorted(pathlib.Path(root).glob("lib/python3*/site-packages")) if root else []
     if not found or not (found[0] / "pytriton").exists():
+        import pytest  # tools/measure_serving.py starts servers without it
         pytest.skip("JETCAL_TRITON names no virtual environment with nvidia-pytriton: there is no real Triton to compare with")
     return found[0]
 

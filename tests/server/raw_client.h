@@ -87,6 +87,12 @@ class RawClient {
     return read();
   }
 
+  /// Reads until the server closes or says nothing for five seconds.
+  void read_to_the_end() const {
+    char chunk[4096];
+    while (::recv(socket_, chunk, sizeof chunk, 0) > 0) continue;
+  }
+
   /// Tells whether the server has ended the connection (waits for it).
   bool ended() {
     char byte = 0;
