@@ -27,7 +27,7 @@ constexpr std::chrono::milliseconds kSignalPoll{20};
 
 /// The flags as given; a flag that was not given leaves the configuration's value alone.
 struct ServeFlags {
-  std::string model_repository, host, model_control_mode;
+  std::string model_repository, repository_cache, host, model_control_mode;
   std::vector<std::string> load_model;
   bool shared_memory = true;
   double repository_poll_secs = 0;
@@ -47,7 +47,10 @@ struct ServeOptions {
 };
 
 void add_flags(CLI::App& app, ServeFlags& flags) {
-  app.add_option("--model-repository", flags.model_repository, "folder of models, Triton layout");
+  app.add_option("--model-repository", flags.model_repository,
+                 "folder of models, Triton layout, or s3://bucket/prefix");
+  app.add_option("--repository-cache", flags.repository_cache,
+                 "s3: folder to keep the models in (one that goes with the server)");
   app.add_option("--host", flags.host, "address to listen on (127.0.0.1); 0.0.0.0 for every one");
   app.add_option("--http-port", flags.http_port, "port (8000); 0 picks a free one");
   app.add_option("--grpc-port", flags.grpc_port,
@@ -91,6 +94,9 @@ ServeOptions make_options(const CLI::App& app, const ServeFlags& flags,
   double poll_seconds = 15;
   options.http.port = kDefaultHttpPort;
   set("model-repository", repository, flags.model_repository);
+  std::string cache;
+  set("repository-cache", cache, flags.repository_cache);
+  options.engine.repository_cache = cache;
   set("host", options.http.host, flags.host);
   set("http-port", options.http.port, flags.http_port);
   options.grpc_port = options.metrics_port = options.http.port;

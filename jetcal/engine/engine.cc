@@ -80,9 +80,15 @@ Engine::~Engine() { drain(); }
 std::vector<ModelState> Engine::models() const {
   std::vector<ModelState> states;
   for (const LoadedVersion& loaded : *impl_->repository.snapshot()) states.push_back(loaded.state);
+  if (const auto problem = impl_->repository.problem()) {
+    for (ModelState& state : states) {
+      if (state.ready && state.reason.empty())
+        state.reason = "in service; the repository cannot be read: " + *problem;
+    }
+  }
   if (impl_->options.control != ControlMode::Explicit) return states;
   // What could be loaded is listed too.
-  for (const std::string& name : detail::model_folders(impl_->options.repository)) {
+  for (const std::string& name : impl_->repository.model_names()) {
     const bool listed = std::any_of(states.begin(), states.end(),
                                     [&](const ModelState& state) { return state.name == name; });
     if (!listed) states.push_back({name, "", false, "not loaded", ""});

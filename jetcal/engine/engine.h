@@ -30,8 +30,9 @@ enum class ControlMode {
 
 struct EngineOptions {
   /// Triton layout: NAME/config.pbtxt, NAME/VERSION/model.onnx and, for jetcal's own networks,
-  /// NAME/VERSION/model.jetcal.
-  std::filesystem::path repository;
+  /// NAME/VERSION/model.jetcal. A folder, or s3://bucket/prefix: its models are copied into
+  /// `repository_cache` (empty: a folder that goes with the engine), each as a whole.
+  std::filesystem::path repository, repository_cache = {};
   /// Threads of ONNX Runtime a model; 0 means every usable core. The native engine uses
   /// parallel_for.
   int onnx_threads = 0;
@@ -94,7 +95,8 @@ class Engine {
   using Callback = std::function<void(Result<InferReply>)>;
 
   /// Loads the repository. A model that cannot be loaded is listed as not ready with its reason.
-  /// Throws NotFound when the repository is not a folder.
+  /// Throws NotFound when the repository is not a folder, and what store::ObjectStore does when an
+  /// object store cannot be read and the cache has nothing of it.
   explicit Engine(const EngineOptions& options);
   ~Engine();  ///< Drains.
 

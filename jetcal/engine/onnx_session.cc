@@ -134,8 +134,6 @@ struct OnnxSession::Impl {
       if (info == nullptr)
         fail(ErrorCode::Unimplemented, "'", name, "' is not a tensor but a sequence or map");
       specs.push_back(read_tensor_info(api, info, name));
-      if (specs.back().type == DataType::Bytes)
-        fail(ErrorCode::Unimplemented, "'", name, "' holds strings, which jetcal does not serve");
     }
     return specs;
   }
@@ -150,14 +148,40 @@ struct OnnxSession::Impl {
            data_type_name(found->type), ", the model takes ", data_type_name(spec.type));
     const std::optional<std::int64_t> count = element_count(found->shape);
     const std::size_t size = data_type_size(spec.type);
-    if (!count || found->data.size() / size != static_cast<std::size_t>(*count) ||
+    if (size == 0 && count && strings_of(found->data).size() == static_cast<std::size_t>(*count))
+      return *found;
+    if (!count || size == 0 || found->data.size() / size != static_cast<std::size_t>(*count) ||
         found->data.size() % size != 0)
       fail(ErrorCode::InvalidArgument, "the input '", spec.name, "' of shape ",
            shape_text(found->shape), " has ", found->data.size(), " bytes");
     return *found;
   }
 
+  Owned<detail::OrtValue> wrap_strings(const TensorView& tensor) const {
+    std::vector<std::string> texts;  // ONNX Runtime wants a zero behind each
+    for (const std::string_view text : strings_of(tensor.data)) {
+      if (text.find('\0') != std::string_view::npos)
+        fail(ErrorCode::InvalidArgument, "a string of the input '", tensor.name,
+             "' holds a zero byte, which ONNX Runtime cannot take");
+      texts.emplace_back(text);
+    }
+    std::vector<const char*> starts;
+    for (const std::string& text : texts) starts.push_back(text.c_str());
+    detail::OrtAllocator* allocator = nullptr;
+    check(api, api.get_default_allocator(&allocator), ErrorCode::Internal, "allocator");
+    detail::OrtValue* value = nullptr;
+    check(api,
+          api.create_tensor(allocator, tensor.shape.data(), tensor.shape.size(),
+                            onnx_type(tensor.type), &value),
+          ErrorCode::Internal, "the input '" + tensor.name + "'");
+    auto owned = own(value, api.release_value);
+    check(api, api.fill_string_tensor(value, starts.data(), starts.size()), ErrorCode::Internal,
+          "the input '" + tensor.name + "'");
+    return owned;
+  }
+
   Owned<detail::OrtValue> wrap(const TensorView& tensor, std::vector<std::byte>& copy) const {
+    if (tensor.type == DataType::Bytes) return wrap_strings(tensor);
     const std::byte* data = tensor.data.data();
     if (reinterpret_cast<std::uintptr_t>(data) % data_type_size(tensor.type) != 0) {
       copy.assign(tensor.data.begin(), tensor.data.end());
@@ -174,6 +198,20 @@ struct OnnxSession::Impl {
     return own(value, api.release_value);
   }
 
+  void unwrap_strings(const detail::OrtValue* value, Tensor& tensor) const {
+    std::vector<std::size_t> begins(
+        static_cast<std::size_t>(element_count(tensor.shape).value_or(0)));
+    std::size_t bytes = 0;
+    check(api, api.get_string_tensor_bytes(value, &bytes), ErrorCode::Internal, "output");
+    std::string all(bytes, '\0');
+    check(api, api.get_string_tensor(value, all.data(), bytes, begins.data(), begins.size()),
+          ErrorCode::Internal, "output");
+    for (std::size_t i = 0; i < begins.size(); ++i) {
+      const std::size_t end = i + 1 < begins.size() ? begins[i + 1] : bytes;
+      append_string(tensor.data, std::string_view(all).substr(begins[i], end - begins[i]));
+    }
+  }
+
   Tensor unwrap(detail::OrtValue* value, const std::string& name) const {
     int is_tensor = 0;
     check(api, api.is_tensor(value, &is_tensor), ErrorCode::Internal, "output");
@@ -183,6 +221,10 @@ struct OnnxSession::Impl {
     const auto info = own(raw, api.release_tensor_info);
     const TensorSpec spec = read_tensor_info(api, raw, name);
     Tensor tensor{name, spec.type, spec.shape, {}};
+    if (spec.type == DataType::Bytes) {
+      unwrap_strings(value, tensor);
+      return tensor;
+    }
     void* data = nullptr;
     check(api, api.get_tensor_mutable_data(value, &data), ErrorCode::Internal, "output");
     tensor.data.resize(static_cast<std::size_t>(element_count(spec.shape).value_or(0)) *

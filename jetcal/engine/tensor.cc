@@ -2,6 +2,7 @@
 #include "jetcal/engine/tensor.h"
 
 #include <array>
+#include <cstring>
 
 namespace jetcal::engine {
 namespace {
@@ -56,6 +57,27 @@ std::optional<std::int64_t> element_count(std::span<const std::int64_t> shape) n
     count *= size;
   }
   return empty ? 0 : count;
+}
+
+std::vector<std::string_view> strings_of(std::span<const std::byte> data) {
+  std::vector<std::string_view> texts;
+  std::uint32_t length = 0;
+  while (data.size() >= sizeof length) {
+    std::memcpy(&length, data.data(), sizeof length);
+    data = data.subspan(sizeof length);
+    if (data.size() < length) break;
+    texts.emplace_back(reinterpret_cast<const char*>(data.data()), length);
+    data = data.subspan(length);
+  }
+  return texts;
+}
+
+void append_string(std::vector<std::byte>& data, std::string_view text) {
+  const auto length = static_cast<std::uint32_t>(text.size());
+  const auto* const head = reinterpret_cast<const std::byte*>(&length);
+  const auto* const bytes = reinterpret_cast<const std::byte*>(text.data());
+  data.insert(data.end(), head, head + sizeof length);
+  data.insert(data.end(), bytes, bytes + text.size());
 }
 
 std::string shape_text(std::span<const std::int64_t> shape) {

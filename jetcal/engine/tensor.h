@@ -41,6 +41,11 @@ std::size_t data_type_size(DataType type) noexcept;
 /// Multiplies the dimensions; nothing when one is negative or the product exceeds 2^62.
 std::optional<std::int64_t> element_count(std::span<const std::int64_t> shape) noexcept;
 
+/// Views the strings of a Bytes tensor, up to the first that its bytes do not hold.
+std::vector<std::string_view> strings_of(std::span<const std::byte> data);
+/// Appends one string to the bytes of a Bytes tensor.
+void append_string(std::vector<std::byte>& data, std::string_view text);
+
 /// Prints a shape as "[2,1,-1]".
 std::string shape_text(std::span<const std::int64_t> shape);
 

@@ -104,33 +104,6 @@ std::vector<std::int64_t> read_shape(const object& input, const std::string& nam
   return shape;
 }
 
-// Counts the elements of a Bytes tensor; nothing when a length points beyond the end.
-std::optional<std::int64_t> count_strings(std::span<const std::byte> data) {
-  std::int64_t count = 0;
-  std::size_t at = 0;
-  while (at < data.size()) {
-    std::uint32_t length = 0;
-    if (data.size() - at < sizeof length) return std::nullopt;
-    std::memcpy(&length, data.data() + at, sizeof length);
-    at += sizeof length;
-    if (data.size() - at < length) return std::nullopt;
-    at += length;
-    ++count;
-  }
-  return count;
-}
-
-// A tensor of strings must say how many there are; all other sizes are checked by the engine.
-void check_strings(const engine::TensorView& tensor) {
-  if (tensor.type != DataType::Bytes) return;
-  const std::int64_t count = engine::element_count(tensor.shape).value();
-  const std::optional<std::int64_t> found = count_strings(tensor.data);
-  if (!found) bad("the bytes of input", tensor.name, "end inside a string");
-  if (*found != count)
-    fail(ErrorCode::InvalidArgument, "input '", tensor.name, "' holds ", *found,
-         " strings, its shape ", engine::shape_text(tensor.shape), " asks for ", count);
-}
-
 class InferParser {
  public:
   InferParser(std::string_view body, std::size_t json_length, const std::string& model,
@@ -202,7 +175,6 @@ class InferParser {
         const SharedBytes memory = find_memory(*parameters);
         tensor.data = memory.bytes;
         parsed_.regions.push_back(memory);
-        check_strings(tensor);
         break;
       }
       case Source::Json: {
@@ -255,7 +227,6 @@ class InferParser {
       fail(ErrorCode::InvalidArgument, "unexpected size for input '", tensor.name, "', expecting ",
            size - rest_.size(), " additional bytes for model '", model_, "'");
     tensor.data = std::as_bytes(std::span(rest_.data(), size));
-    check_strings(tensor);
     rest_.remove_prefix(size);
   }
 

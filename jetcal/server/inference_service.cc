@@ -131,6 +131,9 @@ void add_model_calls(GrpcServices& services, const State& state) {
   });
   add<inference::ModelReadyRequest>(services, "ModelReady", [state](const auto& request) {
     inference::ModelReadyResponse reply;
+    const auto metadata = state->backend.metadata(request.name(), request.version());
+    if (!metadata.ok() && metadata.error().code() == ErrorCode::InvalidArgument)
+      throw Error(metadata.error());  // a version that is no number
     reply.set_ready(!state->draining.load() &&
                     state->backend.ready(request.name(), request.version()));
     return reply;

@@ -225,9 +225,7 @@ void OipService::control(const Path& path, HttpRequest request, Responder respon
       const std::optional<Error> error =
           load ? state->backend.load(model, load_override_of(body)) : state->backend.unload(model);
       if (error) throw Error(*error);
-      HttpReply done;
-      done.content_type.clear();
-      return done;
+      return HttpReply{};
     }));
   });
 }
@@ -317,9 +315,7 @@ HttpReply OipService::post(const Path& path, const HttpRequest& request) const {
   } else if (!memory.cuda) {
     state_->regions().remove(memory.region);
   }
-  HttpReply done;
-  done.content_type.clear();
-  return done;
+  return HttpReply{};
 }
 
 HttpReply OipService::index(const HttpRequest& request) const {

@@ -24,7 +24,7 @@ class EngineTest : public RepositoryTest {
  protected:
   Engine load(std::int64_t max_queue_size = 0) const {
     // One thread: ONNX Runtime's own are not known to the thread sanitizer.
-    return Engine({folder_, 1, max_queue_size});
+    return Engine({folder_, {}, 1, max_queue_size});
   }
   static InferRequest request(const std::string& model, const std::vector<Tensor>& tensors) {
     InferRequest request{model, "", "id-1", {}, {}};

@@ -147,7 +147,7 @@ TEST_F(EngineTest, BrokenModelsAreListedWithTheirReason) {
   EXPECT_THAT(reasons["wrong"], HasSubstr("as INT32 [-1,2], the model has FP32 [-1,2]"));
   const std::vector<Tensor> tensors = x(1);
   expect_refused(engine, request("empty", tensors), ErrorCode::Unavailable, "no version folder");
-  EXPECT_THROW(Engine({folder_ / "nowhere", 1, 0}), Error);
+  EXPECT_THROW(Engine({folder_ / "nowhere", {}, 1, 0}), Error);
 }
 
 TEST_F(EngineTest, TruncatedWeightsAreNamed) {

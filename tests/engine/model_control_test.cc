@@ -13,7 +13,7 @@ using testing::HasSubstr;
 TEST_F(EngineTest, ExplicitModeLoadsUnloadsAndReplacesUnderTraffic) {
   add_doubling("double", kDoublingConfig);
   add_doubling("other");
-  EngineOptions options{folder_, 1};
+  EngineOptions options{folder_, {}, 1};
   options.control = ControlMode::Explicit;
   options.load_models = {"double"};
   Engine engine(options);
@@ -53,7 +53,7 @@ TEST_F(EngineTest, ExplicitModeLoadsUnloadsAndReplacesUnderTraffic) {
 }
 
 TEST_F(EngineTest, ALoadRequestMayBringConfigurationAndFiles) {
-  EngineOptions options{folder_, 1};
+  EngineOptions options{folder_, {}, 1};
   options.control = ControlMode::Explicit;
   Engine engine(options);
   const std::string model = doubling_model(kOnnxFloat, {"N", "2"});
@@ -72,7 +72,7 @@ TEST_F(EngineTest, ALoadRequestMayBringConfigurationAndFiles) {
 
 TEST_F(EngineTest, PollingFollowsTheRepository) {
   add_doubling("first");
-  EngineOptions options{folder_, 1};
+  EngineOptions options{folder_, {}, 1};
   options.control = ControlMode::Poll;
   options.poll_interval = std::chrono::hours(1);  // poll() is called here
   Engine engine(options);

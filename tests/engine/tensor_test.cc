@@ -44,5 +44,22 @@ TEST(ShapeText, LooksLikeTritons) {
   EXPECT_EQ(shape_text(Shape{}), "[]");
 }
 
+TEST(StringsOf, ReadsWhatAppendStringWrites) {
+  std::vector<std::byte> data;
+  for (const std::string_view text : {"", "one", "two words"}) append_string(data, text);
+  EXPECT_EQ(strings_of(data), (std::vector<std::string_view>{"", "one", "two words"}));
+  EXPECT_TRUE(strings_of({}).empty());
+}
+
+TEST(StringsOf, StopsAtTheFirstThatIsNotThere) {
+  std::vector<std::byte> data;
+  append_string(data, "one");
+  append_string(data, "two");
+  for (std::size_t size = 0; size < data.size(); ++size)
+    EXPECT_EQ(strings_of(std::span(data).first(size)).size(), size < 7 ? 0U : 1U) << size;
+  data.assign(4, std::byte{0xff});  // a length of 4 GiB
+  EXPECT_TRUE(strings_of(data).empty());
+}
+
 }  // namespace
 }  // namespace jetcal::engine

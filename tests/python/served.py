@@ -16,9 +16,11 @@ class Served:
     def __init__(self, repository, *flags):
         self.command = [JETCAL, "serve", "--json", "--model-repository", str(repository), "--http-port", "0",
                         *map(str, flags)]
+        self.environment = None
 
     def __enter__(self):
-        self.process = subprocess.Popen(self.command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(self.command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                        env=self.environment)
         text = ""
         for line in self.process.stdout:  # one JSON document, printed when the server is ready
             text += line

@@ -113,14 +113,6 @@ INSTANTIATE_TEST_SUITE_P(
         BadRequest{"NegativeSize",
                    input(kHead + R"("shape":[1],"parameters":{"binary_data_size":-4})"),
                    "'binary_data_size'", "1234"},
-        BadRequest{"BytesCut",
-                   input(R"("name":"x","datatype":"BYTES","shape":[1],)"
-                         R"("parameters":{"binary_data_size":6})"),
-                   "end inside a string", std::string("\x05\0\0\0ab", 6)},
-        BadRequest{"BytesCount",
-                   input(R"("name":"x","datatype":"BYTES","shape":[2],)"
-                         R"("parameters":{"binary_data_size":6})"),
-                   "holds 1 strings", std::string("\x02\0\0\0ab", 6)},
         BadRequest{"NullParameter", R"({"parameters":{"a":null},"inputs":[]})", "'a'"},
         BadRequest{"ArrayParameter", R"({"parameters":{"a":[]},"inputs":[]})", "'a'"},
         BadRequest{"SharedMemory",

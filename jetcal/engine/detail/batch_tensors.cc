@@ -86,9 +86,6 @@ void read_batch_output(const ordered_json& entry, const std::vector<TensorSpec>&
     if (output == nullptr || twice)
       fail(ErrorCode::InvalidArgument, source, ": batch_output names the target '", name,
            "', which ", twice ? "is named twice" : "is no output");
-    if (output->type == DataType::Bytes)
-      fail(ErrorCode::Unimplemented, source, ": batch_output '", name,
-           "' holds texts, which jetcal cannot divide");
     const bool open =
         std::find(output->shape.begin(), output->shape.end(), -1) != output->shape.end();
     if (open && output->shape.size() != input.shape.size())

@@ -79,19 +79,37 @@ bool wanted(const EngineOptions& options, const std::string& model) {
          std::find(names.begin(), names.end(), "*") != names.end();
 }
 
+std::unique_ptr<RepositoryMirror> make_mirror(const EngineOptions& options) {
+  const std::string location = options.repository.string();
+  if (!store::is_remote(location)) return nullptr;
+  return std::make_unique<RepositoryMirror>(location, options.repository_cache);
+}
+
+EngineOptions with_folder(EngineOptions options, const RepositoryMirror* mirror) {
+  if (mirror != nullptr) options.repository = mirror->folder();
+  return options;
+}
+
 }  // namespace
 
 ModelRepository::ModelRepository(const EngineOptions& options)
-    : options_(options), snapshot_(std::make_shared<const Snapshot>()) {
+    : mirror_(make_mirror(options)),
+      options_(with_folder(options, mirror_.get())),
+      snapshot_(std::make_shared<const Snapshot>()) {
+  if (mirror_) {
+    const auto error =
+        mirror_->refresh([&](const std::string& model) { return wanted(options_, model); });
+    if (error && mirror_->names().empty()) throw Error(*error);
+  }
   Snapshot loaded;
-  std::vector<std::string> names = model_folders(options.repository);
+  const std::vector<std::string> names = model_names();
   for (const std::string& name : options.load_models) {
     if (name != "*" && !std::binary_search(names.begin(), names.end(), name))
       fail(ErrorCode::NotFound, "the model '", name, "' to load is not in the repository");
   }
   for (const std::string& name : names) {
     if (!wanted(options, name)) continue;
-    signatures_[name] = signature_of(options.repository / name);
+    signatures_[name] = signature_of(options_.repository / name);
     for (LoadedVersion& version : load_folder(name, {})) loaded.push_back(std::move(version));
   }
   snapshot_ = std::make_shared<const Snapshot>(std::move(loaded));
@@ -132,8 +150,18 @@ std::shared_ptr<const ModelRepository::Snapshot> ModelRepository::snapshot() con
   return snapshot_;
 }
 
+std::vector<std::string> ModelRepository::model_names() const {
+  return mirror_ ? mirror_->names() : model_folders(options_.repository);
+}
+
+std::optional<std::string> ModelRepository::problem() const {
+  return mirror_ ? mirror_->problem() : std::nullopt;
+}
+
 std::vector<LoadedVersion> ModelRepository::load_folder(const std::string& model,
                                                         const LoadOverride& override) {
+  if (override.files.empty() && mirror_ && !fs::is_directory(options_.repository / model))
+    return {{{model, "", false, "it could not be fetched from the object store", ""}, nullptr}};
   if (override.files.empty())
     return load_model(options_.repository / model, model, override.config, options_, timer_);
   const PassingFolder folder(override.files);
@@ -171,6 +199,10 @@ std::optional<Error> ModelRepository::load(const std::string& model, const LoadO
                                                  "', override files require that a config is "
                                                  "provided with them");
   const bool plain_name = !model.empty() && model.find('/') == std::string::npos && model[0] != '.';
+  if (plain_name && override.files.empty() && mirror_) {
+    if (const auto error = mirror_->refresh_model(model))
+      return Error(error->code(), "failed to load '" + model + "': " + error->what());
+  }
   const bool known = plain_name && fs::is_directory(options_.repository / model);
   if (!plain_name || (override.files.empty() && !known))
     return Error(ErrorCode::InvalidArgument,
@@ -206,7 +238,8 @@ std::optional<Error> ModelRepository::unload(const std::string& model) {
     state.reason = kUnloaded;
     gone.push_back({state, nullptr});
   }
-  if (!found && !fs::is_directory(options_.repository / model))
+  const std::vector<std::string> names = found ? std::vector<std::string>{} : model_names();
+  if (!found && !std::binary_search(names.begin(), names.end(), model))
     return Error(ErrorCode::NotFound,
                  "failed to unload '" + model + "', it is not in the repository");
   if (!found) return std::nullopt;
@@ -231,9 +264,13 @@ std::optional<Error> ModelRepository::unload(const std::string& model) {
 
 void ModelRepository::poll() {
   const std::lock_guard lock(loading_);
+  // What is wrong with an object store is told where it is noticed.
+  if (mirror_ &&
+      mirror_->refresh([&](const std::string& model) { return wanted(options_, model); }))
+    return;
   std::vector<std::string> names;
   try {
-    names = model_folders(options_.repository);
+    names = model_names();
   } catch (const std::exception& error) {
     spdlog::warn("the model repository cannot be read: {}", error.what());
     return;

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "jetcal/engine/detail/repository_loader.h"
+#include "jetcal/engine/detail/repository_mirror.h"
 #include "jetcal/engine/engine.h"
 
 namespace jetcal::engine::detail {
@@ -37,6 +38,10 @@ class ModelRepository {
   std::optional<Error> unload(const std::string& model);
   /// Loads what is new or changed and drops what is gone.
   void poll();
+  /// The models that the repository has, loaded or not, sorted.
+  std::vector<std::string> model_names() const;
+  /// Why the repository could not be read the last time; nothing when it could.
+  std::optional<std::string> problem() const;
   /// Takes no more changes.
   void stop();
   /// Returns when no version, in service or just out of it, has a request.
@@ -52,7 +57,8 @@ class ModelRepository {
   void watch();  // thread
   void sweep();  // thread: ends versions that are out of service
 
-  const EngineOptions options_;
+  const std::unique_ptr<RepositoryMirror> mirror_;  // of a repository in an object store
+  const EngineOptions options_;                     // its repository is a folder here
   DeadlineTimer timer_;
   std::mutex loading_;                                  // one change at a time
   std::map<std::string, std::string> signatures_;       // of folders, under loading_

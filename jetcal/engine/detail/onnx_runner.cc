@@ -17,6 +17,19 @@ const TensorView& find(std::span<const TensorView> tensors, const std::string& n
                        [&](const TensorView& tensor) { return tensor.name == name; });
 }
 
+// Bytes of the first `count` elements of `data`.
+std::size_t bytes_of(std::span<const std::byte> data, std::int64_t count, DataType type) {
+  const std::size_t size = data_type_size(type);
+  if (size > 0) return static_cast<std::size_t>(count) * size;
+  std::size_t bytes = 0;
+  for (std::int64_t i = 0; i < count; ++i) {
+    std::uint32_t length = 0;
+    std::memcpy(&length, data.data() + bytes, sizeof length);
+    bytes += sizeof length + length;
+  }
+  return bytes;
+}
+
 bool wants(const RunRequest& request, const std::string& output) {
   const auto& names = request.outputs;
   return names.empty() || std::find(names.begin(), names.end(), output) != names.end();
@@ -129,10 +142,10 @@ class OnnxRunner : public Runner {
       const std::vector<std::vector<std::int64_t>> shapes = shapes_of_parts(requests, output);
       std::size_t first = 0;
       for (std::size_t i = 0; i < requests.size(); ++i) {
-        const std::size_t bytes =
-            requests.size() == 1
-                ? output.data.size()
-                : static_cast<std::size_t>(*element_count(shapes[i])) * data_type_size(output.type);
+        const std::size_t bytes = requests.size() == 1
+                                      ? output.data.size()
+                                      : bytes_of(std::span(output.data).subspan(first),
+                                                 *element_count(shapes[i]), output.type);
         if (wants(requests[i], output.name)) {
           Tensor part{output.name, output.type, shapes[i], {}};
           const auto begin = output.data.begin() + static_cast<std::ptrdiff_t>(first);
@@ -164,8 +177,8 @@ class OnnxRunner : public Runner {
       shapes.push_back(std::move(shape));
     }
     const bool whole = requests.size() == 1 && scattered == nullptr;
-    const bool by_rows = output.type != DataType::Bytes && !output.shape.empty() &&
-                         (scattered != nullptr || output.shape.front() == rows);
+    const bool by_rows =
+        !output.shape.empty() && (scattered != nullptr || output.shape.front() == rows);
     if (!whole && (!by_rows || element_count(output.shape) != elements))
       fail(ErrorCode::Internal, "output '", output.name, "' of shape ", shape_text(output.shape),
            " cannot be divided among the requests of a batch of ", rows);

@@ -46,9 +46,13 @@ OrtApi::OrtApi(
   load_slot(table, 34, session_get_output_type_info);
   load_slot(table, 36, session_get_input_name);
   load_slot(table, 37, session_get_output_name);
+  load_slot(table, 48, create_tensor);
   load_slot(table, 49, create_tensor_with_data);
   load_slot(table, 50, is_tensor);
   load_slot(table, 51, get_tensor_mutable_data);
+  load_slot(table, 52, fill_string_tensor);
+  load_slot(table, 53, get_string_tensor_bytes);
+  load_slot(table, 54, get_string_tensor);
   load_slot(table, 55, cast_type_info_to_tensor_info);
   load_slot(table, 60, get_tensor_element_type);
   load_slot(table, 61, get_dimensions_count);

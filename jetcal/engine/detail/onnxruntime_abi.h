@@ -57,8 +57,14 @@ struct OrtApi {
   OrtStatus* (*create_tensor_with_data)(const OrtMemoryInfo*, void* data, std::size_t bytes,
                                         const std::int64_t* shape, std::size_t rank, int type,
                                         OrtValue**) noexcept;
+  OrtStatus* (*create_tensor)(OrtAllocator*, const std::int64_t* shape, std::size_t rank, int type,
+                              OrtValue**) noexcept;
   OrtStatus* (*is_tensor)(const OrtValue*, int*) noexcept;
   OrtStatus* (*get_tensor_mutable_data)(OrtValue*, void**) noexcept;
+  OrtStatus* (*fill_string_tensor)(OrtValue*, const char* const* texts, std::size_t count) noexcept;
+  OrtStatus* (*get_string_tensor_bytes)(const OrtValue*, std::size_t*) noexcept;
+  OrtStatus* (*get_string_tensor)(const OrtValue*, void* text, std::size_t bytes,
+                                  std::size_t* offsets, std::size_t count) noexcept;
   OrtStatus* (*cast_type_info_to_tensor_info)(const OrtTypeInfo*, const OrtTensorInfo**) noexcept;
   OrtStatus* (*get_tensor_element_type)(const OrtTensorInfo*, int*) noexcept;
   OrtStatus* (*get_dimensions_count)(const OrtTensorInfo*, std::size_t*) noexcept;

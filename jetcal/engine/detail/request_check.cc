@@ -2,6 +2,7 @@
 #include "jetcal/engine/detail/request_check.h"
 
 #include <algorithm>
+#include <cstring>
 #include <optional>
 #include <sstream>
 
@@ -119,11 +120,46 @@ std::optional<Error> check_input(const InferRequest& request, const TensorView& 
     return invalid(of_request(request), "unexpected shape for input '", input.name, "' for model '",
                    config.name, "'. Expected ", shape_text(want), ", got ", shape_text(input.shape),
                    ".", batched ? kBatchNote : "");
+  return std::nullopt;
+}
+
+// Strings are a length and that many bytes each; as many as the shape says must fill the bytes.
+std::optional<Error> check_strings(const InferRequest& request, const TensorView& input,
+                                   const ServedModelConfig& config) {
+  const std::string of_input = "for inference input '" + input.name + "'";
+  const std::string of_model = of_input + " for model '" + config.name + "'";
+  const std::int64_t count = element_count(input.shape).value();
+  std::int64_t found = 0;
+  for (std::span<const std::byte> rest = input.data; !rest.empty(); ++found) {
+    std::uint32_t length = 0;
+    if (rest.size() < sizeof length)
+      return invalid("incomplete string length indicator ", of_input, ", expecting ", sizeof length,
+                     " bytes but only ", rest.size(), " bytes available");
+    std::memcpy(&length, rest.data(), sizeof length);
+    rest = rest.subspan(sizeof length);
+    if (rest.size() < length)
+      return invalid("incomplete string data ", of_input, ", expecting string of length ", length,
+                     " but only ", rest.size(), " bytes available");
+    rest = rest.subspan(length);
+  }
+  if (found > count)
+    return invalid(of_request(request), "unexpected number of string elements ", found, " ",
+                   of_model, ", expecting ", count);
+  if (found < count)
+    return invalid(of_request(request), "expected ", count, " string elements ", of_model, ", got ",
+                   found);
+  return std::nullopt;
+}
+
+std::optional<Error> check_bytes(const InferRequest& request, const TensorView& input,
+                                 const ServedModelConfig& config) {
+  const std::int64_t count = element_count(input.shape).value();
   const std::size_t size = data_type_size(input.type);
-  if (size > 0 && input.data.size() != static_cast<std::size_t>(*count) * size)
+  if (size == 0) return check_strings(request, input, config);
+  if (input.data.size() != static_cast<std::size_t>(count) * size)
     return invalid(of_request(request), "input byte size mismatch for input '", input.name,
                    "' for model '", config.name, "'. Expected ",
-                   static_cast<std::size_t>(*count) * size, ", got ", input.data.size());
+                   static_cast<std::size_t>(count) * size, ", got ", input.data.size());
   return std::nullopt;
 }
 
@@ -149,16 +185,8 @@ std::optional<Error> check_particles(const InferRequest& request, const ServedMo
   return std::nullopt;
 }
 
-}  // namespace
-
-Result<std::int64_t> check_request(const InferRequest& request, const ServedModelConfig& config) {
-  if (auto error = check_outputs(request, config)) return *error;
-  if (config.native && is_ragged(request.inputs)) return check_ragged_request(request, config);
-  if (auto error = check_names(request, config)) return *error;
-  for (const TensorView& input : request.inputs) {
-    if (auto error = check_input(request, input, config)) return *error;
-  }
-  if (auto error = check_particles(request, config)) return *error;
+// Rows of the request: the first dimension of every input.
+Result<std::int64_t> check_batch(const InferRequest& request, const ServedModelConfig& config) {
   if (config.max_batch_size == 0 || request.inputs.empty()) return std::int64_t{1};
   const std::int64_t batch = request.inputs.front().shape.front();
   for (const TensorView& input : request.inputs) {
@@ -173,6 +201,24 @@ Result<std::int64_t> check_request(const InferRequest& request, const ServedMode
     return invalid(of_request(request),
                    "inference request batch-size must be <= ", config.max_batch_size, " for '",
                    config.name, "'");
+  return batch;
+}
+
+}  // namespace
+
+Result<std::int64_t> check_request(const InferRequest& request, const ServedModelConfig& config) {
+  if (auto error = check_outputs(request, config)) return *error;
+  if (config.native && is_ragged(request.inputs)) return check_ragged_request(request, config);
+  if (auto error = check_names(request, config)) return *error;
+  for (const TensorView& input : request.inputs) {
+    if (auto error = check_input(request, input, config)) return *error;
+  }
+  Result<std::int64_t> batch = check_batch(request, config);
+  if (!batch.ok()) return batch;
+  for (const TensorView& input : request.inputs) {
+    if (auto error = check_bytes(request, input, config)) return *error;
+  }
+  if (auto error = check_particles(request, config)) return *error;
   return batch;
 }
 

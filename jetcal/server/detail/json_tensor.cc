@@ -167,6 +167,10 @@ void append_number(std::string& out, T value) {
       out += "null";
       return;
     }
+    if (value == 0 && std::signbit(value)) {
+      out += "-0.0";  // many readers take -0 for an integer, which has no sign
+      return;
+    }
   }
   std::array<char, 32> digits{};
   const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr;
