@@ -126,7 +126,7 @@ def http_binary_cases():
         yield f"binary short {short}", binary(head, data[:short])
     length = len(json.dumps(head))
     for header in [length - 1, length + 1, 0, -1, "x", "", " ", 1 << 40, 1 << 70, f"{length}x", f"+{length}", length + 8, length + 9]:
-        yield f"binary header {header}", binary(head, data, header=header)
+        yield f"binary header {header!r}", binary(head, data, header=header)
     yield "binary no header", ("POST", INFER, json.dumps(head).encode() + data, {})
     for shape in [[2, 1], [1, 1], [1, 3], [2, 2], [0, 2], [17, 0], [-1, 2], [2], []]:
         yield f"binary shape {shape}", binary({"inputs": [binary_input(8, shape=shape)]}, data)
@@ -139,13 +139,13 @@ def http_binary_cases():
     yield "raw odd", ("POST", INFER, data[:7], {"Inference-Header-Content-Length": "0"})
     yield "raw empty", ("POST", INFER, b"", {"Inference-Header-Content-Length": "0"})
     for coding, packed in [("gzip", gzip.compress(body(), mtime=0)), ("deflate", zlib.compress(body())), ("identity", body()),
-                           ("br", body()), ("gzip", body()), ("deflate", b"xx"), ("gzip", gzip.compress(body(), mtime=0)[:-6]),
+                           ("br", body()), ("gzip", body() + b" "), ("deflate", b"xx"), ("gzip", gzip.compress(body(), mtime=0)[:-6]),
                            ("", body())]:
-        yield f"coding {coding} {len(packed)}", ("POST", INFER, packed, {"Content-Encoding": coding})
+        yield f"coding {coding!r} {len(packed)}", ("POST", INFER, packed, {"Content-Encoding": coding})
     for accept in ["gzip", "deflate", "identity", "br", "gzip;q=0", "gzip, deflate", "*"]:
         yield f"accept {accept}", ("POST", INFER, body(), {"Accept-Encoding": accept})
     for kind in ["application/json", "text/plain", "application/x-www-form-urlencoded", ""]:
-        yield f"content type {kind}", ("POST", INFER, body(), {"Content-Type": kind})
+        yield f"content type {kind!r}", ("POST", INFER, body(), {"Content-Type": kind})
 
 
 def http_control_cases():
@@ -206,8 +206,8 @@ def ask_http(address, request):
         content = json.loads(json_part) if json_part else None
     except ValueError:
         content = json_part.decode(errors="replace")
-    return {"status": reply.status, "coding": coding, "body": content,
-            "tensors": "" if length is None else raw[int(length):].hex()}
+    return {"status": reply.status, "type": reply.getheader("Content-Type"), "coding": coding, "allow": reply.getheader("Allow"),
+            "binary": length is not None, "body": content, "tensors": "" if length is None else raw[int(length):].hex()}
 
 
 def infer_request(**fields):
@@ -247,7 +247,7 @@ def grpc_infer_cases():
     for shape in [[2], [1], [1, 3], [2, 1], [17, 1], [0, 2], [1, 0], [-1, 2], [], [1, 1, 2], [1 << 40, 1 << 40]]:
         yield f"shape {shape}", raw_request(data, inputs=[x | {"shape": [str(size) for size in shape]}])
     for kind in ["FP64", "INT32", "FP16", "BYTES", "BOOL", "fp32", "TYPE_FP32", "", "X"]:
-        yield f"datatype {kind}", raw_request(data, inputs=[x | {"datatype": kind}])
+        yield f"datatype {kind!r}", raw_request(data, inputs=[x | {"datatype": kind}])
     for name, contents in {"short": {"fp32_contents": [1]}, "long": {"fp32_contents": [1, 2, 3]}, "int": {"int_contents": [1, 2]},
                            "fp64": {"fp64_contents": [1, 2]}, "two kinds": {"fp32_contents": [1, 2], "int_contents": [1, 2]},
                            "empty": {}}.items():
