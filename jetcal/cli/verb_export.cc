@@ -21,7 +21,7 @@ struct ExportOptions {
   std::string model, preset, mode, repository, name = "optimal";
   std::int64_t version = 1;
   std::uint64_t seed = 1;
-  bool verify = false, force = false;
+  bool verify = false, force = false, triton_backend = false;
 };
 
 // Takes the values of --config for flags that are not given.
@@ -40,6 +40,7 @@ ExportOptions with_config(const CLI::App& app, const CommonOptions& common, Expo
   fill("version", options.version);
   fill("verify", options.verify);
   fill("force", options.force);
+  fill_from_config(app, config, "triton-backend", options.triton_backend);
   config.reject_unknown();
   return options;
 }
@@ -127,7 +128,7 @@ int run_export(const ExportOptions& options, bool json) {
   if (options.repository.empty()) fail(ErrorCode::InvalidArgument, "export needs --repository DIR");
   const models::Model model = make_model(options);
   const onnx::RepositoryOptions target{options.repository, options.name, options.version,
-                                       options.force};
+                                       options.force, options.triton_backend};
   onnx::check_repository(model.config, target);
   std::optional<engine::VerifyReport> report;
   if (options.verify) report = verify(model, options);
@@ -183,6 +184,8 @@ Verb make_export_verb() {
             app.add_option("--version", options->version, "version to write");
             app.add_flag("--verify", options->verify,
                          "run ONNX Runtime against the native forward pass first");
+            app.add_flag("--triton-backend", options->triton_backend,
+                         "config.pbtxt for libtriton_jetcal.so inside Triton");
             app.add_flag("--force", options->force, "replace a version that is there");
             return [&app, &common, options] {
               return run_export(with_config(app, common, *options), common.json);

@@ -24,8 +24,10 @@ namespace {
 // What the paper's servers were set to; larger requests are refused.
 constexpr int kMaxBatchSize = 100000;
 
-void write_tensor(std::ostream& out, const char* kind, const char* name, const std::string& dims) {
-  out << kind << " [ { name: \"" << name << "\" data_type: TYPE_FP32 dims: " << dims << " } ]\n";
+void write_tensor(std::ostream& out, const char* kind, const char* name, const std::string& dims,
+                  bool ragged = false) {
+  out << kind << " [ { name: \"" << name << "\" data_type: TYPE_FP32 dims: " << dims
+      << (ragged ? " allow_ragged_batch: true" : "") << " } ]\n";
 }
 
 [[noreturn]] void fail_system(const std::string& what, const fs::path& path, int number) {
@@ -135,20 +137,24 @@ class Stage {
 
 }  // namespace
 
-std::string config_text(const models::ModelConfig& config, const std::string& name) {
+std::string config_text(const models::ModelConfig& config, const std::string& name,
+                        bool triton_backend) {
   const bool particle_net = config.network == models::Network::ParticleNet;
   std::ostringstream out;
-  out << "name: \"" << name
-      << "\"\nplatform: \"onnxruntime_onnx\"\nmax_batch_size: " << kMaxBatchSize << "\n";
-  if (particle_net) write_tensor(out, "input", "pf_points", "[ 2, -1 ]");
+  out << "name: \"" << name << "\"\n"
+      << (triton_backend ? "backend: \"jetcal\"" : "platform: \"onnxruntime_onnx\"")
+      << "\nmax_batch_size: " << kMaxBatchSize << "\n";
+  if (particle_net) write_tensor(out, "input", "pf_points", "[ 2, -1 ]", triton_backend);
   const auto size = [](std::int64_t features) { return std::to_string(features); };
   write_tensor(out, "input", "pf_features",
-               "[ " + size(edm::num_particle_features(config.inputs())) + ", -1 ]");
-  write_tensor(out, "input", "pf_mask", "[ 1, -1 ]");
+               "[ " + size(edm::num_particle_features(config.inputs())) + ", -1 ]", triton_backend);
+  write_tensor(out, "input", "pf_mask", "[ 1, -1 ]", triton_backend);
   write_tensor(out, "input", "jet_features",
                "[ " + size(edm::num_jet_features(config.inputs())) + " ]");
   write_tensor(out, "output", "output", "[ 1 ]");
   if (models::has_resolution(config)) write_tensor(out, "output", "resolution", "[ 1 ]");
+  if (triton_backend)
+    out << "dynamic_batching { }\ninstance_group [ { kind: KIND_CPU count: 1 } ]\n";
   out << "optimization { graph { level: " << (particle_net ? -1 : 1) << " } }\n";
   // Tells clients which particles the network was trained on; Triton passes it through.
   out << "parameters { key: \"jetcal_input_mode\" value { string_value: \""
@@ -165,14 +171,15 @@ std::string config_text(const models::ModelConfig& config, const std::string& na
 
 void check_repository(const models::ModelConfig& config, const RepositoryOptions& options) {
   check_name(options);
-  check_existing(options.repository / options.name, config_text(config, options.name), options);
+  check_existing(options.repository / options.name,
+                 config_text(config, options.name, options.triton_backend), options);
 }
 
 fs::path write_repository(const models::Model& model, const RepositoryOptions& options) {
   check_repository(model.config, options);
   const fs::path target = options.repository / options.name;
   const std::string version = std::to_string(options.version);
-  const std::string config = config_text(model.config, options.name);
+  const std::string config = config_text(model.config, options.name, options.triton_backend);
 
   // Hidden names are no models to a server that polls the repository.
   const Stage stage(options.repository / ("." + options.name + ".part"));

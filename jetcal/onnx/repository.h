@@ -15,11 +15,15 @@ struct RepositoryOptions {
   std::string name = "optimal";  ///< Letters, digits, '_', '-', '.'; does not start with '.'.
   std::int64_t version = 1;      ///< At least 1.
   bool force = false;            ///< Replaces the version when it is there.
+  bool triton_backend = false;   ///< config.pbtxt names libtriton_jetcal.so, not ONNX Runtime.
 };
 
 /// Returns the config.pbtxt of a network: inputs, output, max_batch_size 100000, and the graph
-/// optimisation level of the paper (ParticleNet basic, PFN extended).
-std::string config_text(const models::ModelConfig& config, const std::string& name);
+/// optimisation level of the paper (ParticleNet basic, PFN extended). With `triton_backend` it is
+/// for libtriton_jetcal.so inside Triton, which then joins requests of different lengths; jetcal
+/// serves it all the same.
+std::string config_text(const models::ModelConfig& config, const std::string& name,
+                        bool triton_backend = false);
 
 /// Throws what write_repository would throw for these options before it writes anything.
 void check_repository(const models::ModelConfig& config, const RepositoryOptions& options);

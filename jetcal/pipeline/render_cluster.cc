@@ -10,6 +10,7 @@ namespace jetcal::pipeline {
 namespace {
 
 constexpr const char* kMount = "/mnt/data";
+constexpr int kTritonUser = 1000;  // of its image, which runs as root otherwise
 
 Json metadata(const std::string& name, const RenderOptions& options) {
   return {{"name", name}, {"namespace", options.name_space}};
@@ -200,14 +201,17 @@ Json render_serving_runtime(const RenderOptions& options) {
     container["args"] = {"serve",   "--model-repository", "/mnt/models", "--host",
                          "0.0.0.0", "--http-port",        "8080",        "--grpc-port",
                          "9000",    "--metrics-port",     "8002"};
-    container["securityContext"] = hardened();
   }
+  container["securityContext"] = hardened();
+  if (triton) container["securityContext"]["runAsUser"] = kTritonUser;
   container["ports"] = Json::array({{{"containerPort", 8080}, {"protocol", "TCP"}}});
   for (const auto& [probe, path] :
        {std::pair{"readinessProbe", "/v2/health/ready"}, {"livenessProbe", "/v2/health/live"}}) {
     container[probe]["httpGet"] = {{"path", path}, {"port", 8080}};
     container[probe]["periodSeconds"] = 5;
   }
+  container["readinessProbe"]["periodSeconds"] = 1;             // scaled from zero, somebody waits
+  container["livenessProbe"]["failureThreshold"] = 12;          // models may take a minute to load
   container["resources"] = limits(2, 4LL << 30, options.gpus);  // the paper's
   spec["containers"] = Json::array({container});
   return runtime;
@@ -219,6 +223,7 @@ Json render_inference_service(const RenderOptions& options, const std::string& m
   // Only Knative scales to zero; the standard mode would keep one replica.
   service["metadata"]["annotations"]["serving.kserve.io/deploymentMode"] =
       options.min_replicas == 0 || options.canary > 0 ? "Knative" : "Standard";
+  service["metadata"]["annotations"]["serving.kserve.io/enable-prometheus-scraping"] = "true";
   Json& predictor = service["spec"]["predictor"];
   predictor["minReplicas"] = options.min_replicas;
   predictor["maxReplicas"] = options.max_replicas;

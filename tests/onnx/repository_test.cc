@@ -85,6 +85,16 @@ TEST_F(Repository, ConfigurationNamesTensorsAndLevelOfThePaper) {
   EXPECT_THAT(pfn, testing::Not(HasSubstr("pf_points")));
   EXPECT_THAT(pfn, HasSubstr("name: \"pf_features\" data_type: TYPE_FP32 dims: [ 6, -1 ]"));
   EXPECT_THAT(pfn, HasSubstr("level: 1"));
+  EXPECT_THAT(pfn, testing::Not(HasSubstr("ragged")));
+}
+
+TEST_F(Repository, ConfigurationForTheBackendJoinsRequestsOfDifferentLengths) {
+  const std::string text = config_text(models::preset("paper-particlenet"), "optimal", true);
+  EXPECT_THAT(text, HasSubstr("backend: \"jetcal\"\n"));
+  EXPECT_THAT(text, testing::Not(HasSubstr("platform")));
+  EXPECT_THAT(text, HasSubstr("dims: [ 6, -1 ] allow_ragged_batch: true"));
+  EXPECT_THAT(text, HasSubstr("name: \"jet_features\" data_type: TYPE_FP32 dims: [ 8 ] }"));
+  EXPECT_THAT(text, HasSubstr("dynamic_batching { }"));
 }
 
 TEST_F(Repository, RefusesAVersionThatIsThere) {
