@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # The commands that people and CI use. Each does its own set-up.
-.PHONY: help setup setup-all build demo sample test test-nightly lint bench test-sanitize fuzz clean
+.PHONY: help setup setup-all build image demo sample test test-nightly lint bench test-sanitize fuzz clean
 .DEFAULT_GOAL := help
 
 BUILD := build/release
@@ -15,6 +15,7 @@ help:
 	@echo "make test-nightly   what takes hours: 14 million jets from an S3 server (11 GB of disk)"
 	@echo "make sample         the shared 1,000,000 jets into SAMPLE=folder; goes on where it was stopped"
 	@echo "make build          release binary at $(JETCAL)"
+	@echo "make image          the serving image as an OCI archive, jetcal-serve.tar"
 	@echo "make bench          times beside peers, results in bench/results (PARTS=training,inference,loader,scaling,programs; QUICK=1)"
 	@echo "make lint           clang-format and clang-tidy, zero findings"
 	@echo "make fuzz           parsers under sanitizers, MINUTES=10 in all (FUZZ_CXX=clang++-14 for libFuzzer)"
@@ -29,6 +30,9 @@ setup-all:
 build: setup
 	@cmake --preset release
 	@cmake --build $(BUILD) --target programs
+
+image: build
+	@python3 tools/make_image.py --jetcal $(JETCAL) --output jetcal-serve.tar
 
 demo: build
 	@python3 tools/demo.py --jetcal $(JETCAL) $(if $(SIM),--simulate)

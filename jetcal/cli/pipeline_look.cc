@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "jetcal/base/files.h"
+#include "jetcal/cli/model_origin.h"
 #include "jetcal/cli/pipeline_parts.h"
 #include "jetcal/pipeline/run_history.h"
 
@@ -29,6 +30,25 @@ std::string short_text(const Json& value) {
   const bool hash =
       text.size() == 64 && text.find_first_not_of("0123456789abcdef") == std::string::npos;
   return hash ? text.substr(0, 12) : text;
+}
+
+// A model that was copied, converted or exported elsewhere is no artefact any more, but names the
+// step that trained it.
+Json find_lineage(const pipeline::Store& records, const std::string& what) {
+  try {
+    return pipeline::lineage(records, what);
+  } catch (const Error& error) {
+#ifdef JETCAL_HAS_MODEL_ORIGIN
+    const bool exists = error.code() == ErrorCode::NotFound && std::filesystem::exists(what);
+    const std::string key = exists ? step_key_of_model(what) : "";
+    if (!key.empty()) {
+      Json document = pipeline::lineage(records, key);
+      document["named_by"] = "the metadata of the model";
+      return document;
+    }
+#endif
+    throw;
+  }
 }
 
 const Json& event_of(const pipeline::RunSummary& run, const std::string& step) {
@@ -127,8 +147,14 @@ int show_comparison(const std::string& directory, const std::vector<std::string>
   return 0;
 }
 
-int show_lineage(const std::string& directory, const std::string& what, bool json) {
-  const Json document = pipeline::lineage(open_store(directory), what);
+int show_lineage(const std::string& directory, const std::string& store, const std::string& what,
+                 bool json) {
+  pipeline::Store records = store.empty() ? open_store(directory) : pipeline::Store(directory);
+  if (!store.empty()) {
+    records.use_remote(store);
+    records.bring_records();
+  }
+  const Json document = find_lineage(records, what);
   if (json) {
     print_json(document);
     return 0;

@@ -18,6 +18,7 @@ namespace jetcal::cli {
 struct PipelineFlags {
   std::string pipeline;                 ///< A file or the name of a built-in one.
   std::string directory = "pipeline";   ///< Artefacts and runs.
+  std::string store;                    ///< s3://bucket/prefix that machines share; "": none.
   std::vector<std::string> set, input;  ///< NAME=VALUE, NAME=PATH.
   std::string parameters;               ///< YAML file of values.
   double cores = 0;                     ///< 0: every core.
@@ -79,7 +80,8 @@ int show_status(const std::string& directory, const std::string& run, bool json)
 int show_why(const std::string& directory, const std::string& run, const std::string& step,
              bool json);
 int show_comparison(const std::string& directory, const std::vector<std::string>& runs, bool json);
-int show_lineage(const std::string& directory, const std::string& what, bool json);
+int show_lineage(const std::string& directory, const std::string& store, const std::string& what,
+                 bool json);
 int show_log(const std::string& directory, const std::string& run, const std::string& step);
 
 }  // namespace jetcal::cli

@@ -115,7 +115,13 @@ int serve(const pipeline::RunResult& result) {
 
 pipeline::RunOptions options_of(const pipeline::Pipeline& graph, const PipelineFlags& flags) {
   pipeline::RunOptions options;
+  if (flags.directory.rfind("s3://", 0) == 0)
+    fail(ErrorCode::InvalidArgument,
+         "--directory is a folder of this machine, for journals and "
+         "work; give ",
+         flags.directory, " as --store");
   options.root = flags.directory;
+  options.store = flags.store;
   options.parameters = read_parameters(graph, flags);
   for (const std::string& text : flags.input) {
     const auto [name, path] = split_assignment(text, "--input");
@@ -156,6 +162,7 @@ OpenedPipeline reopen(const PipelineFlags& flags, pipeline::RunOptions& options)
   for (const auto& [name, paths] : run.inputs.items())
     options.inputs[name] = paths.get<std::vector<std::string>>();
   options.resume = run.run;
+  if (options.store.empty()) options.store = document.value("store", "");
   return opened;
 }
 

@@ -39,6 +39,9 @@ void add_run_flags(CLI::App& app, PipelineFlags& flags) {
       ->allow_extra_args(false);
   app.add_flag("--force-all", flags.force_all, "run every step");
   app.add_flag("--dry-run", flags.dry_run, "say what would run and why, and run nothing");
+  app.add_option("--store", flags.store,
+                 "s3://bucket/prefix or a folder that machines share: artefacts go there too, and "
+                 "what is finished there is taken");
   app.add_option("--experiment", flags.experiment, "name that groups runs");
   app.add_option("--resume", flags.resume, "go on with this run (id, its six digits, or last)");
   app.add_flag("--serve", flags.serve, "serve the model when the run has ended, until Ctrl-C");
@@ -92,6 +95,7 @@ void add_exec_flags(CLI::App& app, ExecFlags& flags) {
 void fill(const CLI::App& app, const CommonOptions& common, PipelineFlags& flags) {
   const Config config = load_config(common);
   fill_from_config(app, config, "directory", flags.directory);
+  fill_from_config(app, config, "store", flags.store);
   fill_from_config(app, config, "set", flags.set);
   fill_from_config(app, config, "parameters", flags.parameters);
   fill_from_config(app, config, "input", flags.input);
@@ -138,6 +142,7 @@ Work set_up(CLI::App& app, CommonOptions& common) {
   CLI::App* const lineage = sub("lineage", "follow a file back to data and commit");
   lineage->add_option("what", flags->what, "file, folder, SHA-256, key or RUN/STEP/OUTPUT")
       ->required();
+  lineage->add_option("--store", flags->run.store, "looks in the records of this place too");
   CLI::App* const log = sub("log", "print the log of a step");
   log->add_option("step", flags->step, "step")->required();
   log->add_option("--run", flags->run_id, "run [last]");
@@ -159,7 +164,8 @@ Work set_up(CLI::App& app, CommonOptions& common) {
     if (status->parsed()) return show_status(directory, flags->run_id, common.json);
     if (why->parsed()) return show_why(directory, flags->run_id, flags->step, common.json);
     if (compare->parsed()) return show_comparison(directory, flags->runs, common.json);
-    if (lineage->parsed()) return show_lineage(directory, flags->what, common.json);
+    if (lineage->parsed())
+      return show_lineage(directory, flags->run.store, flags->what, common.json);
     return show_log(directory, flags->run_id, flags->step);
   };
 }

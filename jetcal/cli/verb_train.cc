@@ -26,6 +26,7 @@
 #include "jetcal/train/lr_finder.h"
 #include "jetcal/train/run_files.h"
 #include "jetcal/train/selected_source.h"
+#include "jetcal/train/status_push.h"
 #include "jetcal/train/trainer.h"
 
 namespace jetcal::cli {
@@ -317,9 +318,19 @@ int train_and_print(const train::TrainOptions& options, const CommonOptions& com
     train::train(options, sources, hooks, workers);
     return 0;
   }
-  hooks.on_batch = [&progress](const train::BatchProgress& now) { progress.on_batch(now); };
-  hooks.on_epoch = [&progress, &common](const train::EpochRecord& epoch) {
+  const std::optional<train::StatusEndpoint> endpoint = train::status_endpoint();
+  std::optional<train::StatusPush> status;
+  if (endpoint) status.emplace(*endpoint, options.epochs);
+  hooks.on_batch = [&progress, &status](const train::BatchProgress& now) {
+    progress.on_batch(now);
+    const auto jets = static_cast<double>(std::max<std::int64_t>(now.jets, 1));
+    if (status)
+      status->on_batch(static_cast<double>(now.epoch - 1) +
+                       static_cast<double>(now.jets_done) / jets);
+  };
+  hooks.on_epoch = [&progress, &status, &common](const train::EpochRecord& epoch) {
     progress.on_epoch(epoch);
+    if (status) status->on_epoch(epoch);
     if (common.json) return;
     // For Katib's StdOut collector, which reads while the run goes on and may end it early.
     std::fputs(train::metrics_line(epoch).c_str(), stdout);
@@ -331,6 +342,15 @@ int train_and_print(const train::TrainOptions& options, const CommonOptions& com
   };
   hooks.draw = draw_responses;
   const train::TrainResult result = train::train(options, sources, hooks, workers);
+  if (status && !result.paused) status->on_test(result.test);
+  const std::optional<train::StatusReport> pushed =
+      status ? std::optional(status->finish()) : std::nullopt;
+  if (pushed && pushed->failed > 0) {
+    std::fprintf(stderr, "%lld of %lld pushes of status to %s failed: %s\n",
+                 static_cast<long long>(pushed->failed),
+                 static_cast<long long>(pushed->failed + pushed->sent), endpoint->url.c_str(),
+                 pushed->error.c_str());
+  }
   if (!common.json) {
     if (result.paused) {
       print_paused(result);
@@ -345,6 +365,10 @@ int train_and_print(const train::TrainOptions& options, const CommonOptions& com
   document["configuration"] = train::identity(options);
   if (sources.storage_report) document["storage"] = sources.storage_report();
   if (workers != nullptr) document["workers"] = report(*workers);
+  if (pushed) {
+    document["status_pushes"] = {
+        {"sent", pushed->sent}, {"failed", pushed->failed}, {"superseded", pushed->superseded}};
+  }
   print_json(document);
   return 0;
 }

@@ -64,12 +64,15 @@ class LineageWalker {
     }
   }
 
-  // Finds who made content of this hash; a file may lie inside of an artefact.
+  // Finds who made content of this hash: an artefact, else a file inside of one.
   Json find_hash(const std::string& hash) const {
     for (const auto& [key, record] : records_) {
       for (const auto& [name, output] : record.outputs) {
-        if (!is_artifact(output.type)) continue;
-        if (output.sha256 == hash) return made_by(record, name, "");
+        if (is_artifact(output.type) && output.sha256 == hash) return made_by(record, name, "");
+      }
+    }
+    for (const auto& [key, record] : records_) {
+      for (const auto& [name, output] : record.outputs) {
         for (const FileHash& file : output.content.files) {
           if (file.sha256 == hash) return made_by(record, name, file.path);
         }

@@ -15,7 +15,9 @@
 #include "jetcal/pipeline/detail/keep_outputs.h"
 #include "jetcal/pipeline/detail/run_files.h"
 #include "jetcal/pipeline/detail/run_state.h"
+#include "jetcal/pipeline/detail/share_artifacts.h"
 #include "jetcal/pipeline/detail/step_attempt.h"
+#include "jetcal/pipeline/detail/step_result.h"
 #include "jetcal/pipeline/journal.h"
 
 namespace jetcal::pipeline {
@@ -34,6 +36,7 @@ class Run {
         state_(pipeline, options, store_) {
     check_selection();
     check_resources();
+    if (!options_.store.empty()) store_.use_remote(options_.store, !options_.dry_run);
   }
 
   RunResult run() {
@@ -113,6 +116,7 @@ class Run {
                          {"source", pipeline_.source},
                          {"folder", pipeline_.folder},
                          {"experiment", options_.experiment},
+                         {"store", options_.store},
                          {"created", time_now()},
                          {"jetcal", {{"version", version()}, {"commit", commit()}}},
                          {"parameters", state_.parameters()},
@@ -164,8 +168,9 @@ class Run {
     fs::create_directories(folder, ignored);
     for (const auto& [name, output] : instance.record->outputs) {
       if (!is_artifact(output.type)) continue;
+      const fs::path target = store_.artifact_path(output);
       fs::remove(folder / name, ignored);
-      fs::create_symlink(store_.artifact_path(output), folder / name, ignored);
+      if (fs::exists(target)) fs::create_symlink(target, folder / name, ignored);
     }
   }
 
@@ -228,8 +233,11 @@ class Run {
   // Binds an instance, and takes its result where there is one.
   void decide(StepRun& run, Instance& instance) {
     const Step& step = *run.step;
+    const bool forced = options_.force_all || options_.force.count(step.name) != 0;
     try {
       state_.bind(run, instance, id_);
+      const bool skipped = instance.state == State::Skipped;
+      if (!skipped && (!forced || kept(step))) instance.record = store_.find(instance.key);
     } catch (const Error& error) {
       settle(run, instance, State::Failed, error.what());
       return;
@@ -238,8 +246,6 @@ class Run {
       tell_step(run, instance, "skipped");
       return;
     }
-    const bool forced = options_.force_all || options_.force.count(step.name) != 0;
-    if (!forced || kept(step)) instance.record = store_.find(instance.key);
     if (instance.record) {
       settle(run, instance, State::Cached);
       return;
@@ -318,8 +324,10 @@ class Run {
     try {
       Attempt attempt = attempt_of(instance, options_);
       // Both run in the warden's process, under the lock of the step.
-      attempt.is_done = [this, &step, &instance, work, forced, fresh] {
-        if (!forced && (store_.find(instance.key) || keep_noted(store_, instance.key))) return true;
+      const std::vector<Output> needed = artifacts_for(instance, state_.steps());
+      attempt.is_done = [this, &step, &instance, work, forced, fresh, needed] {
+        if (!forced && is_kept(store_, instance.key)) return true;
+        store_.bring(needed, work.string() + ".inputs");
         if (fresh) fs::remove_all(work);
         fs::create_directories(work / "out");
         for (const OutputPort& port : step.outputs)
@@ -337,6 +345,7 @@ class Run {
         record.seconds = std::chrono::duration<double>(Clock::now() - begin).count();
         note_outputs(store_, step, record);
         keep_noted(store_, instance.key);
+        store_.publish(instance.key);
       };
       instance.state = State::Running;
       tell_step(run, instance, "running");
@@ -382,7 +391,7 @@ class Run {
     instance.seconds = document.value("seconds", 0.0);
     const std::string state = document.value("state", "failed");
     if (state == "finished" || state == "already") {
-      instance.record = store_.find(instance.key);
+      instance.record = store_.record(instance.key);
       if (!instance.record) {
         after_failure(run, instance, "its record is not in the store");
         return;
@@ -434,36 +443,31 @@ class Run {
 
   // ---- the end --------------------------------------------------------------------------------
 
+  // People look at results, and services run on them: these are fetched, what is between is not.
+  void bring_results() {
+    if (!store_.has_remote() || options_.dry_run || stopping_) return;
+    for (StepRun& run : state_.steps()) {
+      for (Instance& instance : run.instances) {
+        if (!instance.has_outputs()) continue;
+        try {
+          store_.bring(results_of(pipeline_, run, instance, state_.steps()),
+                       store_.run_folder(id_) / "fetched");
+          link_outputs(run, instance);
+        } catch (const Error& error) {
+          settle(run, instance, State::Failed, error.what());
+        }
+      }
+    }
+  }
+
   RunResult finish() {
+    bring_results();
     RunResult result;
     result.run = id_;
     result.seconds = std::chrono::duration<double>(Clock::now() - start_).count();
     for (StepRun& run : state_.steps()) {
       for (const Instance& instance : run.instances) {
-        StepResult step;
-        step.step = run.step->name;
-        step.item = instance.item;
-        step.state = state_name(instance.state);
-        step.reason = instance.reason;
-        step.why = instance.why;
-        step.key = instance.key;
-        step.log = instance.log;
-        step.seconds = instance.seconds;
-        step.attempts = instance.attempts;
-        if (instance.record) {
-          step.run = instance.record->run;
-          step.outputs = instance.record->outputs;
-          for (const auto& [name, output] : step.outputs) {
-            if (is_artifact(output.type)) step.paths[name] = store_.artifact_path(output).string();
-          }
-        }
-        if (run.step->service && instance.has_outputs()) {
-          Binding binding = instance.binding;
-          binding.port = options_.service_port;
-          step.service = expand(run.step->service->command, binding);
-          step.service[0] = options_.find_program(step.service).path;
-        }
-        result.steps.push_back(std::move(step));
+        result.steps.push_back(result_of(run, instance, store_, options_));
       }
     }
     result.state = "finished";

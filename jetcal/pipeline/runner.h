@@ -25,7 +25,10 @@ Program find_on_path(const std::vector<std::string>& command);
 
 struct RunOptions {
   std::filesystem::path root = "pipeline";  ///< Folder of artefacts and runs.
-  std::map<std::string, Json> parameters;   ///< Checked; those not named have their defaults.
+  /// s3://bucket/prefix or a folder that machines share: artefacts and records go there too, and
+  /// what is finished there is taken. Empty: none.
+  std::string store;
+  std::map<std::string, Json> parameters;  ///< Checked; those not named have their defaults.
   std::map<std::string, std::vector<std::string>> inputs;  ///< Paths in place of the file's.
   double cores = 1;
   std::int64_t memory = 0;  ///< Bytes; 0: no limit.
@@ -59,7 +62,7 @@ struct StepResult {
   double seconds = 0;
   int attempts = 0;
   std::map<std::string, Output> outputs;
-  std::map<std::string, std::string> paths;  ///< Of artefacts.
+  std::map<std::string, std::string> paths;  ///< Of artefacts; s3://... of those not here.
   std::vector<std::string> service;  ///< Command line of its service at RunOptions::service_port.
 };
 

@@ -9,6 +9,7 @@
 #include <ctime>
 
 #include "jetcal/base/files.h"
+#include "jetcal/pipeline/detail/remote_artifacts.h"
 
 namespace jetcal::pipeline {
 namespace {
@@ -116,6 +117,16 @@ Store::Store(fs::path root) : root_(fs::absolute(std::move(root)).lexically_norm
   for (const char* name : {"artifacts", "steps", "work", "runs"}) make_folder(root_ / name);
 }
 
+Store::~Store() = default;
+Store::Store(Store&&) noexcept = default;
+
+void Store::use_remote(const std::string& location, bool publish) {
+  if (!store::is_remote(location)) make_folder(location);
+  remote_ = std::make_unique<RemoteArtifacts>(location);
+  publishes_ = publish;
+  remote_->check();
+}
+
 fs::path Store::work_folder(const std::string& key) const { return root_ / "work" / key; }
 fs::path Store::run_folder(const std::string& run) const { return root_ / "runs" / run; }
 
@@ -123,16 +134,74 @@ fs::path Store::artifact_path(const Output& output) const {
   return root_ / "artifacts" / output.sha256 / output.file;
 }
 
-std::optional<StepRecord> Store::find(const std::string& key) const {
-  const fs::path path = root_ / "steps" / (key + ".json");
+fs::path Store::record_path(const std::string& key) const {
+  return root_ / "steps" / (key + ".json");
+}
+
+std::optional<StepRecord> Store::record(const std::string& key) const {
+  const fs::path path = record_path(key);
   if (!fs::exists(path)) return std::nullopt;
   const Json document = Json::parse(read_file(path), nullptr, false);
   if (document.is_discarded()) return std::nullopt;
-  StepRecord record = record_from_json(document);
-  for (const auto& [name, output] : record.outputs) {
+  return record_from_json(document);
+}
+
+std::optional<StepRecord> Store::find_here(const std::string& key) const {
+  std::optional<StepRecord> found = record(key);
+  if (!found) return std::nullopt;
+  for (const auto& [name, output] : found->outputs) {
     if (is_artifact(output.type) && !fs::exists(artifact_path(output))) return std::nullopt;
   }
-  return record;
+  return found;
+}
+
+std::optional<StepRecord> Store::find(const std::string& key) const {
+  const std::optional<StepRecord> here = find_here(key);
+  if (!remote_) return here;
+  std::optional<StepRecord> there = remote_->record(key);
+  if (there && !remote_->has_artifacts(*there)) there.reset();
+  if (here) {
+    if (!there && publishes_) remote_->publish(*here, root_ / "artifacts");
+    return here;
+  }
+  if (there) write_durably(record_path(key), to_json(*there).dump(1) + "\n");
+  return there;
+}
+
+void Store::publish(const std::string& key) const {
+  const std::optional<StepRecord> record = find_here(key);
+  if (remote_ && record) remote_->publish(*record, root_ / "artifacts");
+}
+
+void Store::bring(const std::vector<Output>& outputs, const fs::path& scratch) {
+  for (const Output& output : outputs) {
+    if (!remote_ || fs::exists(artifact_path(output))) continue;
+    std::error_code ignored;
+    fs::remove_all(scratch, ignored);  // of a process that was killed
+    try {
+      remote_->fetch(output, scratch / output.file);
+      make_read_only(scratch / output.file);
+      take_in(scratch / output.file, output);
+    } catch (...) {
+      fs::remove_all(scratch, ignored);
+      throw;
+    }
+    fs::remove_all(scratch, ignored);
+  }
+}
+
+void Store::bring_records() {
+  if (!remote_) return;
+  for (const std::string& key : remote_->keys()) {
+    if (fs::exists(record_path(key))) continue;
+    if (const auto record = remote_->record(key))
+      write_durably(record_path(key), to_json(*record).dump(1) + "\n");
+  }
+}
+
+std::string Store::place_of(const Output& output) const {
+  const fs::path here = artifact_path(output);
+  return remote_ && !fs::exists(here) ? remote_->name_of(output) : here.string();
 }
 
 std::vector<StepRecord> Store::records(std::int64_t* damaged) const {
@@ -166,7 +235,7 @@ void Store::take_in(const fs::path& from, const Output& output) {
 }
 
 void Store::finish(const StepRecord& record) {
-  write_durably(root_ / "steps" / (record.key + ".json"), to_json(record).dump(1) + "\n");
+  write_durably(record_path(record.key), to_json(record).dump(1) + "\n");
 }
 
 void Store::verify(const Output& output) const {
@@ -179,6 +248,21 @@ void Store::verify(const Output& output) const {
       fail(ErrorCode::DataLoss, "the artefact ", file.string(), " was changed after it was made");
   }
   fail(ErrorCode::DataLoss, "the artefact ", path.string(), " holds files that were added to it");
+}
+
+void make_read_only(const fs::path& path) {
+  const auto no_writing = [](const fs::path& file) {
+    std::error_code ignored;
+    fs::permissions(file, fs::perms::owner_write | fs::perms::group_write | fs::perms::others_write,
+                    fs::perm_options::remove, ignored);
+  };
+  if (!fs::is_directory(path)) {
+    no_writing(path);
+    return;
+  }
+  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(path)) {
+    if (entry.is_regular_file()) no_writing(entry.path());
+  }
 }
 
 void write_durably(const fs::path& path, const std::string& text) {

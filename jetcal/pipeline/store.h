@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The folder in which artefacts and finished steps are kept: written aside, synced, renamed.
+// Where artefacts and finished steps are kept: a folder, written aside, synced, renamed; and, where
+// it is asked for, a place that machines share.
 #pragma once
 
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -40,19 +42,41 @@ Json to_json(const StepRecord& record);
 /// Throws DataLoss for JSON that is no record.
 StepRecord record_from_json(const Json& document);
 
+class RemoteArtifacts;
+
 /// A store is shared by all runs that name its folder, one after the other or at a time.
 class Store {
  public:
   /// Makes the folder where it is missing. Throws InvalidArgument where `root` is a file.
   explicit Store(std::filesystem::path root);
+  ~Store();
+  Store(Store&&) noexcept;
+  Store& operator=(Store&&) = delete;
+
+  /// From here on artefacts and records are also in `location`, s3://bucket/prefix or a folder:
+  /// what is finished here goes there, and what is finished there counts as finished here. Throws
+  /// unless the place answers. Without `publish` nothing is written there.
+  void use_remote(const std::string& location, bool publish = true);
+  bool has_remote() const noexcept { return remote_ != nullptr; }
 
   const std::filesystem::path& root() const noexcept { return root_; }
   std::filesystem::path work_folder(const std::string& key) const;
   std::filesystem::path run_folder(const std::string& run) const;
   std::filesystem::path artifact_path(const Output& output) const;
 
-  /// The record of a finished step whose artefacts are all there, or nothing.
+  /// The record of a finished step whose artefacts are all here or in the remote place, or nothing.
+  /// A step that is finished here alone is published. Throws what the remote place throws.
   std::optional<StepRecord> find(const std::string& key) const;
+  /// The record of a finished step, wherever its artefacts are, or nothing. Asks only this folder.
+  std::optional<StepRecord> record(const std::string& key) const;
+  /// Publishes a step that has just finished here, in place of what the remote place has of it.
+  void publish(const std::string& key) const;
+  /// Copies artefacts that are not here from the remote place, by way of the folder `scratch`.
+  void bring(const std::vector<Output>& outputs, const std::filesystem::path& scratch);
+  /// Copies the records that only the remote place has.
+  void bring_records();
+  /// Where an artefact is: a path, or its name in the remote place.
+  std::string place_of(const Output& output) const;
   /// All records, in no order; damaged ones are left out and counted.
   std::vector<StepRecord> records(std::int64_t* damaged = nullptr) const;
 
@@ -66,8 +90,16 @@ class Store {
   void verify(const Output& output) const;
 
  private:
+  std::filesystem::path record_path(const std::string& key) const;
+  std::optional<StepRecord> find_here(const std::string& key) const;
+
   std::filesystem::path root_;
+  std::unique_ptr<RemoteArtifacts> remote_;
+  bool publishes_ = false;
 };
+
+/// Takes the right to write away from a file, or from all files of a folder.
+void make_read_only(const std::filesystem::path& path);
 
 /// Writes with fsync of file and folder, so that the name survives a loss of power.
 void write_durably(const std::filesystem::path& path, const std::string& text);

@@ -23,8 +23,9 @@ BucketPrefix split_location(const std::string& location) {
   return {bucket, slash == std::string::npos ? "" : rest.substr(slash + 1)};
 }
 
-std::unique_ptr<ObjectStore> open_object_store(const std::string& location) {
-  return is_remote(location) ? detail::open_s3(split_location(location))
+std::unique_ptr<ObjectStore> open_object_store(const std::string& location,
+                                               const std::function<bool()>& should_stop) {
+  return is_remote(location) ? detail::open_s3(split_location(location), should_stop)
                              : detail::open_folder(location);
 }
 

@@ -4,11 +4,14 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "jetcal/base/stop.h"
 
 namespace jetcal::store {
 
@@ -76,7 +79,9 @@ BucketPrefix split_location(const std::string& location);
 /// find_credentials() does. With an endpoint buckets are in the path, not in the host's name. A
 /// failed request is sent again at growing intervals, AWS_MAX_ATTEMPTS (8) times in all. Throws
 /// InvalidArgument for a location or a setting that cannot be understood, FailedPrecondition
-/// without credentials.
-std::unique_ptr<ObjectStore> open_object_store(const std::string& location);
+/// without credentials. `should_stop` is asked while a server is waited for, and ends that with
+/// Cancelled.
+std::unique_ptr<ObjectStore> open_object_store(
+    const std::string& location, const std::function<bool()>& should_stop = stop_requested);
 
 }  // namespace jetcal::store

@@ -22,6 +22,11 @@ namespace jetcal::train {
 
 namespace fs = std::filesystem;
 
+std::string rfc3339(double wall_time) {
+  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}",
+                     fmt::gmtime(static_cast<std::time_t>(std::floor(wall_time))));
+}
+
 namespace {
 
 constexpr const char* kMetricsName = "metrics.txt";
@@ -29,11 +34,6 @@ constexpr const char* kEventsFolder = "tensorboard";
 constexpr const char* kHistoryName = "history.json";
 constexpr const char* kHistogramsFolder = "histograms";
 constexpr const char* kFiguresFolder = "figures";
-
-std::string rfc3339(double wall_time) {
-  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}",
-                     fmt::gmtime(static_cast<std::time_t>(std::floor(wall_time))));
-}
 
 std::string event_of(const EpochRecord& epoch) {
   std::vector<Scalar> scalars{{"train/loss", epoch.train_loss},

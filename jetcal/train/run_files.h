@@ -14,6 +14,9 @@
 
 namespace jetcal::train {
 
+/// Returns seconds since 1970 as RFC 3339, in UTC.
+std::string rfc3339(double wall_time);
+
 /// Returns the line "TIME epoch=1 train_loss=... ..." of an epoch, as Katib's StdOut and File
 /// collectors read it; TIME is RFC 3339.
 std::string metrics_line(const EpochRecord& epoch);

@@ -13,13 +13,13 @@
 
 #include "jetcal/base/error.h"
 #include "jetcal/base/random.h"
-#include "jetcal/base/version.h"
 #include "jetcal/train/batch_loader.h"
 #include "jetcal/train/calibrate.h"
 #include "jetcal/train/detail/folder_lock.h"
 #include "jetcal/train/evaluation.h"
 #include "jetcal/train/first_pass.h"
 #include "jetcal/train/learner.h"
+#include "jetcal/train/provenance.h"
 #include "jetcal/train/run_files.h"
 #include "jetcal/train/run_setup.h"
 #include "jetcal/train/run_state.h"
@@ -398,17 +398,7 @@ class Run {
     model.buffers = state_.best_buffers;
     model.calibration = state_.calibration;
     if (!state_.result) return model;
-    const TrainResult& result = *state_.result;
-    model.provenance = {{"made_by", fmt::format("jetcal {} ({})", version(), commit())},
-                        {"seed", std::to_string(options_.seed)},
-                        {"data", options_.data.string()},
-                        {"train_data", state_.identity.at("data").at("train").get<std::string>()},
-                        {"training", state_.identity.at("training").dump()},
-                        {"best_epoch", std::to_string(result.best_epoch)},
-                        {"validation_loss", fmt::format("{}", result.best_validation_loss)},
-                        {"test_loss", fmt::format("{}", result.test.loss)},
-                        {"no_correction_loss", fmt::format("{}", result.test.no_correction_loss)},
-                        {"best_constant_loss", fmt::format("{}", result.test.best_constant_loss)}};
+    model.provenance = provenance_of(options_, state_.identity, *state_.result);
     return model;
   }
 

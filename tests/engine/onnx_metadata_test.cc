@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "jetcal/engine/detail/onnx_metadata.h"
+#include "jetcal/engine/onnx_metadata.h"
 
 #include <gmock/gmock.h>
 

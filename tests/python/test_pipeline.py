@@ -7,6 +7,7 @@ import subprocess
 import time
 import urllib.request
 
+import onnx
 import pytest
 
 from conftest import JETCAL, ROOT
@@ -71,6 +72,27 @@ def test_lineage_of_a_copied_onnx_file_ends_at_the_sample(jetcal, first, tmp_pat
     line = jetcal("pipeline", "lineage", copy, "--directory", root)
     assert [step["step"] for step in line["steps"]] == ["export", "tune", "ingest"]
     assert [file["path"] for file in line["data"]] == [str(sample)] and line["commits"]
+
+
+def test_a_changed_model_still_names_the_step_that_trained_it(jetcal, first, tmp_path, sample):
+    root, result = first
+    repository = pathlib.Path(steps(result)["export"]["paths"]["repository"])
+    model = onnx.load(repository / "optimal" / "1" / "model.onnx")
+    model.doc_string = "passed on"
+    onnx.save(model, tmp_path / "other.onnx")
+    exported = tmp_path / "repository"
+    jetcal("export", "--model", steps(result)["tune"]["paths"]["model"], "--repository", exported, "--name", "renamed")
+    (exported / "renamed" / "note").write_text("so that nobody made this folder")
+    for what in (tmp_path / "other.onnx", exported):
+        line = jetcal("pipeline", "lineage", what, "--directory", root)
+        assert [step["step"] for step in line["steps"]] == ["tune", "ingest"] and line["named_by"] == "the metadata of the model"
+        assert line["steps"][0]["key"] == steps(result)["tune"]["key"]
+        assert [file["path"] for file in line["data"]] == [str(sample)] and line["commits"]
+    stranger = onnx.load(tmp_path / "other.onnx")
+    del stranger.metadata_props[:]
+    onnx.save(stranger, tmp_path / "stranger.onnx")
+    status, message = jetcal.fails("pipeline", "lineage", tmp_path / "stranger.onnx", "--directory", root)
+    assert status == 3 and "no step in" in message
 
 
 def test_serve_answers_after_the_run(first):

@@ -8,8 +8,8 @@
 #include "jetcal/base/files.h"
 #include "jetcal/base/number.h"
 #include "jetcal/base/random.h"
-#include "jetcal/engine/detail/onnx_metadata.h"
 #include "jetcal/engine/detail/request_check.h"
+#include "jetcal/engine/onnx_metadata.h"
 #include "jetcal/models/model.h"
 
 namespace jetcal::engine::detail {

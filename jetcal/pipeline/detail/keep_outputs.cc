@@ -61,21 +61,6 @@ fs::path artifact_path(const Step& step, const OutputPort& port, const fs::path&
   return path;
 }
 
-void make_read_only(const fs::path& path) {
-  const auto no_writing = [](const fs::path& file) {
-    std::error_code ignored;
-    fs::permissions(file, fs::perms::owner_write | fs::perms::group_write | fs::perms::others_write,
-                    fs::perm_options::remove, ignored);
-  };
-  if (!fs::is_directory(path)) {
-    no_writing(path);
-    return;
-  }
-  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(path)) {
-    if (entry.is_regular_file()) no_writing(entry.path());
-  }
-}
-
 }  // namespace
 
 Json to_json(const Output& output);
@@ -127,6 +112,10 @@ bool keep_noted(Store& store, const std::string& key) {
   std::error_code ignored;
   fs::remove_all(work, ignored);
   return true;
+}
+
+bool is_kept(Store& store, const std::string& key) {
+  return store.find(key) || (keep_noted(store, key) && store.find(key));
 }
 
 }  // namespace jetcal::pipeline

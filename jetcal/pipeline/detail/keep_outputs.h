@@ -19,4 +19,7 @@ void note_outputs(const Store& store, const Step& step, StepRecord record);
 /// and returns false where nothing was noted. Goes on where a kill cut it.
 bool keep_noted(Store& store, const std::string& key);
 
+/// Tells whether a step is finished, which it also is when all but keep_noted() was done.
+bool is_kept(Store& store, const std::string& key);
+
 }  // namespace jetcal::pipeline

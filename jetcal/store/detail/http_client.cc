@@ -10,9 +10,9 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <utility>
 
 #include "jetcal/base/error.h"
-#include "jetcal/base/stop.h"
 
 namespace jetcal::store::detail {
 namespace {
@@ -25,6 +25,7 @@ struct Exchange {
   CURL* handle;
   const HttpRequest& request;
   HttpAnswer& answer;
+  const std::function<bool()>& should_stop;
   std::int64_t sent = 0;
 };
 
@@ -96,8 +97,8 @@ int rewind_body(void* from, curl_off_t offset, int origin) {
   return CURL_SEEKFUNC_OK;
 }
 
-int look_for_stop(void* /*data*/, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
-  return stop_requested() ? 1 : 0;
+int look_for_stop(void* from, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
+  return static_cast<Exchange*>(from)->should_stop() ? 1 : 0;
 }
 
 // Writing to a TLS connection that the server closed raises SIGPIPE, which would end the process.
@@ -175,8 +176,6 @@ void set_limits(CURL* handle, const std::string& url) {
   ::curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT, kConnectSeconds);
   ::curl_easy_setopt(handle, CURLOPT_LOW_SPEED_LIMIT, 1L);
   ::curl_easy_setopt(handle, CURLOPT_LOW_SPEED_TIME, kSilentSeconds);
-  ::curl_easy_setopt(handle, CURLOPT_NOPROGRESS, 0L);
-  ::curl_easy_setopt(handle, CURLOPT_XFERINFOFUNCTION, look_for_stop);
   // A server on this machine is not asked through a proxy.
   const std::string_view host = std::string_view(url).substr(url.find("//") + 2);
   if (host.starts_with("127.") || host.starts_with("localhost") || host.starts_with("[::1]"))
@@ -185,7 +184,7 @@ void set_limits(CURL* handle, const std::string& url) {
 
 }  // namespace
 
-HttpClient::HttpClient() {
+HttpClient::HttpClient(std::function<bool()> should_stop) : should_stop_(std::move(should_stop)) {
   static const CURLcode started = ::curl_global_init(CURL_GLOBAL_DEFAULT);
   if (started != CURLE_OK)
     fail(ErrorCode::Internal, "cannot start libcurl: ", ::curl_easy_strerror(started));
@@ -210,7 +209,7 @@ void* HttpClient::take_handle() const {
 HttpAnswer HttpClient::send(const HttpRequest& request, const HttpIdentity& identity) const {
   HttpAnswer answer;
   CURL* const handle = take_handle();
-  Exchange exchange{handle, request, answer};
+  Exchange exchange{handle, request, answer, should_stop_};
   char reason[CURL_ERROR_SIZE] = "";
   curl_slist* headers = nullptr;
   for (const std::string& header : request.headers)
@@ -222,6 +221,9 @@ HttpAnswer HttpClient::send(const HttpRequest& request, const HttpIdentity& iden
   ::curl_easy_setopt(handle, CURLOPT_WRITEDATA, &exchange);
   ::curl_easy_setopt(handle, CURLOPT_HEADERFUNCTION, take_header);
   ::curl_easy_setopt(handle, CURLOPT_HEADERDATA, &exchange);
+  ::curl_easy_setopt(handle, CURLOPT_NOPROGRESS, 0L);
+  ::curl_easy_setopt(handle, CURLOPT_XFERINFOFUNCTION, look_for_stop);
+  ::curl_easy_setopt(handle, CURLOPT_XFERINFODATA, &exchange);
   set_limits(handle, request.url);
   set_identity(handle, identity);
   set_method(handle, request, exchange);

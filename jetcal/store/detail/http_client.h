@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -42,15 +43,17 @@ struct HttpIdentity {
 /// Sends requests; connections stay open for the next one. Thread-safe.
 class HttpClient {
  public:
-  HttpClient();
+  explicit HttpClient(std::function<bool()> should_stop);
   ~HttpClient();
   HttpClient(const HttpClient&) = delete;
   HttpClient& operator=(const HttpClient&) = delete;
-  /// Sends one request once; never throws for what server or network do. A stop signal ends it.
+  /// Sends one request once; never throws for what server or network do. It ends when
+  /// should_stop() says so.
   HttpAnswer send(const HttpRequest& request, const HttpIdentity& identity) const;
 
  private:
   void* take_handle() const;
+  const std::function<bool()> should_stop_;
   mutable std::mutex mutex_;
   mutable std::vector<void*> idle_;  // CURL*, so that this header needs no curl
 };

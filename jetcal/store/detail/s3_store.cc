@@ -18,7 +18,6 @@
 
 #include "jetcal/base/error.h"
 #include "jetcal/base/number.h"
-#include "jetcal/base/stop.h"
 #include "jetcal/store/aws_credentials.h"
 #include "jetcal/store/aws_environment.h"
 #include "jetcal/store/detail/draft.h"
@@ -94,10 +93,12 @@ std::string sha256_of(const Source& source, const std::filesystem::path& path) {
 
 class S3Store final : public ObjectStore {
  public:
-  explicit S3Store(const BucketPrefix& place)
+  S3Store(const BucketPrefix& place, const std::function<bool()>& should_stop)
       : bucket_(place.bucket),
         prefix_(place.prefix.empty() ? "" : place.prefix + "/"),
         environment_(read_aws_environment()),
+        client_(should_stop),
+        should_stop_(should_stop),
         region_(environment_.region.empty() ? "us-east-1" : environment_.region) {
     const std::optional<AwsCredentials> credentials = find_credentials();
     if (!credentials) {
@@ -268,7 +269,7 @@ class S3Store final : public ObjectStore {
                             environment_.ca_file};
       ++requests_;
       HttpAnswer answer = client_.send(request, identity);
-      if (stop_requested()) {
+      if (should_stop_()) {
         fail(ErrorCode::Cancelled, "stopped while asking for ", name_of(name));
       }
       if (is_good(answer) || answer.disk_error != 0) {
@@ -307,11 +308,11 @@ class S3Store final : public ObjectStore {
     return true;
   }
 
-  static void wait_after(int attempt) {
+  void wait_after(int attempt) const {
     using std::chrono::milliseconds;
     constexpr milliseconds kFirst{100}, kLongest{5000}, kLook{20};
     milliseconds left = std::min(kFirst * (1 << std::min(attempt - 1, 10)), kLongest);
-    for (; left.count() > 0 && !stop_requested(); left -= kLook)
+    for (; left.count() > 0 && !should_stop_(); left -= kLook)
       std::this_thread::sleep_for(std::min(left, kLook));
   }
 
@@ -362,6 +363,7 @@ class S3Store final : public ObjectStore {
   const AwsEnvironment environment_;
   AwsCredentials credentials_;
   const HttpClient client_;
+  const std::function<bool()> should_stop_;
   mutable std::mutex mutex_;
   mutable std::string region_;
   mutable std::atomic<bool> bucket_known_{false};
@@ -370,8 +372,9 @@ class S3Store final : public ObjectStore {
 
 }  // namespace
 
-std::unique_ptr<ObjectStore> open_s3(const BucketPrefix& place) {
-  return std::make_unique<S3Store>(place);
+std::unique_ptr<ObjectStore> open_s3(const BucketPrefix& place,
+                                     const std::function<bool()>& should_stop) {
+  return std::make_unique<S3Store>(place, should_stop);
 }
 
 }  // namespace jetcal::store::detail

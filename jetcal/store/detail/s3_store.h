@@ -2,6 +2,7 @@
 // Objects in a bucket of an S3 server.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -10,6 +11,7 @@
 namespace jetcal::store::detail {
 
 /// Opens a prefix (may be empty) of a bucket, as open_object_store() says.
-std::unique_ptr<ObjectStore> open_s3(const BucketPrefix& place);
+std::unique_ptr<ObjectStore> open_s3(const BucketPrefix& place,
+                                     const std::function<bool()>& should_stop);
 
 }  // namespace jetcal::store::detail

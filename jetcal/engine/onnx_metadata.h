@@ -6,10 +6,10 @@
 #include <map>
 #include <string>
 
-namespace jetcal::engine::detail {
+namespace jetcal::engine {
 
 /// Returns metadata_props of an ONNX model file. Throws NotFound; DataLoss when the file is not a
 /// chain of protobuf fields.
 std::map<std::string, std::string> read_onnx_metadata(const std::filesystem::path& path);
 
-}  // namespace jetcal::engine::detail
+}  // namespace jetcal::engine

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "jetcal/engine/detail/onnx_metadata.h"
+#include "jetcal/engine/onnx_metadata.h"
 
 #include <cstdint>
 #include <fstream>
@@ -7,7 +7,7 @@
 
 #include "jetcal/base/error.h"
 
-namespace jetcal::engine::detail {
+namespace jetcal::engine {
 namespace {
 
 // Longer entries than any of ours; keeps a corrupt length from asking for all memory.
@@ -106,4 +106,4 @@ std::map<std::string, std::string> read_onnx_metadata(const std::filesystem::pat
   return metadata;
 }
 
-}  // namespace jetcal::engine::detail
+}  // namespace jetcal::engine
