@@ -210,6 +210,14 @@ class WardenProcess {
     return text.str();
   }
 
+  // Its log may have found no room to say so.
+  std::string full_disk() const {
+    std::error_code error;
+    const fs::space_info space = fs::space(attempt_.folder, error);
+    if (error || space.available > 0) return "";
+    return ", and there is no space left on the device of " + attempt_.folder.string();
+  }
+
   static int code_of(int status) {
     return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
   }
@@ -234,7 +242,7 @@ class WardenProcess {
     }
     if (command_status_ == 0) return nullptr;
     return {{"state", stopped_ ? "cancelled" : "failed"},
-            {"message", "the command " + describe(command_status_)},
+            {"message", "the command " + describe(command_status_) + full_disk()},
             {"status", code_of(command_status_)}};
   }
 
