@@ -107,7 +107,7 @@ def tree(image, tmp_path_factory):
 def inside(tree, config, *words):
     """The command and environment of the image's program in its tree, as its user."""
     environment = dict(entry.split("=", 1) for entry in config["config"]["Env"])
-    return ["chroot", f"--userspec={config['config']['User']}", str(tree), *config["config"]["Entrypoint"], *words], environment
+    return [shutil.which("chroot"), f"--userspec={config['config']['User']}", str(tree), *config["config"]["Entrypoint"], *words], environment
 
 
 def test_it_serves_from_within_its_tree(jetcal, image, tree):
@@ -164,7 +164,7 @@ def test_containerfiles_copy_what_exists_and_run_as_nobody(name):
     lines = instructions(name)
     assert {word for word, _ in lines} <= {"FROM", "ENV", "RUN", "COPY", "WORKDIR", "USER", "EXPOSE", "STOPSIGNAL", "ENTRYPOINT", "CMD"}
     assert [rest for word, rest in lines if word == "USER"][-1] == "65532:65532"
-    for tool in re.findall(r"python3 (\S+)", " ".join(rest for word, rest in lines if word == "RUN")):
+    for tool in re.findall(r"python3 (\S+\.py)", " ".join(rest for word, rest in lines if word == "RUN")):
         assert (ROOT / tool).exists()
     for word, rest in lines:
         if word == "COPY" and rest.startswith("--from=build /src/data"):
