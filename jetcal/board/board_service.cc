@@ -31,13 +31,16 @@ constexpr std::string_view kPagePolicy =
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-void add_headers(HttpReply& reply, std::string_view policy) {
+// `shared`: also for documents without an origin, which reports are.
+void add_headers(HttpReply& reply, std::string_view policy, bool shared = false) {
   reply.headers.push_back({"content-security-policy", std::string(policy)});
   reply.headers.push_back({"x-content-type-options", "nosniff"});
   reply.headers.push_back({"referrer-policy", "no-referrer"});
-  reply.headers.push_back({"cross-origin-resource-policy", "same-origin"});
+  reply.headers.push_back(
+      {"cross-origin-resource-policy", shared ? "cross-origin" : "same-origin"});
   reply.headers.push_back({"cross-origin-opener-policy", "same-origin"});
   reply.headers.push_back({"cache-control", "no-cache"});
+  reply.headers.push_back({"vary", "accept-encoding"});
 }
 
 // A browser that holds this content already is told so.
@@ -93,7 +96,7 @@ HttpReply report_reply(Board& board, const HttpHead& head, const Target& target)
   const std::string name = target.path.size() > 2 ? target.path[2] : "index.html";
   const Found report = board.find(Kind::Report, target.path.at(1));
   HttpReply reply = file_reply(head, name, read_report_file(report.path, name));
-  add_headers(reply, kReportPolicy);
+  add_headers(reply, kReportPolicy, /*shared=*/true);
   return reply;
 }
 
@@ -106,6 +109,11 @@ HttpReply answer(Board& board, const HttpHead& head) {
   if (head.method != "GET" && head.method != "HEAD")
     return error_reply(kMethodNotAllowed, "only GET, HEAD and POST are answered");
   if (path.empty()) return asset_reply(head, "index.html");
+  if (path.size() == 1 && path[0] == "favicon.ico") {  // browsers ask for it beside every report
+    HttpReply icon = asset_reply(head, "icon.svg");
+    add_headers(icon, kPagePolicy, /*shared=*/true);
+    return icon;
+  }
   if (path[0] == "api") return json_reply(head, answer_api(board, target));
   if (path[0] == "reports" && (path.size() == 2 || path.size() == 3))
     return report_reply(board, head, target);

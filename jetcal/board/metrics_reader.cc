@@ -29,6 +29,10 @@ std::string_view read_labels(std::string_view text, std::map<std::string, std::s
   return text.empty() ? text : text.substr(1);
 }
 
+bool begins_name(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == ':';
+}
+
 double number_of(const std::string& text) {
   return text == "+Inf" ? std::numeric_limits<double>::infinity()
                         : std::strtod(text.c_str(), nullptr);
@@ -44,7 +48,7 @@ std::vector<MetricLine> parse_metrics(std::string_view text) {
   while (!text.empty()) {
     std::string_view line = text.substr(0, text.find('\n'));
     text.remove_prefix(std::min(text.size(), line.size() + 1));
-    if (line.empty() || line.front() == '#') continue;
+    if (line.empty() || !begins_name(line.front())) continue;  // comments too
     MetricLine one;
     const std::size_t end = line.find_first_of("{ ");
     if (end == std::string_view::npos || end == 0) continue;

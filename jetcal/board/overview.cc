@@ -32,6 +32,7 @@ void add_problems(const RunStory& story, const std::string& store, bool since_fi
                         {"step", step},
                         {"state", run.state},
                         {"reason", reason},
+                        {"last_words", problems.size() < kMaxRuns ? last_words(story, step) : ""},
                         {"time", time.empty() ? run.created : time},
                         {"since_fixed", since_fixed}});
   };

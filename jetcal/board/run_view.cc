@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "jetcal/board/run_view.h"
 
+#include <cctype>
+
 #include "jetcal/base/files.h"
+#include "jetcal/board/log_tail.h"
 #include "jetcal/pipeline/pipeline_file.h"
 
 namespace jetcal::board {
@@ -130,6 +133,7 @@ Json run_document(const RunStory& story, const std::string& store, const FindArt
                      {"key", entry.value("key", "")},
                      {"made_by", entry.value("run", "")},
                      {"log", entry.contains("log")},
+                     {"last_words", step.state == "failed" ? last_words(story, step.name) : ""},
                      {"outputs", outputs_json(step, artifact)}});
   }
   document["steps"] = std::move(steps);
@@ -139,6 +143,23 @@ Json run_document(const RunStory& story, const std::string& store, const FindArt
     document["graph_error"] = error.what();
   }
   return document;
+}
+
+std::string last_words(const RunStory& story, const std::string& step) {
+  constexpr std::int64_t kMaxBytes = 2000;
+  constexpr int kLines = 3;
+  std::string text;
+  try {
+    text = read_log(log_of(story, step), std::nullopt, kMaxBytes).text;
+  } catch (const Error&) {
+    return "";  // it wrote none
+  }
+  while (!text.empty() && std::isspace(static_cast<unsigned char>(text.back())) != 0)
+    text.pop_back();
+  std::size_t begin = text.size();
+  for (int line = 0; line < kLines && begin != std::string::npos && begin > 0; ++line)
+    begin = text.rfind('\n', begin - 1);
+  return begin == std::string::npos || begin == 0 ? text : text.substr(begin + 1);
 }
 
 fs::path log_of(const RunStory& story, const std::string& step) {

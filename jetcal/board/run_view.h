@@ -24,6 +24,10 @@ Json run_document(const RunStory& story, const std::string& store, const FindArt
 /// for one that wrote none here.
 std::filesystem::path log_of(const RunStory& story, const std::string& step);
 
+/// The last lines that are not empty of a step's log, as they tell why it failed; "" where there is
+/// no log.
+std::string last_words(const RunStory& story, const std::string& step);
+
 /// Sends SIGTERM to the process that works on the run, after making sure that it does.
 /// Throws FailedPrecondition when no process of this machine does.
 void cancel_run(const RunStory& story);

@@ -166,7 +166,7 @@ Json study_workers(const hpo::StudyStore& store) {
 }
 
 Json study_importance(const hpo::TrialTable& table) {
-  constexpr std::size_t kMaxTrials = 2000;
+  constexpr std::size_t kMaxTrials = 1000;
   hpo::TrialTable part = table;
   const std::string metric = table.objectives.front().metric;
   std::erase_if(part.trials, [&metric](const hpo::TableTrial& trial) {

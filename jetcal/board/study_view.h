@@ -26,7 +26,7 @@ Json study_trials(const hpo::StudyStore& store);
 Json study_curves(const hpo::StudyStore& store);
 /// {"spans": [{"trial", "worker", "begin", "end", "outcome"}], "total"}: the newest few thousand.
 Json study_workers(const hpo::StudyStore& store);
-/// Takes seconds for thousands of trials, of which it counts at most 2000, evenly chosen.
+/// Takes seconds for thousands of trials, of which it counts at most 1000, evenly chosen.
 Json study_importance(const hpo::TrialTable& table);
 /// Throws NotFound.
 Json study_trial(const hpo::StudyStore& store, std::int64_t number);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // jetcal board: one local web page about runs, studies, models and servers.
 #include <cstdio>
+#include <cstdlib>
 #include <thread>
 
 #include "jetcal/base/stop.h"
@@ -94,7 +95,8 @@ int show_board(const BoardFlags& flags, bool json) {
   std::fflush(stdout);
   std::fprintf(stderr, "jetcal board: open %s (Ctrl-C ends it)\n", address.c_str());
   while (!stop_requested()) std::this_thread::sleep_for(kSignalPoll);
-  server.stop();
+  // What takes seconds, such as the importance of thousands of trials, is not waited for.
+  if (server.stop() > 0) std::_Exit(0);
   return 0;
 }
 

@@ -62,6 +62,7 @@ nlohmann::ordered_json verbs(const std::vector<std::string>& built) {
       {"export", "", {"onnx", "engine"}},
       {"serve", "", {"server"}},
       {"pipeline", "", {"pipeline"}},
+      {"board", "", {"board"}},
       {"predict", "jetcal-physics", {"data", "jec", "models", "analysis"}},
       {"analyze", "jetcal-physics", {"data", "jec", "models", "analysis"}},
       {"bench", "", {"engine"}},

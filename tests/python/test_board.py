@@ -140,7 +140,7 @@ def test_problems_come_first_and_say_why(shown, place):
     document = shown.api("overview")
     problem = document["problems"][0]
     assert (problem["kind"], problem["step"], problem["run"]) == ("run", "last", place[1]["failed"]["run"])
-    assert "no calibration for run 7" in problem["reason"] or "3" in problem["reason"]
+    assert "status 3" in problem["reason"] and problem["last_words"] == "no calibration for run 7"
     assert problem["since_fixed"] is False  # of its experiment none has ended well since
     assert document["num_runs"] == 3 and document["counts"]["pipeline"] == 1
 
@@ -224,9 +224,10 @@ def test_a_failure_is_read_on_the_first_screen(browser, shown, place):
         problem.wait_for()
         box = problem.bounding_box()
         assert box["y"] + box["height"] < 900, "it is on the first screen"
-        assert f"last in {place[1]['failed']['run']}" in problem.inner_text() and "3" in problem.inner_text()
+        assert f"last in {place[1]['failed']['run']}" in problem.inner_text() and "ended with status 3" in problem.inner_text()
+        assert "no calibration for run 7" in problem.inner_text(), "what the step said last"
         problem.get_by_role("link").click()
-        page.locator("#step .reason").wait_for()
+        page.locator("#step").wait_for()
         page.locator(".log", has_text="no calibration for run 7").wait_for()
         assert page.locator(".alert .reason").first.is_visible()
 
@@ -320,3 +321,64 @@ def test_the_keyboard_reaches_everything(browser, shown, place):
         landmarks = page.evaluate("[document.querySelectorAll('main').length, document.querySelectorAll('header nav[aria-label]').length,"
                                   "document.querySelectorAll('h1').length]")
         assert landmarks == [1, 1, 1]
+
+
+def test_runs_are_filtered_and_compared(browser, shown, place):
+    results = place[1]
+    with page_of(browser, shown.url) as page:
+        page.goto(shown.url + "#/runs")
+        page.locator("tbody tr").nth(2).wait_for()
+        page.locator("#filter").fill("text=fail")
+        page.locator(".heading .remark", has_text="1 run").wait_for()
+        assert page.locator("tbody a.name").all_inner_texts() == [results["failed"]["run"]]
+        page.locator("#filter").fill("")
+        page.get_by_label(f"compare {results['good']['run']}").check()
+        page.get_by_label(f"compare {results['failed']['run']}").check()
+        page.get_by_role("link", name="Compare 2 runs").click()
+        page.locator("tr.differs", has_text="text").first.wait_for()
+        assert page.locator("tr.differs", has_text="text").first.locator("td").all_inner_texts() == ["plain", "fail"]
+        assert "–" in page.locator("tr", has_text="last.done").inner_text()  # the failed one has none
+
+
+CONTRAST = """theme => {
+  document.documentElement.dataset.theme = theme;
+  const probe = document.body.appendChild(document.createElement('span')), canvas = new OffscreenCanvas(1, 1).getContext('2d', {willReadFrequently: true});
+  const light = name => {
+    probe.style.color = `var(--${name})`;
+    canvas.fillStyle = getComputedStyle(probe).color;
+    canvas.fillRect(0, 0, 1, 1);
+    const [r, g, b] = [...canvas.getImageData(0, 0, 1, 1).data].map(x => x / 255).map(x => x <= 0.04045 ? x / 12.92 : ((x + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const pairs = [['ink', 'ground'], ['ink', 'surface'], ['ink', 'bad-ground'], ['ink', 'sunken'], ['ink-soft', 'ground'], ['ink-soft', 'surface'], ['ink-soft', 'sunken'], ['accent', 'ground'],
+                 ['accent', 'surface'], ['accent', 'accent-ground'], ...['good', 'cached', 'run', 'bad', 'held', 'cut'].flatMap(tone => [[tone, 'surface'], [tone, tone + '-ground']])];
+  return pairs.map(([text, ground]) => {
+    const [a, b] = [light(text), light(ground)].sort((x, y) => y - x);
+    return [`${text} on ${ground}`, (a + 0.05) / (b + 0.05)];
+  });
+}"""
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_texts_stand_out(browser, shown, theme):
+    """WCAG 2.2 AA: 4.5 to 1."""
+    with page_of(browser, shown.url) as page:
+        page.goto(shown.url)
+        page.locator("h1").wait_for()
+        weak = [(pair, round(ratio, 2)) for pair, ratio in page.evaluate(CONTRAST, theme) if ratio < 4.5]
+        assert weak == []
+
+
+def test_tables_say_what_they_are(browser, shown, place):
+    store = shown.api("runs")["runs"][0]["store"]
+    with page_of(browser, shown.url) as page:
+        for address in ("", "#/runs", f"#/runs/{store}/{place[1]['failed']['run']}"):
+            page.goto(shown.url + address)
+            page.locator("main table").first.wait_for()
+            tables = page.locator("main table").evaluate_all("tables => tables.map(table => [table.caption !== null && table.caption.textContent.length > 3,"
+                                                             "[...table.querySelectorAll('th')].every(cell => ['col', 'row'].includes(cell.scope))])")
+            assert tables and all(caption and scopes for caption, scopes in tables), address
+            assert page.locator("main h1").count() == 1
+            unnamed = page.locator("a, button, input, select").evaluate_all(
+                "nodes => nodes.filter(node => !(node.textContent.trim() || node.ariaLabel || node.labels?.length || node.title)).map(node => node.outerHTML)")
+            assert unnamed == [], address

@@ -5,7 +5,8 @@ const known = new Map(); // address -> {tag, data}
 
 export async function get(address, signal) {
   const before = known.get(address);
-  const reply = await fetch("/api/" + address, {signal, headers: before ? {"if-none-match": before.tag} : {}, cache: "no-store"});
+  const reply = await fetch("/api/" + address, {signal, headers: before ? {"if-none-match": before.tag} : {}, cache: "no-store"})
+    .catch(error => { throw Object.assign(new Error("the board does not answer"), {offline: true, cause: error}); });
   if (reply.status === 304) return before.data;
   const data = await reply.json().catch(() => ({error: `the board answered ${reply.status} without words`}));
   if (!reply.ok) throw Object.assign(new Error(data.error || `status ${reply.status}`), {status: reply.status});
@@ -55,14 +56,9 @@ export async function live(address, signal, use, interval, failed) {
       pause = interval(data);
     } catch (error) {
       if (signal.aborted) return;
-      if (error.status || last === undefined) {
-        setLink(error.status !== undefined);
-        failed(error);
-      } else if (error instanceof TypeError) {
-        setLink(false);
-      } else {
-        throw error;
-      }
+      setLink(!error.offline);
+      if (!error.offline && !error.status) throw error; // a mistake of the page's own
+      if (error.status || last === undefined) failed(error);
       pause = Math.min(10000, pause * 2);
     }
     await wait(pause, signal);

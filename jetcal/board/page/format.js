@@ -54,5 +54,7 @@ export function clock(time) {
   return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())} ${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
 }
 
+/// A path in which hashes are told by their first digits.
+export const shortName = name => name.replace(/[0-9a-f]{64}/g, hash => hash.slice(0, 8) + "…");
 export const isHash = text => typeof text === "string" && /^[0-9a-f]{64}$/.test(text);
 export const count = (n, one, many = one + "s") => `${n.toLocaleString("en")} ${n === 1 ? one : many}`;

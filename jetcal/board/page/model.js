@@ -2,7 +2,7 @@
 // One model: what it is, where it came from, what lies in its files.
 import {h, show} from "./dom.js";
 import {live} from "./api.js";
-import {bytes, clock, count, isHash, seconds, value} from "./format.js";
+import {bytes, clock, count, isHash, seconds, shortName, value} from "./format.js";
 import {crumbs, facts, problem} from "./parts.js";
 
 const hash = text => isHash(text) ? h("code", {title: text}, text.slice(0, 12)) : value(text);
@@ -37,10 +37,11 @@ function modelCards(model, stores) {
 export function mount(place, parameters, signal, title) {
   const {kind, model: id} = parameters;
   live(`models/${kind}/${id}`, signal, one => {
-    title(one.name);
+    const name = shortName(one.name);
+    title(name);
     const versions = one.versions || [];
-    show(place, crumbs(["Overview", "#/"], ["Models", "#/models"], [one.name]),
-      h("div", {class: "heading"}, h("h1", {}, one.name)), h("p", {class: "remark long"}, one.path),
+    show(place, crumbs(["Overview", "#/"], ["Models", "#/models"], [name]),
+      h("div", {class: "heading"}, h("h1", {}, name)), h("p", {class: "remark long"}, one.path),
       kind === "repository" ? [
         versions.map(version => h("section", {class: "stack", "aria-label": `Version ${version.version}`}, h("h2", {class: "section"}, `Version ${version.version}`),
           version.error && problem("Its model cannot be read", version.error), version.model && modelCards(version.model, one.stores),

@@ -2,14 +2,14 @@
 // All models: those that are served, and model files.
 import {h, show} from "./dom.js";
 import {live} from "./api.js";
-import {ago, clock, count} from "./format.js";
+import {ago, clock, count, shortName} from "./format.js";
 import {crumbs, empty, problem} from "./parts.js";
 
 export const title = "Models";
 
 function list(models, caption) {
   return h("div", {class: "scroll"}, h("table", {class: "plain"}, h("caption", {class: "unseen"}, caption), h("thead", {}, h("tr", {}, ["Model", "Changed"].map(name => h("th", {scope: "col"}, name)))),
-    h("tbody", {}, models.map(one => h("tr", {"data-key": one.kind + one.id}, h("th", {scope: "row", class: "long"}, h("a", {class: "name", href: `#/models/${one.kind}/${one.id}`, title: one.path}, one.name)),
+    h("tbody", {}, models.map(one => h("tr", {"data-key": one.kind + one.id}, h("th", {scope: "row", class: "long"}, h("a", {class: "name", href: `#/models/${one.kind}/${one.id}`, title: one.path}, shortName(one.name))),
       h("td", {class: "when", title: clock(one.changed)}, ago(one.changed)))))));
 }
 

@@ -14,7 +14,7 @@ function problemItem(one, key) {
     stateIcon(one.state),
     h("div", {class: "problem-text"},
       h("a", {href: where, class: "problem-title"}, one.title),
-      h("p", {class: "reason"}, one.reason || "It says no reason.")),
+      h("p", {class: "reason"}, one.reason || "It says no reason."), one.last_words && h("pre", {class: "words"}, one.last_words)),
     h("span", {class: "when", title: clock(one.time)}, ago(one.time)));
 }
 
@@ -58,13 +58,14 @@ function studyTable(studies) {
     h("thead", {}, h("tr", {}, ["Study", "Trials", "Best", "Work goes on"].map(name => h("th", {scope: "col", class: name === "Best" ? "number" : null}, name)))),
     h("tbody", {}, studies.slice(0, 12).map(one => h("tr", {"data-key": one.id},
       h("th", {scope: "row", class: "long"}, h("a", {href: `#/studies/${one.id}`, class: "name", title: one.path}, one.title || one.name)),
-      h("td", {}, one.error ? h("span", {class: "reason"}, one.error) : trialCounts(one.trials)),
+      h("td", {}, one.error ? h("span", {class: "reason"}, one.error) : trialCounts(one.trials, one.tuners)),
       h("td", {class: "number"}, one.best ? number(one.best.value) : "–"),
       h("td", {}, one.tuners ? stateBadge("running") : "no"))))));
 }
 
-export const trialCounts = trials => !trials ? "" : [`${trials.total}`, ...["running", "failed"].filter(state => trials[state])
-  .map(state => `${trials[state]} ${state}`)].join(", ");
+/// A trial that no living tuner works on was cut off, whatever its study says.
+export const trialCounts = (trials, tuners) => !trials ? "" : [`${trials.total}`, ...["running", "failed"].filter(state => trials[state])
+  .map(state => `${trials[state]} ${state === "running" && !tuners ? "cut off" : state}`)].join(", ");
 
 const KINDS = [["pipeline", "#/runs", "pipeline folder"], ["study", "#/studies", "study", "studies"], ["training", "#/trainings", "training"],
                ["model", "#/models", "model"], ["repository", "#/models", "served model"], ["report", "#/physics", "report"]];

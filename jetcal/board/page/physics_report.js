@@ -2,7 +2,7 @@
 // The numbers of one analysis, and the way to the report itself.
 import {h, show} from "./dom.js";
 import {live} from "./api.js";
-import {count, number, value} from "./format.js";
+import {count, number, shortName, value} from "./format.js";
 import {axis, chart} from "./charts.js";
 import {crumbs, facts, problem} from "./parts.js";
 
@@ -40,14 +40,15 @@ export function mount(place, parameters, signal, title) {
   let charts = null, changed = 0;
   live(`reports/${parameters.report}`, signal, one => {
     const report = one.report;
-    title(one.name);
+    const name = shortName(one.name);
+    title(name);
     if (report.kind === "analysis" && changed !== one.changed) {
       charts = Object.keys(report.correctors[0].regions).map(region => [region, [curveChart(report, region, "resolution", "Resolution", signal).view, curveChart(report, region, "response", "Median response", signal).view]]);
       changed = one.changed;
     }
     const slot = figure => figure.isConnected ? h("figure", {class: figure.className, "data-own": ""}) : figure;
-    show(place, crumbs(["Overview", "#/"], ["Physics", "#/physics"], [one.name]),
-      h("div", {class: "heading"}, h("h1", {}, one.name), h("a", {class: "button", id: "open-report", href: `/reports/${one.id}/index.html`, target: "_blank", rel: "noopener"}, "Open the report", h("span", {class: "unseen"}, " in a new window"))),
+    show(place, crumbs(["Overview", "#/"], ["Physics", "#/physics"], [name]),
+      h("div", {class: "heading"}, h("h1", {}, name), h("a", {class: "button", id: "open-report", href: `/reports/${one.id}/index.html`, target: "_blank", rel: "noopener"}, "Open the report", h("span", {class: "unseen"}, " in a new window"))),
       h("p", {class: "remark long"}, one.path),
       report.kind === "analysis" ? analysis(report, charts.map(([region, figures]) => [region, figures.map(slot)])) :
       report.kind === "search" ? h("section", {class: "card"}, facts([["Source", report.source], ["Metric", report.metric], ["Trials", report.trials], ["With a result", report.counted], ["Best", report.best ? `${number(report.best.metrics[report.metric])}, trial ${report.best.name}` : ""]])) :

@@ -2,9 +2,9 @@
 // One run: its graph live, and the step that is chosen.
 import {announce, h, show} from "./dom.js";
 import {live, send} from "./api.js";
-import {ago, bytes, clock, count, isHash, seconds, value} from "./format.js";
+import {ago, bytes, clock, count, isHash, seconds, shortName, value} from "./format.js";
 import {graphView} from "./graph.js";
-import {crumbs, facts, logView, problem, stateBadge, stateIcon, toneOf} from "./parts.js";
+import {crumbs, facts, logView, problem, stateBadge, stateIcon} from "./parts.js";
 
 const ENDED = new Set(["finished", "cached", "kept", "skipped", "failed", "blocked", "cancelled", "left-out", "cut"]);
 const since = time => (Date.now() - Date.parse(time)) / 1000;
@@ -74,13 +74,13 @@ function stepPanel(run, step, name, log) {
     return h("section", {class: "card", id: "step", "aria-labelledby": "step-title"}, h("h2", {id: "step-title"}, name || "No step"), h("p", {}, stateBadge("waiting")),
       plan && plan.description && h("p", {}, plan.description), facts(planText(plan)), plan && h("pre", {class: "command"}, plan.command));
   }
-  const bad = toneOf(step.state) === "bad" || step.state === "cut";
+  const bad = step.state === "failed" || step.state === "cut"; // its reason stands at the top of the page
   return h("section", {class: "card", id: "step", "aria-labelledby": "step-title"},
     h("div", {class: "heading"}, h("h2", {id: "step-title"}, step.name), stateBadge(step.state)),
     plan && plan.description && h("p", {class: "remark"}, plan.description),
-    step.reason && h("div", {class: bad ? "alert" : "note"}, h("p", {class: "reason"}, step.reason)),
+    step.reason && !bad && h("div", {class: "note"}, h("p", {class: "reason"}, step.reason)),
     EXPLAINED[step.state] && !step.reason && h("p", {class: "note"}, EXPLAINED[step.state]),
-    step.why.length > 0 && h("div", {}, h("h3", {}, "Why it ran"), h("ul", {class: "why"}, step.why.map(one => h("li", {}, one)))),
+    step.why.length > 0 && h("div", {}, h("h3", {}, "Why it ran"), h("ul", {class: "why"}, step.why.map(one => h("li", {}, shortName(one))))),
     h("div", {class: "columns"},
       h("div", {}, h("h3", {}, "When"), facts([
         ["Began", step.started && `${clock(step.started)} (${ago(step.started)})`],
@@ -100,7 +100,7 @@ function stepTable(run, chosen, href) {
       h("th", {scope: "row"}, h("a", {class: "name", href: href(step.name)}, step.name)),
       h("td", {}, stateBadge(step.state)),
       h("td", {class: "number"}, step.state === "running" ? seconds(since(step.started)) : step.seconds ? seconds(step.seconds) : ""),
-      h("td", {class: "long"}, step.reason || (step.state === "cached" ? `as in ${step.made_by}` : step.why.join("; "))))))));
+      h("td", {class: "long"}, step.reason || (step.state === "cached" ? `as in ${step.made_by}` : shortName(step.why.join("; ")))))))));
 }
 
 function heading(run) {
@@ -117,7 +117,7 @@ function failures(run, href) {
   if (!bad.length) return null;
   return h("div", {class: "alert", role: "alert"}, bad.slice(0, 5).map(step => h("div", {class: "alert-row"}, stateIcon(step.state),
     h("div", {}, h("a", {class: "alert-title", href: href(step.name)}, `${step.name} ${step.state === "cut" ? "was cut off" : "failed"}`),
-      h("p", {class: "reason"}, step.reason || "The run was killed while this step ran.")))),
+      h("p", {class: "reason"}, step.reason || "The run was killed while this step ran."), step.last_words && h("pre", {class: "words"}, step.last_words)))),
     bad.length > 5 && h("p", {}, `and ${bad.length - 5} more`));
 }
 
@@ -157,7 +157,7 @@ export function mount(place, parameters, signal, title) {
       h("div", {class: "two"}, h("div", {class: "stack"}, stepPanel(run, step, name, slot)),
         h("div", {class: "stack"},
           h("section", {class: "card", "aria-labelledby": "steps-title"}, h("h2", {id: "steps-title"}, "Steps"), stepTable(run, step, href)),
-          h("section", {class: "card", "aria-labelledby": "parameters-title"}, h("h2", {id: "parameters-title"}, "Parameters"),
+          (Object.keys(run.parameters || {}).length > 0 || Object.keys(run.inputs || {}).length > 0) && h("section", {class: "card", "aria-labelledby": "parameters-title"}, h("h2", {id: "parameters-title"}, "Parameters"),
             facts(Object.entries(run.parameters || {}).map(([key, one]) => [key, value(one)])),
             Object.keys(run.inputs || {}).length > 0 && [h("h3", {}, "Inputs"), facts(Object.entries(run.inputs).map(([key, one]) => [key, value(one)]))]),
           h("section", {class: "card", "aria-labelledby": "again-title"}, h("h2", {id: "again-title"}, "Go on with it"),

@@ -22,7 +22,7 @@ function recent(points) {
 class ModelPanel {
   constructor(signal) {
     const line = (label, names, format, describe) => chart({label, height: 230, signal, describe, build: colors => ({legend: names.length > 1 ? {} : undefined, tooltip: {trigger: "axis", valueFormatter: format},
-      xAxis: axis(colors, {type: "time", splitLine: {show: false}}), yAxis: axis(colors, {min: 0, axisLabel: {color: colors["ink-soft"], formatter: format}}),
+      xAxis: axis(colors, {type: "time", splitLine: {show: false}, axisLabel: {color: colors["ink-soft"], hideOverlap: true}}), yAxis: axis(colors, {min: 0, axisLabel: {color: colors["ink-soft"], formatter: format}}),
       series: names.map(([name, field]) => ({name, type: "line", showSymbol: false, lineStyle: {width: 1.8}, data: this.data.points.map(point => [point[0] * 1000, point[FIELDS[field]] || (field.startsWith("p") || field === "batch" ? null : 0)])}))})});
     const now = () => recent(this.data.points);
     this.charts = [line("Answers a second", [["requests", "requests"], ["jets", "rows"]], one => number(one, 3), () => `Now ${number(now().requests, 3)} requests and ${number(now().rows, 3)} jets a second.`),

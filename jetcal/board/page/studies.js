@@ -2,7 +2,7 @@
 // All studies.
 import {h, show} from "./dom.js";
 import {live} from "./api.js";
-import {ago, clock, count, number} from "./format.js";
+import {ago, clock, count, number, shortName} from "./format.js";
 import {crumbs, empty, problem, stateBadge} from "./parts.js";
 import {trialCounts} from "./overview.js";
 
@@ -16,9 +16,9 @@ export function mount(place, parameters, signal) {
     h("section", {class: "card"}, h("div", {class: "scroll"}, h("table", {class: "plain"}, h("caption", {class: "unseen"}, "All studies, newest first"),
       h("thead", {}, h("tr", {}, ["Study", "Algorithm", "Trials", "Objective", "Best", "Work goes on", "Changed"].map(name => h("th", {scope: "col", class: name === "Best" ? "number" : null}, name)))),
       h("tbody", {}, studies.map(one => h("tr", {"data-key": one.id},
-        h("th", {scope: "row", class: "long"}, h("a", {class: "name", href: `#/studies/${one.id}`}, one.title || one.name), h("p", {class: "remark long"}, one.name)),
+        h("th", {scope: "row", class: "long"}, h("a", {class: "name", href: `#/studies/${one.id}`}, one.title || one.name), h("p", {class: "remark long"}, shortName(one.name))),
         one.error ? h("td", {colspan: "5"}, h("span", {class: "reason"}, one.error)) : [
-          h("td", {}, one.algorithm), h("td", {}, trialCounts(one.trials)),
+          h("td", {}, one.algorithm), h("td", {}, trialCounts(one.trials, one.tuners)),
           h("td", {class: "long"}, one.objectives.map(o => `${o.metric}${o.goal === "maximise" ? " (more is better)" : ""}`).join(", ")),
           h("td", {class: "number"}, one.best ? number(one.best.value) : "–"),
           h("td", {}, one.tuners ? [stateBadge("running")] : "no")],

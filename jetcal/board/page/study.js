@@ -16,9 +16,9 @@ function errorList(study) {
   const errors = study.errors, failed = study.trials.failed;
   if (!errors.length) return null;
   const row = one => h("div", {class: "alert-row"}, stateIcon("failed"), h("div", {},
-    h("a", {class: "alert-title", href: `#/studies/${study.id}/trials/${one.trial}`}, `${one.count === 1 ? `Trial ${one.trial}` : count(one.count, "trial")}${one.count > 1 ? `, the last is ${one.trial}` : ""}`),
+    h("a", {class: "alert-title", href: `#/studies/${study.id}/trials/${one.trial}`}, one.count === 1 ? `Trial ${one.trial} failed` : `${count(one.count, "trial")} failed, the last is ${one.trial}`),
     h("p", {class: "reason"}, one.reason || "It says no reason.")));
-  return h("div", {class: "alert", role: "group", "aria-label": "Failed trials"}, h("p", {class: "alert-title"}, `${count(failed, "trial")} failed`),
+  return h("div", {class: "alert", role: "group", "aria-label": "Failed trials"}, errors.length > 1 && h("p", {class: "alert-title"}, `${count(failed, "trial")} failed`),
     errors.slice(0, MANY_ERRORS).map(row), errors.length > MANY_ERRORS && h("details", {}, h("summary", {}, `${errors.length - MANY_ERRORS} more reasons`), errors.slice(MANY_ERRORS).map(row)));
 }
 
@@ -80,7 +80,7 @@ function header(study) {
     h("ul", {class: "tiles", "aria-label": "In numbers"},
       h("li", {class: "tile"}, h("strong", {}, study.trials.total.toLocaleString("en")), h("span", {}, "trials")),
       ["complete", "running", "stopped", "paused", "waiting", "failed"].filter(state => study.trials[state]).map(state =>
-        h("li", {class: "tile"}, h("strong", {}, study.trials[state].toLocaleString("en")), stateBadge(state))),
+        h("li", {class: "tile"}, h("strong", {}, study.trials[state].toLocaleString("en")), stateBadge(state === "running" && !study.tuners.length ? "cut" : state))),
       best && h("li", {}, h("a", {class: "tile", href: `#/studies/${study.id}/trials/${best.trial}`}, h("strong", {}, number(best.value)), h("span", {}, `best ${objective.metric}, trial ${best.trial}${best.feasible ? "" : ", beyond a constraint"}`))),
       study.resource > 0 && h("li", {class: "tile"}, h("strong", {}, study.resource.toLocaleString("en")), h("span", {}, "units of work, such as epochs")))];
 }

@@ -71,9 +71,9 @@ export function parallel(study) {
       const step = Math.max(1, Math.ceil(counted.length / MANY_LINES));
       shown = counted.filter((_, i) => i % step === 0);
       const sorted = shown.map(row => row[objectives[0]]).sort((a, b) => a - b), part = q => sorted[Math.floor(q * (sorted.length - 1))];
-      const text = {nameTextStyle: {color: colors["ink-soft"]}, axisLabel: {color: colors["ink-soft"]}, axisLine: {lineStyle: {color: colors.line}}, nameTruncate: {maxWidth: 110}};
+      const text = {nameTextStyle: {color: colors["ink-soft"]}, axisLabel: {color: colors.ink, textBorderColor: colors.surface, textBorderWidth: 3}, axisLine: {lineStyle: {color: colors.held}}, nameTruncate: {maxWidth: 110}};
       const axes = varied.map((p, i) => p.choices ? {dim: i, name: p.name, type: "category", data: p.choices, ...text} : {dim: i, name: p.name, type: p.log ? "log" : "value", scale: true, ...text});
-      axes.push({dim: varied.length, name: metric, type: "value", scale: true, inverse: !more, ...text});
+      axes.push({dim: varied.length, name: metric, type: "value", scale: true, inverse: !more, nameLocation: more ? "end" : "start", ...text});
       const low = more ? part(0.05) : part(0), high = more ? part(1) : part(0.95);
       return {parallel: {left: 48, right: 150, top: 46, bottom: 24}, parallelAxis: axes,
         visualMap: {dimension: varied.length, min: low, max: high, calculable: true, right: 0, top: "middle", precision: 4, textStyle: {color: colors["ink-soft"]}, formatter: shorter,
@@ -120,7 +120,7 @@ export function importance(study) {
         yAxis: axis(colors, {type: "category", data: names, axisLabel: {color: colors.ink, width: 180, overflow: "truncate"}}),
         series: [{name: "fANOVA: of the variance", type: "bar", barMaxWidth: 14, data: names.map(name => found.fanova[name])},
                  {name: "PED-ANOVA: of what sets the best tenth apart", type: "bar", barMaxWidth: 14, data: names.map(name => found.ped_anova[name] || 0)}]}),
-      describe: () => `Of ${count(found.counted, "trial")}${found.counted < found.with_result ? `, evenly chosen of ${found.with_result}` : ""}. The forest explains ${Math.round(100 * found.out_of_bag)} % of the variance of trials that it has not seen.`});
+      describe: () => `Of ${count(found.counted, "trial")}${found.counted < found.with_result ? `, evenly chosen of ${found.with_result}` : ""}. The forest explains ${found.out_of_bag > 0 ? Math.round(100 * found.out_of_bag) + " %" : "nothing"} of the variance of trials that it has not seen${found.out_of_bag > 0.3 ? "" : ", so these numbers say little"}.`});
     const rows = [...names].reverse();
     place.replaceChildren(bars.view, h("table", {class: "plain narrow"}, h("caption", {class: "unseen"}, "Importance"),
       h("thead", {}, h("tr", {}, ["Parameter", "fANOVA", "PED-ANOVA"].map((name, i) => h("th", {scope: "col", class: i ? "number" : null}, name)))),

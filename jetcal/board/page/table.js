@@ -134,7 +134,7 @@ export class DataTable {
   fitColumns() {
     const step = Math.max(1, Math.floor(this.rows.length / 120));
     const widths = this.columns.filter(column => !column.hidden).map(column => {
-      let longest = column.name.length + 2;
+      let longest = column.name.length + 4;
       for (let i = 0; i < this.rows.length; i += step) {
         const cell = this.rows[i].cells[column.at];
         if (!missing(cell)) longest = Math.max(longest, column.width ? column.width : String(column.text ? column.text(cell) : cell).length);

@@ -2,7 +2,7 @@
 // One training: its losses as the epochs come.
 import {h, show} from "./dom.js";
 import {live} from "./api.js";
-import {ago, bytes, clock, count, number, seconds} from "./format.js";
+import {ago, bytes, clock, count, number, seconds, shortName} from "./format.js";
 import {axis, chart} from "./charts.js";
 import {crumbs, facts, problem, stateBadge} from "./parts.js";
 
@@ -14,14 +14,14 @@ export function mount(place, parameters, signal, title) {
     describe: () => { const last = data.history.at(-1); return `After ${count(data.history.length, "epoch")}: ` + names.filter(([, field]) => last[field]).map(([name, field]) => `${name} ${number(last[field])}`).join(", ") + "."; }});
   const render = () => {
     const one = data, test = one.test || {};
-    title(one.name);
+    title(shortName(one.name));
     if (one.history.length && !charts)
       charts = [line("Losses", [["training", "train_loss"], ["validation", "validation_loss"], ["of the weights", "raw_validation_loss"], ["of their average", "ema_validation_loss"]], "loss", 380),
                 line("Learning rate", [["learning rate", "learning_rate"]], "", 240), line("Speed", [["jets a second", "jets_per_second"]], "", 240)];
     const slot = figure => figure.isConnected ? h("figure", {class: figure.className, "data-own": ""}) : figure;
     const left = one.history.length > 1 ? one.history.reduce((sum, epoch) => sum + epoch.seconds, 0) : 0;
-    show(place, crumbs(["Overview", "#/"], ["Trainings", "#/trainings"], [one.name]),
-      h("div", {class: "heading"}, h("h1", {}, one.name), stateBadge(one.state), h("span", {class: "remark"}, `${count(one.epochs, "epoch")}${left ? `, ${seconds(left)}` : ""}`)),
+    show(place, crumbs(["Overview", "#/"], ["Trainings", "#/trainings"], [shortName(one.name)]),
+      h("div", {class: "heading"}, h("h1", {}, shortName(one.name)), stateBadge(one.state), h("span", {class: "remark"}, `${count(one.epochs, "epoch")}${left ? `, ${seconds(left)}` : ""}`)),
       h("div", {class: "two"}, h("section", {class: "card", "aria-label": "Course"}, charts ? [slot(charts[0].view), h("div", {class: "grid small-grid"}, slot(charts[1].view), slot(charts[2].view))] : h("p", {}, "No epoch has ended yet.")),
         h("div", {class: "stack"},
           h("section", {class: "card", "aria-labelledby": "result-title"}, h("h2", {id: "result-title"}, "Result"), facts([

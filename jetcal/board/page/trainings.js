@@ -2,7 +2,7 @@
 // All trainings.
 import {h, show} from "./dom.js";
 import {live} from "./api.js";
-import {ago, clock, count, number} from "./format.js";
+import {ago, clock, count, number, shortName} from "./format.js";
 import {crumbs, empty, problem, stateBadge} from "./parts.js";
 
 export const title = "Trainings";
@@ -15,7 +15,7 @@ export function mount(place, parameters, signal) {
     h("section", {class: "card"}, h("div", {class: "scroll"}, h("table", {class: "plain"}, h("caption", {class: "unseen"}, "All trainings, newest first"),
       h("thead", {}, h("tr", {}, ["Training", "State", "Epochs", "Validation loss", "Best", "Test loss", "Jets a second", "Changed"].map((name, i) => h("th", {scope: "col", class: i > 1 && i < 7 ? "number" : null}, name)))),
       h("tbody", {}, trainings.map(one => h("tr", {"data-key": one.id},
-        h("th", {scope: "row", class: "long"}, h("a", {class: "name", href: `#/trainings/${one.id}`}, one.name)), h("td", {}, stateBadge(one.state)), h("td", {class: "number"}, one.epochs),
+        h("th", {scope: "row", class: "long"}, h("a", {class: "name", href: `#/trainings/${one.id}`, title: one.path}, shortName(one.name))), h("td", {}, stateBadge(one.state)), h("td", {class: "number"}, one.epochs),
         h("td", {class: "number"}, number(one.validation_loss)), h("td", {class: "number"}, one.best ? `${number(one.best.validation_loss)} (${one.best.epoch})` : ""),
         h("td", {class: "number"}, one.test ? number(one.test.loss) : ""), h("td", {class: "number"}, one.jets_per_second ? Math.round(one.jets_per_second).toLocaleString("en") : ""),
         h("td", {class: "when", title: clock(one.changed)}, ago(one.changed))))))))),

@@ -18,7 +18,7 @@ export function mount(place, parameters, signal, title) {
   const growing = () => data && data.state === "running";
   const slot = view => view && (view.isConnected ? h(view.nodeName, {class: view.className, "data-own": "", "data-key": view.getAttribute("data-key")}) : view);
   const logOf = trial => {
-    const wish = picked && trial.logs.includes(picked) ? picked : trial.logs.find(name => trial.error && name.includes("errors")) || trial.logs[0];
+    const wish = picked && trial.logs.includes(picked) ? picked : trial.logs.find(name => name.endsWith("-errors.log") === Boolean(trial.error)) || trial.logs[0];
     if (!wish) return null;
     if (!log || log.name !== wish) {
       if (log) log.controller.abort();
