@@ -443,7 +443,7 @@ class Run {
 
   // ---- the end --------------------------------------------------------------------------------
 
-  // People look at results, and services run on them: these are fetched, what is between is not.
+  // People look at results and services run on their inputs: these are fetched, others are not.
   void bring_results() {
     if (!store_.has_remote() || options_.dry_run || stopping_) return;
     for (StepRun& run : state_.steps()) {
