@@ -49,6 +49,7 @@ test: setup-all
 	@ctest --preset release -j $(CORES) --no-tests=error
 
 test-nightly: setup-all
+	@$(SETUP) cluster
 	@cmake --preset release
 	@cmake --build $(BUILD) --target programs
 	@ctest --preset nightly --no-tests=error

@@ -5,6 +5,7 @@
     tools/setup.py build              compiler, Debian libraries, wheels used as C++ libraries
     tools/setup.py build sim test     also PYTHIA and FastJet, and what the tests need
     tools/setup.py bench              the peers of the benchmarks: torch, weaver-core, ONNX Runtime
+    tools/setup.py cluster            a kube-apiserver and etcd, for the nightly tests of what is rendered
     tools/setup.py cuda               nvcc and cuBLAS as wheels, where no CUDA toolkit is installed
     tools/setup.py --list             what each group holds
 
@@ -15,6 +16,7 @@ Idempotent: a group that is already there costs a fraction of a second. Everythi
 import argparse
 import concurrent.futures
 import hashlib
+import json
 import os
 import pathlib
 import re
@@ -30,7 +32,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 PINS = tomllib.loads((ROOT / "tools" / "dependencies.toml").read_text())
 DEPS = pathlib.Path(os.environ.get("JETCAL_DEPS") or pathlib.Path.home() / ".cache" / "jetcal")
 PYTHON = "/usr/bin/python3"
-GROUPS = ("build", "sim", "test", "bench", "cuda")
+GROUPS = ("build", "sim", "test", "bench", "cluster", "cuda")
 
 
 def say(text):
@@ -166,21 +168,41 @@ def install_npm(group):
 # ---- Go programs ----------------------------------------------------------------------------------------------------------
 
 
+def staged_modules(go, module, version, environment, cwd):
+    """A go.mod for a program of Kubernetes, whose own one finds its parts in its source tree: they are modules of their own, too."""
+    name = "k8s.io/kubernetes"
+    found = subprocess.run([go, "mod", "download", "-json", f"{name}@v{version}"], env=environment, cwd=cwd, stdout=subprocess.PIPE)
+    if found.returncode != 0:
+        stop(f"{name} {version} cannot be fetched")
+    text = pathlib.Path(json.loads(found.stdout)["GoMod"]).read_text()
+    parts = re.findall(r"^\s*(k8s\.io/\S+) => \./staging/", text, re.MULTILINE)
+    language = re.search(r"^go (\S+)", text, re.MULTILINE).group(1)
+    of_part = "v0." + version.split(".", 1)[1]
+    replaced = "".join(f"\t{part} => {part} {of_part}\n" for part in parts)
+    return f"module {pathlib.PurePath(module).name}\n\ngo {language}\n\nrequire {name} v{version}\n\nreplace (\n{replaced})\n"
+
+
 def install_go(group):
     wanted = pins("go", group)
-    folder = DEPS / "go"
+    folder = DEPS / ("go" if group == "test" else f"go-{group}")
     if not wanted or stamp_is_current(folder, wanted):
         return
     go = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
     if not go:
         say(f"Go is not installed: left out {', '.join(sorted(wanted))}; tests that need them are skipped")
         return
-    say(f"compiling {', '.join(sorted(wanted))} (about {4 // len(os.sched_getaffinity(0)) or 1} minutes)")
+    minutes = {"test": 4, "cluster": 14}[group]  # of one core
+    say(f"compiling {', '.join(sorted(wanted))} (about {minutes // len(os.sched_getaffinity(0)) or 1} minutes)")
     with tempfile.TemporaryDirectory(dir=DEPS) as scratch:
         environment = dict(os.environ, GOBIN=str(folder / "bin"), GOMODCACHE=f"{scratch}/modules", GOCACHE=f"{scratch}/objects",
                            GOFLAGS="-modcacherw -buildvcs=false", CGO_ENABLED="0")
         for module, version in sorted(wanted.items()):
-            run([go, "install", "-trimpath", "-ldflags=-s -w", f"{module}@v{version}"], env=environment, cwd=scratch)
+            command = [go, "install", "-trimpath", "-ldflags=-s -w"]
+            if module.startswith("k8s.io/kubernetes/"):
+                (pathlib.Path(scratch) / "go.mod").write_text(staged_modules(go, module, version, environment, scratch))
+                run([*command, "-mod=mod", module], env=environment, cwd=scratch)
+            else:
+                run([*command, f"{module}@v{version}"], env=environment, cwd=scratch)
     (folder / "jetcal-pins.txt").write_text(stamp_text(wanted))
 
 
