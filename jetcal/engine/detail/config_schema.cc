@@ -14,6 +14,16 @@ namespace {
 
 using nlohmann::ordered_json;
 
+// As protobuf wants every string; JSON cannot hold another.
+bool is_utf8(const std::string& text) {
+  try {
+    static_cast<void>(nlohmann::json(text).dump());
+    return true;
+  } catch (const nlohmann::json::type_error&) {
+    return false;
+  }
+}
+
 enum class Kind {
   Text,
   Integer,
@@ -199,6 +209,7 @@ class Translator {
     switch (rule.kind) {
       case Kind::Text:
         if (!scalar.quoted) wrong(field, "wants a string in quotes");
+        if (!is_utf8(scalar.text)) wrong(field, "is no UTF-8");
         return scalar.text;
       case Kind::Integer:
         if (const auto number = integer(scalar)) return *number;
