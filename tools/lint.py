@@ -36,10 +36,23 @@ def check_format():
     return result.returncode == 0
 
 
-def key_of(path, headers_digest):
-    digest = hashlib.sha256(headers_digest)
-    digest.update(str(path.relative_to(ROOT)).encode())
-    digest.update(path.read_bytes())
+def headers_of(build):
+    """Which of the project's headers each source was compiled with, as ninja noted them."""
+    listing = subprocess.run(["ninja", "-C", str(build), "-t", "deps"], capture_output=True, text=True, check=True).stdout
+    found = {}
+    for block in listing.split("\n\n"):
+        paths = [(build / line.strip()).resolve() for line in block.splitlines()[1:]]
+        if paths:
+            mine = (path for path in paths[1:] if path.is_relative_to(ROOT) and not path.is_relative_to(build.resolve()))
+            found[paths[0]] = sorted(mine)
+    return found
+
+
+def key_of(path, headers):
+    digest = hashlib.sha256((ROOT / ".clang-tidy").read_bytes())
+    for part in [path, *headers]:
+        digest.update(str(part.relative_to(ROOT)).encode())
+        digest.update(part.read_bytes())
     return digest.hexdigest()
 
 
@@ -51,17 +64,16 @@ def tidy(build, path):
 def check_tidy(build, chosen):
     compiled = {pathlib.Path(entry["file"]).resolve() for entry in json.loads((build / "compile_commands.json").read_text())}
     files = [path for path in (chosen or tracked("jetcal/*.cc")) if path.resolve() in compiled]
-    headers = hashlib.sha256((ROOT / ".clang-tidy").read_bytes())
-    for header in tracked("*.h"):
-        headers.update(header.read_bytes())
+    headers = headers_of(build)
     CACHE.mkdir(parents=True, exist_ok=True)
-    todo = [path for path in files if not (CACHE / key_of(path, headers.digest())).exists()]
+    keys = {path: key_of(path, headers.get(path.resolve(), [])) for path in files}
+    todo = [path for path in files if not (CACHE / keys[path]).exists()]
     print(f"lint: clang-tidy on {len(todo)} of {len(files)} files (the others are unchanged since a clean run)", flush=True)
     clean = True
     with concurrent.futures.ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         for path, status, output in pool.map(lambda path: tidy(build, path), todo):
             if status == 0:
-                (CACHE / key_of(path, headers.digest())).touch()
+                (CACHE / keys[path]).touch()
             else:
                 clean = False
                 print(f"lint: {path.relative_to(ROOT)}\n{output}", flush=True)

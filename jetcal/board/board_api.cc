@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which answer belongs to which address below /api.
-#include <charconv>
 
+#include "jetcal/base/error.h"
+#include "jetcal/base/number.h"
 #include "jetcal/board/board.h"
 #include "jetcal/board/log_tail.h"
 #include "jetcal/board/report_files.h"
@@ -23,9 +24,8 @@ using Path = std::vector<std::string>;
 std::optional<std::int64_t> offset_of(const Target& target) {
   const std::string text = target.value("from");
   if (text.empty()) return std::nullopt;
-  std::int64_t offset = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), offset);
-  if (error != std::errc() || end != text.data() + text.size() || offset < 0)
+  const auto offset = parse_number<std::int64_t>(text);
+  if (!offset || *offset < 0)
     fail(ErrorCode::InvalidArgument, "from must be a number of bytes, not '", text, "'");
   return offset;
 }
@@ -97,11 +97,10 @@ Json report_answer(Board& board, const Path& path) {
 }
 
 std::int64_t number_of(const std::string& text, const char* what) {
-  std::int64_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc() || end != text.data() + text.size() || number < 0)
+  const auto number = parse_number<std::int64_t>(text);
+  if (!number || *number < 0)
     fail(ErrorCode::InvalidArgument, what, " must be a number, not '", text, "'");
-  return number;
+  return *number;
 }
 
 Json study_answer(Board& board, const Target& target) {

@@ -2,9 +2,9 @@
 #include "jetcal/board/serving_monitor.h"
 
 #include <array>
-#include <charconv>
 
 #include "jetcal/base/error.h"
+#include "jetcal/base/number.h"
 
 namespace jetcal::board {
 namespace {
@@ -49,11 +49,8 @@ Endpoint parse_endpoint(const std::string& url) {
   while (rest.ends_with("/")) rest.pop_back();
   const std::size_t colon = rest.rfind(':');
   endpoint.host = rest.substr(0, colon);
-  if (colon != std::string::npos) {
-    const char* const end = rest.data() + rest.size();
-    const auto [at, error] = std::from_chars(rest.data() + colon + 1, end, endpoint.port);
-    if (error != std::errc() || at != end) endpoint.port = 0;
-  }
+  if (colon != std::string::npos)
+    endpoint.port = parse_number<int>(std::string_view(rest).substr(colon + 1)).value_or(0);
   if (endpoint.host.empty() || endpoint.port < 1 || endpoint.port > kMaxPort ||
       endpoint.host.find_first_of("/?#@ \r\n") != std::string::npos)
     fail(ErrorCode::InvalidArgument, "'", url, "' is no server; give http://HOST:PORT");

@@ -3,12 +3,12 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cstring>
 #include <nlohmann/json.hpp>
 #include <vector>
 
 #include "jetcal/base/error.h"
+#include "jetcal/base/number.h"
 #include "jetcal/engine/padded_batch.h"
 #include "jetcal/engine/ragged_batch.h"
 #include "jetcal/engine/sample_jets.h"
@@ -48,10 +48,9 @@ std::string highest_version(const ordered_json& metadata) {
   for (const ordered_json& version : metadata.value("versions", ordered_json::array())) {
     if (!version.is_string()) continue;
     const auto text = version.get<std::string>();
-    std::int64_t number = 0;
-    const auto read = std::from_chars(text.data(), text.data() + text.size(), number);
-    if (read.ec != std::errc() || number <= highest) continue;
-    highest = number;
+    const auto number = parse_number<std::int64_t>(text);
+    if (!number || *number <= highest) continue;
+    highest = *number;
     best = text;
   }
   return best;

@@ -72,6 +72,9 @@ struct InferRequest {
   std::uint64_t timeout_us = 0;      ///< In the queue; 0: the model's.
   /// Raised when nobody waits for the answer any more. shared: with the client's connection
   std::shared_ptr<Cancellation> cancellation = nullptr;
+  /// Lets submit() itself do work of less than 50 us, by what earlier requests took, where the
+  /// model is idle: for threads that would only sleep until a worker has done it.
+  bool may_run_here = false;
 };
 
 /// What a load request brings with it.
@@ -129,8 +132,8 @@ class Engine {
   /// fails.
   Result<InferReply> infer(InferRequest request);
   /// Infers without waiting: checks and queues, then `done` runs exactly once, on the model's
-  /// worker thread or, for a request that is refused, on this one. It must not throw nor call
-  /// drain().
+  /// worker thread or, for a request that is refused or run here, on this one. It must not throw
+  /// nor call drain().
   void submit(InferRequest request, Callback done);
 
   /// Loads a model anew, or a new one, while requests go on; Unavailable unless the control mode is

@@ -4,10 +4,10 @@
 #include <simdjson.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cstring>
 
 #include "jetcal/base/error.h"
+#include "jetcal/base/number.h"
 #include "jetcal/server/detail/json_tensor.h"
 #include "jetcal/server/service_state.h"
 
@@ -265,10 +265,8 @@ class InferParser {
 std::optional<std::size_t> infer_header_length(const HttpHead& head) {
   const std::string* const text = head.find(kInferHeaderLength);
   if (text == nullptr) return std::nullopt;
-  std::uint64_t value = 0;
-  const char* const end = text->data() + text->size();
-  const auto [stop, error] = std::from_chars(text->data(), end, value);
-  if (error != std::errc() || stop != end || value > kMaxHeaderLength)
+  const auto value = parse_number<std::uint64_t>(*text);
+  if (!value || *value > kMaxHeaderLength)
     bad("the header Inference-Header-Content-Length", "",
         "must be a whole number of bytes, not '" + *text + "'");
   return value;

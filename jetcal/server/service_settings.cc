@@ -2,9 +2,9 @@
 #include "jetcal/server/service_settings.h"
 
 #include <algorithm>
-#include <charconv>
 
 #include "jetcal/base/log.h"
+#include "jetcal/base/number.h"
 
 namespace jetcal::server {
 namespace {
@@ -17,12 +17,7 @@ spdlog::level::level_enum threshold(const LogSettings::Values& values) {
   return values.error ? spdlog::level::err : spdlog::level::off;
 }
 
-bool is_number(const std::string& text) {
-  std::int64_t value = 0;
-  const char* const end = text.data() + text.size();
-  const auto [rest, error] = std::from_chars(text.data(), end, value);
-  return error == std::errc() && rest == end;
-}
+bool is_number(const std::string& text) { return parse_number<std::int64_t>(text).has_value(); }
 
 void check_trace(const std::string& name, const std::vector<std::string>& values) {
   if (name == "trace_level") {

@@ -13,6 +13,7 @@
 #include "jetcal/base/files.h"
 #include "jetcal/base/threads.h"
 #include "jetcal/data/detail/output_folder.h"
+#include "tests/base/temporary_folder.h"
 #include "tests/data/jet_ntuple_fixture.h"
 
 namespace jetcal::data {

@@ -40,20 +40,6 @@ enum class Candidates {
 void write_nano(const std::filesystem::path& path, bool narrow,
                 Candidates candidates = Candidates::PFNano, int compression = 101);
 
-/// A folder that is removed at the end of a test.
-class TemporaryFolder {
- public:
-  TemporaryFolder();
-  ~TemporaryFolder();
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
-  const std::filesystem::path& path() const noexcept { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
-
 /// A file system of a few kilobytes on a folder; mounting it takes privileges that a test may lack.
 class SmallDisk {
  public:

@@ -18,19 +18,9 @@
 #include <vector>
 
 #include "jetcal/base/random.h"
+#include "tests/base/temporary_folder.h"
 
 namespace jetcal::data {
-
-TemporaryFolder::TemporaryFolder() {
-  std::string name = (std::filesystem::temp_directory_path() / "jetcal-data-XXXXXX").string();
-  if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("no temporary folder");
-  path_ = name;
-}
-
-TemporaryFolder::~TemporaryFolder() {
-  std::error_code ignored;
-  std::filesystem::remove_all(path_, ignored);
-}
 
 SmallDisk::SmallDisk(const std::filesystem::path& folder, int kilobytes) : folder_(folder) {
   std::filesystem::create_directories(folder);

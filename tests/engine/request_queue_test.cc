@@ -71,6 +71,18 @@ TEST_F(RequestQueueTest, WithoutBatchingRequestsComeOneByOne) {
   EXPECT_THAT(pop(), IsEmpty());
 }
 
+TEST_F(RequestQueueTest, ARequestRunsAloneOnlyWhereNothingWaits) {
+  make(batching());
+  EXPECT_TRUE(queue_->begin_alone());
+  queue_->finished();
+  push("a", 1);
+  EXPECT_FALSE(queue_->begin_alone());
+  EXPECT_THAT(pop(), ElementsAre("a"));
+  queue_->close();
+  EXPECT_FALSE(queue_->begin_alone());
+  queue_->wait_until_idle();
+}
+
 TEST_F(RequestQueueTest, TakesAllThatWaitsUpToTheLargestBatch) {
   make(batching());
   for (const char* id : {"a", "b", "c", "d"}) push(id, 3);

@@ -77,7 +77,7 @@ TEST(ParseConfig, NamesFileLineAndFieldOfAMistake) {
   EXPECT_THAT(error_of("input [ { name: \"x\" shape: [1] } ]"), HasSubstr("'shape' is unknown"));
   EXPECT_THAT(error_of("name: \"\\xCF\""), HasSubstr("'name' is no UTF-8"));
   EXPECT_THAT(error_of("parameters { key: \"\\xCF\" value { string_value: \"a\" } }"),
-              HasSubstr("is no UTF-8"));
+              HasSubstr("'key' is no UTF-8"));
   EXPECT_THAT(error_of("max_batch_size: \"4\""),
               HasSubstr("'max_batch_size' wants a whole number"));
   EXPECT_THAT(error_of("max_batch_size: 4x"), HasSubstr("wants a whole number"));

@@ -17,6 +17,7 @@
 #include "jetcal/train/checkpoint.h"
 #include "jetcal/train/detail/folder_lock.h"
 #include "jetcal/train/loss.h"
+#include "tests/base/temporary_folder.h"
 #include "tests/train/synthetic_jets.h"
 
 namespace jetcal::train {

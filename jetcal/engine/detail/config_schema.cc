@@ -194,7 +194,12 @@ class Translator {
     }
     if (key == nullptr || mapped == nullptr || !std::holds_alternative<TextScalar>(key->value))
       wrong(field, "wants { key: ... value: ... }");
-    out[std::get<TextScalar>(key->value).text] = value(*mapped, rule);
+    out[text_of(*key, std::get<TextScalar>(key->value))] = value(*mapped, rule);
+  }
+
+  const std::string& text_of(const TextField& field, const TextScalar& scalar) const {
+    if (!is_utf8(scalar.text)) wrong(field, "is no UTF-8");
+    return scalar.text;
   }
 
   ordered_json value(const TextField& field, const Rule& rule) const {
@@ -209,8 +214,7 @@ class Translator {
     switch (rule.kind) {
       case Kind::Text:
         if (!scalar.quoted) wrong(field, "wants a string in quotes");
-        if (!is_utf8(scalar.text)) wrong(field, "is no UTF-8");
-        return scalar.text;
+        return text_of(field, scalar);
       case Kind::Integer:
         if (const auto number = integer(scalar)) return *number;
         wrong(field, "wants a whole number");
@@ -235,7 +239,7 @@ class Translator {
       if (const auto number = integer(*scalar)) return *number;
       if (!scalar->quoted && scalar->text == "true") return true;
       if (!scalar->quoted && scalar->text == "false") return false;
-      return scalar->text;
+      return text_of(field, *scalar);
     }
     ordered_json out = ordered_json::object();
     for (const TextField& part : std::get<TextMessage>(field.value).fields) {

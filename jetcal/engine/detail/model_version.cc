@@ -25,14 +25,16 @@ std::int64_t elements_of(const InferRequest& request) {
 ModelVersion::ModelVersion(ServedModelConfig config, std::string version,
                            std::vector<std::unique_ptr<Runner>> runners, const QueueLimits& limits,
                            DeadlineTimer& timer)
-    : config_(std::move(config)), version_(std::move(version)), runners_(std::move(runners)) {
+    : config_(std::move(config)), version_(std::move(version)) {
   sums_.name = config_.name;
   sums_.version = version_;
   queue_ = std::make_shared<RequestQueue>(
       config_.scheduling, limits, timer,
       [this](const Job& job, const Error& error) { refuse(job, error); });
-  for (const std::unique_ptr<Runner>& runner : runners_)
-    workers_.emplace_back([this, &runner = *runner] { work(runner); });
+  for (std::unique_ptr<Runner>& runner : runners)
+    instances_.emplace_back().runner = std::move(runner);
+  for (Instance& instance : instances_)
+    workers_.emplace_back([this, &instance] { work(instance); });
 }
 
 ModelVersion::~ModelVersion() {
@@ -51,12 +53,29 @@ void ModelVersion::submit(InferRequest request, Engine::Callback done) {
     return;
   }
   job.batch_size = batch_size.value();
-  if (config_.scheduling.batching) {
-    job.elements = elements_of(request);
-    job.merge_key = runners_.front()->merge_key(request);
-  }
+  job.elements = elements_of(request);
   job.request = std::move(request);
+  if (run_here(job)) return;
+  if (config_.scheduling.batching)
+    job.merge_key = instances_.front().runner->merge_key(job.request);
   queue_->push(std::move(job));
+}
+
+bool ModelVersion::run_here(Job& job) {
+  const bool waits_for_more = config_.scheduling.batching && config_.scheduling.max_delay_us > 0;
+  if (!job.request.may_run_here || waits_for_more) return false;
+  if (!estimate_.is_short(job.elements, job.arrived)) return false;
+  for (Instance& instance : instances_) {
+    const std::unique_lock lock(instance.in_use, std::try_to_lock);
+    if (!lock) continue;
+    if (!queue_->begin_alone()) return false;
+    std::vector<Job> alone;
+    alone.push_back(std::move(job));
+    execute(*instance.runner, std::move(alone));
+    queue_->finished();
+    return true;
+  }
+  return false;
 }
 
 // Counted before the answer, so a client that asks next finds its own request.
@@ -65,11 +84,14 @@ void ModelVersion::refuse(const Job& job, const Error& error) {
   job.done(error);
 }
 
-void ModelVersion::work(Runner& runner) {
+void ModelVersion::work(Instance& instance) {
   while (true) {
     std::vector<Job> jobs = queue_->pop();
     if (jobs.empty()) return;
-    execute(runner, std::move(jobs));
+    {
+      const std::lock_guard lock(instance.in_use);
+      execute(*instance.runner, std::move(jobs));
+    }
     queue_->finished();
   }
 }
@@ -93,9 +115,11 @@ bool ModelVersion::run(Runner& runner, std::vector<Job>& jobs, std::optional<Err
   const Clock::time_point begun = Clock::now();
   std::vector<RunRequest> requests;
   std::int64_t batch_size = 0;
+  std::int64_t elements = 0;
   for (const Job& job : jobs) {
     requests.push_back({job.request.inputs, job.request.outputs, job.batch_size});
     batch_size += job.batch_size;
+    elements += job.elements;
   }
   RunTimes times;
   std::vector<std::vector<Tensor>> outputs;
@@ -111,6 +135,7 @@ bool ModelVersion::run(Runner& runner, std::vector<Job>& jobs, std::optional<Err
     error.emplace(ErrorCode::Internal, "model '" + config_.name + "': " + failure.what());
     return false;
   }
+  estimate_.add(elements, Clock::now() - begun);
   count_run(batch_size, times);
   for (std::size_t i = 0; i < jobs.size(); ++i) {
     Job& job = jobs[i];

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <deque>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -13,6 +14,7 @@
 #include "jetcal/engine/detail/request_queue.h"
 #include "jetcal/engine/detail/runner.h"
 #include "jetcal/engine/detail/served_model_config.h"
+#include "jetcal/engine/detail/work_estimate.h"
 #include "jetcal/engine/engine.h"
 
 namespace jetcal::engine::detail {
@@ -28,7 +30,7 @@ class ModelVersion {
 
   const ServedModelConfig& config() const noexcept { return config_; }
   const std::string& version() const noexcept { return version_; }
-  std::string_view engine() const noexcept { return runners_.front()->engine(); }
+  std::string_view engine() const noexcept { return instances_.front().runner->engine(); }
 
   /// As Engine::submit.
   void submit(InferRequest request, Engine::Callback done);
@@ -42,7 +44,16 @@ class ModelVersion {
     DurationSum input, infer, output;
   };
 
-  void work(Runner& runner);
+  /// One runner; whoever holds the lock uses it.
+  struct Instance {
+    std::unique_ptr<Runner> runner;
+    std::mutex in_use;
+  };
+
+  void work(Instance& instance);
+  /// Runs a job on the thread that brings it, if that may be, an instance is idle and the work is
+  /// less than waking a worker costs; returns false and leaves the job otherwise.
+  bool run_here(Job& job);
   void execute(Runner& runner, std::vector<Job> jobs);
   /// Runs jobs as one batch; returns false when that failed and nothing was answered.
   bool run(Runner& runner, std::vector<Job>& jobs, std::optional<Error>& error);
@@ -53,8 +64,9 @@ class ModelVersion {
 
   const ServedModelConfig config_;
   const std::string version_;
-  const std::vector<std::unique_ptr<Runner>> runners_;
+  std::deque<Instance> instances_;
   std::shared_ptr<RequestQueue> queue_;  // shared with timers and cancellations
+  WorkEstimate estimate_;
 
   mutable std::mutex mutex_;  // of the two below
   ModelStatistics sums_;

@@ -208,6 +208,13 @@ std::vector<Job> RequestQueue::pop() {
   }
 }
 
+bool RequestQueue::begin_alone() {
+  const std::lock_guard lock(mutex_);
+  if (closed_ || size_ > 0) return false;
+  ++running_;
+  return true;
+}
+
 void RequestQueue::finished() {
   const std::lock_guard lock(mutex_);
   --running_;

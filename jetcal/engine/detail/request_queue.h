@@ -56,7 +56,9 @@ class RequestQueue : public std::enable_shared_from_this<RequestQueue> {
   /// Waits for a batch. Empty when the queue is closed and has none left. Every pop() that returned
   /// jobs is followed by finished().
   std::vector<Job> pop();
-  /// Tells that the jobs of a pop() are answered.
+  /// Lets a job run without passing the queue: true when nothing waits; finished() follows then.
+  bool begin_alone();
+  /// Tells that the jobs of a pop() or begin_alone() are answered.
   void finished();
   /// Ends waiting for more: what is queued is given out, then pop() returns nothing.
   void close();

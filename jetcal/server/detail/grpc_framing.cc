@@ -2,10 +2,10 @@
 #include "jetcal/server/detail/grpc_framing.h"
 
 #include <algorithm>
-#include <charconv>
 #include <utility>
 
 #include "jetcal/base/error.h"
+#include "jetcal/base/number.h"
 
 namespace jetcal::server::detail {
 namespace {
@@ -109,12 +109,11 @@ void append_grpc_message(std::string& out, const GrpcMessage& message, BodyCodin
 
 std::optional<std::chrono::nanoseconds> parse_grpc_timeout(std::string_view text) {
   if (text.size() < 2 || text.size() > kMaxTimeoutDigits + 1) return std::nullopt;
-  std::int64_t number = 0;
-  const char* const end = text.data() + text.size() - 1;
-  const auto [rest, error] = std::from_chars(text.data(), end, number);
-  if (error != std::errc() || rest != end || number < 0) return std::nullopt;
+  const auto digits = parse_number<std::int64_t>(text.substr(0, text.size() - 1));
+  if (!digits || *digits < 0) return std::nullopt;
+  const std::int64_t number = *digits;
   using namespace std::chrono;
-  switch (*end) {
+  switch (text.back()) {
     case 'H':
       return hours(std::min<std::int64_t>(number, 100000));
     case 'M':

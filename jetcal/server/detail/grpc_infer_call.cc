@@ -58,6 +58,7 @@ void start_grpc_infer(const std::shared_ptr<ServiceState>& state, BodyBuffer mes
   // shared: std::function copies what it holds
   const auto call = std::make_shared<Call>(Call{std::move(kept), std::move(responder)});
   call->message.parsed.request.cancellation = call->responder.cancellation();
+  call->message.parsed.request.may_run_here = true;
   state->backend.submit(call->message.parsed.request, [state, call](auto result) {
     try {
       call->responder.reply(
@@ -131,6 +132,7 @@ class InferStream final : public GrpcReader {
     }
     engine::InferRequest& request = message->parsed.request;
     request.cancellation = requests_->add(place);
+    request.may_run_here = true;
     state_->backend.submit(
         request, [state = state_, line = line_, requests = requests_, message, place](auto result) {
           requests->remove(place);

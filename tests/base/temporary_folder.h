@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A folder of one test.
+// An empty folder that goes away at the end of a test.
 #pragma once
 
 #include <stdlib.h>
@@ -7,13 +7,14 @@
 #include <filesystem>
 #include <stdexcept>
 #include <string>
+#include <system_error>
 
-namespace jetcal::store {
+namespace jetcal {
 
 class TemporaryFolder {
  public:
   TemporaryFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "jetcal-store-XXXXXX").string();
+    std::string name = (std::filesystem::temp_directory_path() / "jetcal-test-XXXXXX").string();
     if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("cannot make " + name);
     path_ = name;
   }
@@ -30,4 +31,4 @@ class TemporaryFolder {
   std::filesystem::path path_;
 };
 
-}  // namespace jetcal::store
+}  // namespace jetcal
