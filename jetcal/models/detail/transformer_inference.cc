@@ -51,7 +51,7 @@ void TransformerInference::embed(std::span<const float> particles, std::int64_t 
   float* const bounded = room_for(work.features, std::ssize(particles));
   bound_features(particles, low_, high_, bounded);
   const float* x = bounded;
-  std::int64_t x_stride = rows == 0 ? 0 : std::ssize(particles) / rows;
+  std::int64_t x_stride = std::ssize(particles) / rows;
   for (const kernels::RowLayer& layer : embedding_) {
     const bool last = &layer == &embedding_.back();
     float* const y = room_for(work.next, rows * stride_);
@@ -90,6 +90,7 @@ const float* TransformerInference::forward(std::span<const float> particles,
                                            std::span<const std::int64_t> offsets,
                                            TransformerWorkspace& work) const {
   const std::int64_t rows = offsets.back();
+  if (rows == 0) return room_for(work.next, 0);
   work.momenta.resize(static_cast<std::size_t>(rows * kernels::kMomentumColumns));
   take_momenta(particles, work.momenta);
   work.pairs.build(work.momenta, offsets);

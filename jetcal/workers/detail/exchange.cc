@@ -57,7 +57,7 @@ void SumExchange<T>::take(int peer, MessageKind kind, std::vector<char>&& payloa
   if (kind == MessageKind::Sum) {
     const Slice slice = part(peer);
     require_size(peer, payload.size(), static_cast<std::size_t>(slice.size()) * sizeof(T));
-    std::memcpy(values_.data() + slice.begin, payload.data(), payload.size());
+    if (!payload.empty()) std::memcpy(values_.data() + slice.begin, payload.data(), payload.size());
     --sums_due_;
     return;
   }
@@ -119,7 +119,7 @@ void GatherExchange::take(int peer, MessageKind /*kind*/, std::vector<char>&& pa
   require_size(peer, payload.size() % sizeof(double), 0);
   std::vector<double>& values = gathered_[static_cast<std::size_t>(peer)];
   values.resize(payload.size() / sizeof(double));
-  std::memcpy(values.data(), payload.data(), payload.size());
+  if (!payload.empty()) std::memcpy(values.data(), payload.data(), payload.size());
   --due_;
 }
 
