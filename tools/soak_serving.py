@@ -7,8 +7,8 @@
 
 For the given time: `jetcal loadgen` keeps the server at --share of its measured capacity, every reply the same bytes; clients ask for
 random jets, ragged and padded, and compare each answer with the in-process result, bit for bit; models are loaded again; clients are
-killed in the middle of requests and replies; slow clients, bodies over the limit and malformed requests come in between. Memory and
-descriptors of the server must stay flat. Then the overload: requests arrive at twice the capacity; refusals must be quick, and what is
+killed in the middle of requests and replies; slow clients, bodies over the limit and malformed requests come in between. Memory of the
+server must stay flat, and no descriptor may be left when the clients have gone. Then the overload: requests arrive at twice the capacity; refusals must be quick, and what is
 answered must stay within --goodput of the capacity. Exit status 1 when a promise is broken; --json prints the account.
 """
 
@@ -143,6 +143,13 @@ class Server:
 
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+    def descriptors_once_idle(self, expected, limit=30):
+        """How many there are when they are as few as expected, at the latest after `limit` seconds: slow connections live for 10 s."""
+        until = time.monotonic() + limit
+        while self.descriptors() > expected and time.monotonic() < until:
+            time.sleep(0.5)
+        return self.descriptors()
 
 
 class Soak:
@@ -299,12 +306,12 @@ class Soak:
             self.problem(f"{job.__name__} ended: {error!r}")
 
     def growth(self):
-        """Memory of the last fifth over that of the second fifth in MB, and the same of descriptors."""
+        """Memory of the last fifth over that of the second fifth, in MB."""
         fifth = len(self.samples) // 5
         if fifth < 2:
             return None
         early, late = self.samples[fifth:2 * fifth], self.samples[-fifth:]
-        return [statistics.median(sample[i] for sample in late) - statistics.median(sample[i] for sample in early) for i in (0, 1)]
+        return statistics.median(megabytes for megabytes, _ in late) - statistics.median(megabytes for megabytes, _ in early)
 
 
 def loadgen(jetcal, port, seconds, *flags):
@@ -322,6 +329,8 @@ def soak(options, server, jets, account, broken):
     rate = capacity(options.jetcal, server.port, options.calibration)
     account["capacity_requests_per_s"] = rate
     seconds = 60 * options.minutes
+    time.sleep(1)  # until the connections of the capacity are gone
+    before = server.descriptors()
     say(f"capacity {rate:.0f} requests/s of {BATCH} jets; {options.minutes:g} minutes at {options.share:.0%} of it")
     generator = subprocess.Popen([str(part) for part in loadgen(options.jetcal, server.port, seconds, "--rate", max(1, rate * options.share),
                                                                 "--connections", 64)], stdout=subprocess.PIPE, text=True)
@@ -329,7 +338,8 @@ def soak(options, server, jets, account, broken):
     load.run(seconds)
     text, _ = generator.communicate(timeout=seconds + 120)
     (row,) = json.loads(text)["results"]
-    account["mixed"] = {"seconds": seconds, "counts": load.counts, "problems": load.problems, "background": row, "growth_mb_and_descriptors": load.growth()}
+    account["mixed"] = {"seconds": seconds, "counts": load.counts, "problems": load.problems, "background": row, "growth_mb": load.growth(),
+                        "descriptors": {"before": before, "after": server.descriptors_once_idle(before), "most": max(count for _, count in load.samples)}}
     lost = {what: count for what, count in row["failed"].items() if what != "unavailable"}
     if lost:
         broken.append(f"requests of the background load were not answered: {lost}")
@@ -338,10 +348,11 @@ def soak(options, server, jets, account, broken):
     if not load.counts.get("checked"):
         broken.append("no answer was checked")
     growth = load.growth()
-    if growth and growth[0] > options.max_growth_mb:
-        broken.append(f"memory has grown by {growth[0]:.1f} MB")
-    if growth and growth[1] > 20:
-        broken.append(f"descriptors have grown by {growth[1]:.0f}")
+    if growth and growth > options.max_growth_mb:
+        broken.append(f"memory has grown by {growth:.1f} MB")
+    after = account["mixed"]["descriptors"]["after"]
+    if after > before:  # while the load lasts there are as many as its clients want
+        broken.append(f"{after} descriptors are open after the load, {before} before it")
 
 
 def overload(options, server, account, broken):
