@@ -145,6 +145,7 @@ def test_a_report_is_opened(browser, shown):
             page.locator("#open-report").click()
         report = opened.value
         watch = Watch(report, shown.url)
+        report.wait_for_load_state()
         report.reload()
         report.get_by_text("Network").first.wait_for()
         assert report.locator("img").count() > 4
