@@ -122,22 +122,28 @@ double parse_time(const std::string& text) {
 
 ObservationService::ObservationService(const std::filesystem::path& path) : path_(path) {
   const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX;
-  if (sqlite3_open_v2(path.c_str(), &database_, flags, nullptr) != SQLITE_OK) give_up("open");
-  sqlite3_busy_timeout(database_, kBusyMilliseconds);
+  sqlite3* database = nullptr;
+  const int code = sqlite3_open_v2(path.c_str(), &database, flags, nullptr);
+  database_.reset(database);  // there is one after most failures, too
+  if (code != SQLITE_OK) give_up("open");
+  sqlite3_busy_timeout(database_.get(), kBusyMilliseconds);
   const char* const sql =
       "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
       "CREATE TABLE IF NOT EXISTS observations (id INTEGER PRIMARY KEY, trial TEXT NOT NULL,"
       " seconds REAL NOT NULL, time TEXT NOT NULL, metric TEXT NOT NULL, value TEXT NOT NULL);"
       "CREATE UNIQUE INDEX IF NOT EXISTS one_report ON observations"
       " (trial, metric, seconds, value);";
-  if (sqlite3_exec(database_, sql, nullptr, nullptr, nullptr) != SQLITE_OK) give_up("open");
+  if (sqlite3_exec(database_.get(), sql, nullptr, nullptr, nullptr) != SQLITE_OK) give_up("open");
 }
 
-ObservationService::~ObservationService() { sqlite3_close(database_); }
+void ObservationService::Close::operator()(sqlite3* database) const noexcept {
+  sqlite3_close(database);
+}
 
 void ObservationService::give_up(const std::string& doing) const {
-  const int code = database_ != nullptr ? sqlite3_errcode(database_) : SQLITE_NOMEM;
-  const std::string reason = database_ != nullptr ? sqlite3_errmsg(database_) : "out of memory";
+  const int code = database_ != nullptr ? sqlite3_errcode(database_.get()) : SQLITE_NOMEM;
+  const std::string reason =
+      database_ != nullptr ? sqlite3_errmsg(database_.get()) : "out of memory";
   ErrorCode kind = ErrorCode::Internal;
   if (code == SQLITE_FULL || code == SQLITE_NOMEM) kind = ErrorCode::ResourceExhausted;
   if (code == SQLITE_NOTADB || code == SQLITE_CORRUPT) kind = ErrorCode::DataLoss;
@@ -154,10 +160,10 @@ std::string ObservationService::report_observation_log(std::string_view bytes) {
   std::vector<double> seconds;
   for (const katib::MetricLog& log : request.observation_log().metric_logs())
     seconds.push_back(parse_time(log.time_stamp()));
-  Transaction transaction(database_);
+  Transaction transaction(database_.get());
   if (!transaction.open()) give_up("write");
   {
-    Statement insert(database_,
+    Statement insert(database_.get(),
                      "INSERT OR IGNORE INTO observations (trial, seconds, time, metric, value)"
                      " VALUES (?, ?, ?, ?, ?)");
     std::size_t next = 0;
@@ -176,7 +182,7 @@ std::vector<ObservationService::Entry> ObservationService::read(const std::strin
                                                                 const std::string& metric,
                                                                 double from, double to) {
   const std::lock_guard lock(mutex_);
-  Statement select(database_,
+  Statement select(database_.get(),
                    "SELECT time, metric, value FROM observations WHERE trial = ? AND"
                    " (? = '' OR metric = ?) AND seconds >= ? AND seconds <= ?"
                    " ORDER BY seconds, id");
@@ -206,7 +212,7 @@ std::string ObservationService::get_observation_log(std::string_view bytes) {
 std::string ObservationService::delete_observation_log(std::string_view bytes) {
   const auto request = detail::parse<katib::DeleteObservationLogRequest>(bytes);
   const std::lock_guard lock(mutex_);
-  Statement remove(database_, "DELETE FROM observations WHERE trial = ?");
+  Statement remove(database_.get(), "DELETE FROM observations WHERE trial = ?");
   if (!remove.bind(request.trial_name()).done()) give_up("write");
   return katib::DeleteObservationLogReply().SerializeAsString();
 }

@@ -22,7 +22,6 @@ class ObservationService {
  public:
   /// Opens the file, or makes it. Throws InvalidArgument, DataLoss or ResourceExhausted naming it.
   explicit ObservationService(const std::filesystem::path& path);
-  ~ObservationService();
   ObservationService(const ObservationService&) = delete;
   ObservationService& operator=(const ObservationService&) = delete;
 
@@ -38,12 +37,15 @@ class ObservationService {
   struct Entry {
     std::string time, metric, value;
   };
+  struct Close {
+    void operator()(sqlite3* database) const noexcept;
+  };
   std::vector<Entry> read(const std::string& trial, const std::string& metric, double from,
                           double to);
   [[noreturn]] void give_up(const std::string& doing) const;
 
   std::filesystem::path path_;
-  sqlite3* database_ = nullptr;
+  std::unique_ptr<sqlite3, Close> database_;
   std::mutex mutex_;
 };
 
