@@ -41,11 +41,18 @@ Config load_config(const CommonOptions& common) {
 }
 
 void print_json(const nlohmann::ordered_json& document) {
-  std::cout << document.dump(2) << std::endl;
+  std::cout << document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << std::endl;
+}
+
+// Damaged files and names of files bring bytes into messages that are no UTF-8.
+static std::string as_utf8(const std::string& text) {
+  using nlohmann::json;
+  const std::string quoted = json(text).dump(-1, ' ', false, json::error_handler_t::replace);
+  return json::parse(quoted).get<std::string>();
 }
 
 static int report(const std::string& verb, const std::string& text, int status) {
-  std::fprintf(stderr, "jetcal %s: %s\n", verb.c_str(), text.c_str());
+  std::fprintf(stderr, "jetcal %s: %s\n", verb.c_str(), as_utf8(text).c_str());
   return status;
 }
 

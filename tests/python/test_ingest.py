@@ -458,6 +458,12 @@ def test_a_second_ingest_into_the_same_folder_is_refused(jetcal, tmp_path):
     assert not (folder / ".lock").exists()
 
 
+def test_messages_are_utf8_whatever_the_bytes(jetcal, tmp_path):
+    path = os.fsdecode(os.fsencode(tmp_path) + b"/bad\xaf.yaml")
+    result = jetcal.raw("ingest", "--config", path, "--output", tmp_path / "out")  # decodes strictly
+    assert result.returncode != 0 and "/bad\ufffd.yaml" in result.stderr.splitlines()[-1], result.stderr
+
+
 def test_flipped_bytes_never_end_in_a_crash(jetcal, tmp_path):
     # Few of these bytes are guarded by a checksum: some flips go unseen, some crash ROOT itself.
     write_ntuple(tmp_path / "in.root", make_branches(30))
