@@ -9,6 +9,7 @@
 #include "jetcal/analysis/definitions.h"
 #include "jetcal/analysis/detail/markup.h"
 #include "jetcal/analysis/tables.h"
+#include "jetcal/base/encoding.h"
 #include "jetcal/base/version.h"
 
 namespace jetcal::analysis {
@@ -32,22 +33,6 @@ figure.wide{width:97%}figcaption{color:#444;font-size:.88em}
 details{margin:1em 0}summary{cursor:pointer;color:#0072B2}dt{font-weight:bold}dd{margin:0 0 .4em 1.5em}
 @media print{figure{break-inside:avoid}nav{display:none}}
 )";
-
-std::string base64(std::string_view bytes) {
-  constexpr std::string_view kDigits =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string text;
-  text.reserve((bytes.size() + 2) / 3 * 4);
-  for (std::size_t i = 0; i < bytes.size(); i += 3) {
-    const std::size_t left = std::min<std::size_t>(3, bytes.size() - i);
-    std::uint32_t word = 0;
-    for (std::size_t k = 0; k < 3; ++k)
-      word = word << 8 | (k < left ? static_cast<unsigned char>(bytes[i + k]) : 0U);
-    for (std::size_t k = 0; k < 4; ++k)
-      text += k <= left ? kDigits[word >> (18 - 6 * k) & 63U] : '=';
-  }
-  return text;
-}
 
 std::string heading(std::string_view id, std::string_view text) {
   return fmt::format("<h2 id=\"{}\">{}</h2>\n", id, text);

@@ -21,13 +21,16 @@ using Path = std::vector<std::string>;
   fail(ErrorCode::NotFound, "there is nothing at ", address);
 }
 
+std::int64_t number_of(const std::string& text, const char* wanted) {
+  const auto number = parse_number<std::int64_t>(text);
+  if (!number || *number < 0) fail(ErrorCode::InvalidArgument, wanted, ", not '", text, "'");
+  return *number;
+}
+
 std::optional<std::int64_t> offset_of(const Target& target) {
   const std::string text = target.value("from");
   if (text.empty()) return std::nullopt;
-  const auto offset = parse_number<std::int64_t>(text);
-  if (!offset || *offset < 0)
-    fail(ErrorCode::InvalidArgument, "from must be a number of bytes, not '", text, "'");
-  return offset;
+  return number_of(text, "from must be a number of bytes");
 }
 
 Json to_json(const LogPiece& piece) {
@@ -96,13 +99,6 @@ Json report_answer(Board& board, const Path& path) {
   return {{"reports", list}};
 }
 
-std::int64_t number_of(const std::string& text, const char* what) {
-  const auto number = parse_number<std::int64_t>(text);
-  if (!number || *number < 0)
-    fail(ErrorCode::InvalidArgument, what, " must be a number, not '", text, "'");
-  return *number;
-}
-
 Json study_answer(Board& board, const Target& target) {
   const Path& path = target.path;
   if (path.size() == 2) {
@@ -120,7 +116,7 @@ Json study_answer(Board& board, const Target& target) {
   if (path.size() == 4 && what == "workers") return shelf.workers(study);
   if (path.size() == 4 && what == "importance") return shelf.importance(study);
   if (path.size() < 5 || what != "trials") unknown(path);
-  const std::int64_t trial = number_of(path[4], "the trial");
+  const std::int64_t trial = number_of(path[4], "the trial must be a number");
   if (path.size() == 5) return shelf.trial(study, trial);
   if (path.size() != 6 || path[5] != "log") unknown(path);
   return to_json(read_log(shelf.log(study, trial, target.value("name")), offset_of(target)));

@@ -2,7 +2,6 @@
 #include "jetcal/cli/train_figures.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 
@@ -10,28 +9,10 @@
 #include "jetcal/analysis/figures.h"
 #include "jetcal/base/error.h"
 #include "jetcal/base/files.h"
+#include "jetcal/base/temporary_folder.h"
 
 namespace jetcal::cli {
 namespace {
-
-// A folder of its own for files on the way into events, removed again.
-class ScratchFolder {
- public:
-  ScratchFolder()
-      : path_(std::filesystem::temp_directory_path() / fmt::format("jetcal-figures-{}", getpid())) {
-    std::filesystem::create_directories(path_);
-  }
-  ~ScratchFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  ScratchFolder(const ScratchFolder&) = delete;
-  ScratchFolder& operator=(const ScratchFolder&) = delete;
-  const std::filesystem::path& path() const noexcept { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
 
 analysis::Analysis analyze(const train::JetResponses& responses) {
   analysis::JetSample sample;
@@ -49,7 +30,7 @@ analysis::Analysis analyze(const train::JetResponses& responses) {
 
 std::vector<std::pair<std::string, std::string>> draw_responses(
     const train::JetResponses& responses) {
-  const ScratchFolder scratch;
+  const TemporaryFolder scratch;
   std::vector<std::pair<std::string, std::string>> images;
   for (const analysis::Figure& figure : analysis::make_figures(analyze(responses))) {
     if (!figure.name.starts_with("resolution_") && !figure.name.starts_with("response_")) continue;

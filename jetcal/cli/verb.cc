@@ -6,6 +6,7 @@
 #include <iostream>
 #include <new>
 
+#include "jetcal/base/encoding.h"
 #include "jetcal/base/log.h"
 #include "jetcal/base/stop.h"
 #include "jetcal/base/threads.h"
@@ -45,12 +46,6 @@ void print_json(const nlohmann::ordered_json& document) {
 }
 
 // Damaged files and names of files bring bytes into messages that are no UTF-8.
-static std::string as_utf8(const std::string& text) {
-  using nlohmann::json;
-  const std::string quoted = json(text).dump(-1, ' ', false, json::error_handler_t::replace);
-  return json::parse(quoted).get<std::string>();
-}
-
 static int report(const std::string& verb, const std::string& text, int status) {
   std::fprintf(stderr, "jetcal %s: %s\n", verb.c_str(), as_utf8(text).c_str());
   return status;

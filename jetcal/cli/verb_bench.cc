@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // jetcal bench: times jetcal beside its peers, in one run and on the same jets.
-#include <unistd.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -13,6 +11,7 @@
 #include "jetcal/base/cpu.h"
 #include "jetcal/base/files.h"
 #include "jetcal/base/progress.h"
+#include "jetcal/base/temporary_folder.h"
 #include "jetcal/base/threads.h"
 #include "jetcal/base/version.h"
 #include "jetcal/cli/bench_jets.h"
@@ -56,27 +55,6 @@ BenchOptions with_config(const CLI::App& app, const CommonOptions& common, Bench
   options.inference.predictor.precision = kernels::parse_precision(options.precision);
   return options;
 }
-
-/// A folder of this process that goes at the end.
-class ScratchFolder {
- public:
-  ScratchFolder() {
-    std::string path = (std::filesystem::temp_directory_path() / "jetcal-bench-XXXXXX").string();
-    if (::mkdtemp(path.data()) == nullptr)
-      fail(ErrorCode::ResourceExhausted, "cannot make a folder like ", path);
-    path_ = path;
-  }
-  ~ScratchFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  ScratchFolder(const ScratchFolder&) = delete;
-  ScratchFolder& operator=(const ScratchFolder&) = delete;
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
 
 void export_to([[maybe_unused]] const models::Model& model,
                [[maybe_unused]] const std::filesystem::path& path) {
@@ -212,7 +190,7 @@ int serve_requests(const BenchOptions& options) {
 
 int run_inference(const BenchOptions& options, bool json) {
   const auto begin = std::chrono::steady_clock::now();
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   ordered_json document;
   document["benchmark"] = "inference";
   document["version"] = version();

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "jetcal/client/client.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <atomic>
-#include <cctype>
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "jetcal/base/encoding.h"
 #include "jetcal/base/error.h"
 #include "jetcal/base/random.h"
 #include "jetcal/base/stop.h"
@@ -67,38 +65,9 @@ std::string told(const HttpOutcome& outcome) {
   return line.empty() ? "no text" : line.substr(0, kMaxQuoted);
 }
 
-// Writes a name so that it is one component of a path.
-std::string escape(const std::string& name) {
-  std::string text;
-  for (const char letter : name) {
-    const auto byte = static_cast<unsigned char>(letter);
-    const bool plain =
-        std::isalnum(byte) != 0 || letter == '-' || letter == '.' || letter == '_' || letter == '~';
-    text += plain ? std::string(1, letter) : fmt::format("%{:02X}", byte);
-  }
-  return text;
-}
-
-std::string base64(std::string_view bytes) {
-  constexpr std::string_view kDigits =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string text;
-  for (std::size_t at = 0; at < bytes.size(); at += 3) {
-    std::uint32_t group = 0;
-    for (std::size_t i = 0; i < 3; ++i)
-      group =
-          group << 8U | (at + i < bytes.size() ? static_cast<unsigned char>(bytes[at + i]) : 0U);
-    for (std::size_t i = 0; i < 4; ++i) {
-      const bool padding = i > bytes.size() - at;
-      text += padding ? '=' : kDigits[group >> (18U - 6U * static_cast<unsigned>(i)) & 63U];
-    }
-  }
-  return text;
-}
-
 std::string path_of(const std::string& model, const std::string& version, const char* rest = "") {
-  const std::string path = "/v2/models/" + escape(model);
-  return (version.empty() ? path : path + "/versions/" + escape(version)) + rest;
+  const std::string path = "/v2/models/" + percent_encoded(model);
+  return (version.empty() ? path : path + "/versions/" + percent_encoded(version)) + rest;
 }
 
 milliseconds since(Clock::time_point begin) {
@@ -282,12 +251,14 @@ void Client::load(const std::string& model, const ModelSource& source) {
   if (!source.config_json.empty()) parameters["config"] = source.config_json;
   for (const auto& [path, contents] : source.files) parameters["file:" + path] = base64(contents);
   const ordered_json body = {{"parameters", parameters}};
-  impl_->document("/v2/repository/models/" + escape(model) + "/load", &body, Repeat::Unsent);
+  impl_->document("/v2/repository/models/" + percent_encoded(model) + "/load", &body,
+                  Repeat::Unsent);
 }
 
 void Client::unload(const std::string& model) {
   const ordered_json body = ordered_json::object();
-  impl_->document("/v2/repository/models/" + escape(model) + "/unload", &body, Repeat::Unsent);
+  impl_->document("/v2/repository/models/" + percent_encoded(model) + "/unload", &body,
+                  Repeat::Unsent);
 }
 
 InferReply Client::infer(const InferRequest& request) {

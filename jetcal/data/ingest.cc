@@ -12,6 +12,7 @@
 #include <numeric>
 #include <set>
 
+#include "jetcal/base/encoding.h"
 #include "jetcal/base/error.h"
 #include "jetcal/base/files.h"
 #include "jetcal/base/random.h"
@@ -165,6 +166,9 @@ std::vector<detail::InputFile> find_inputs(const IngestOptions& options) {
     for (const fs::path& path : glob_files(input.path.string())) {
       if (!seen.insert(fs::weakly_canonical(path)).second)
         fail(ErrorCode::InvalidArgument, "the input ", path.string(), " is given twice");
+      if (!is_utf8(path.string()))
+        fail(ErrorCode::InvalidArgument, "the name of ", path.string(),
+             " is no UTF-8, and a manifest can hold no other; rename it");
       inputs.push_back({input.group, path});
     }
   }

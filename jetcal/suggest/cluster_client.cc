@@ -12,6 +12,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "jetcal/base/encoding.h"
 #include "jetcal/base/error.h"
 #include "jetcal/base/files.h"
 #include "jetcal/base/number.h"
@@ -102,17 +103,6 @@ std::string framed(const std::string& message) {
   return bytes + message;
 }
 
-std::string url_escape(const std::string& text) {
-  std::string escaped;
-  for (const char letter : text) {
-    const bool plain = (letter >= 'a' && letter <= 'z') || (letter >= 'A' && letter <= 'Z') ||
-                       (letter >= '0' && letter <= '9') || letter == '-' || letter == '.';
-    escaped +=
-        plain ? std::string(1, letter) : fmt::format("%{:02X}", static_cast<unsigned char>(letter));
-  }
-  return escaped;
-}
-
 }  // namespace
 
 std::vector<double> fetch_metric_values(const std::string& address, const std::string& trial,
@@ -170,7 +160,7 @@ ClusterAccount ClusterAccount::of_pod(const std::filesystem::path& folder) {
 void mark_trial_stopped(const ClusterAccount& account, const std::string& trial) {
   const std::string url =
       fmt::format("{}/apis/kubeflow.org/v1beta1/namespaces/{}/trials/{}", account.url,
-                  url_escape(account.name_space), url_escape(trial));
+                  percent_encoded(account.name_space), percent_encoded(trial));
   Request request;
   request.url = url;
   request.headers = {"Authorization: Bearer " + account.token, "Accept: application/json"};

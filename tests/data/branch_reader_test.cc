@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "jetcal/base/error.h"
-#include "tests/base/temporary_folder.h"
+#include "jetcal/base/temporary_folder.h"
 #include "tests/data/jet_ntuple_fixture.h"
 
 namespace jetcal::data {

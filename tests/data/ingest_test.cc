@@ -11,9 +11,9 @@
 
 #include "jetcal/base/error.h"
 #include "jetcal/base/files.h"
+#include "jetcal/base/temporary_folder.h"
 #include "jetcal/base/threads.h"
 #include "jetcal/data/detail/output_folder.h"
-#include "tests/base/temporary_folder.h"
 #include "tests/data/jet_ntuple_fixture.h"
 
 namespace jetcal::data {

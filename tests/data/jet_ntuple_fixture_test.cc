@@ -18,7 +18,7 @@
 #include <vector>
 
 #include "jetcal/base/random.h"
-#include "tests/base/temporary_folder.h"
+#include "jetcal/base/temporary_folder.h"
 
 namespace jetcal::data {
 

@@ -13,8 +13,8 @@
 
 #include "jetcal/base/error.h"
 #include "jetcal/base/files.h"
+#include "jetcal/base/temporary_folder.h"
 #include "jetcal/data/ingest.h"
-#include "tests/base/temporary_folder.h"
 #include "tests/data/jet_ntuple_fixture.h"
 
 namespace jetcal::data {

@@ -12,7 +12,7 @@
 
 #include "jetcal/base/error.h"
 #include "jetcal/base/files.h"
-#include "tests/base/temporary_folder.h"
+#include "jetcal/base/temporary_folder.h"
 #include "tests/data/jet_ntuple_fixture.h"
 
 namespace jetcal::data {

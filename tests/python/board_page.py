@@ -79,6 +79,12 @@ def chromium():
         browser.close()
 
 
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as running:
+        yield running
+
+
 class Watch:
     """What went wrong in a page: errors of the console, exceptions, requests to anywhere but the board, replies that failed."""
 

@@ -76,3 +76,12 @@ class ObjectStore:
 def need_gateway():
     if not GATEWAY.exists():
         pytest.skip(f"{GATEWAY} is not there: tools/setup.py test builds it where Go is installed")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    need_gateway()
+    server = ObjectStore(tmp_path_factory.mktemp("store"))
+    server.client().create_dir("bucket")
+    yield server
+    server.kill()

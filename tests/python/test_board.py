@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from board_page import board, chromium, page_of
+from board_page import board, browser, page_of  # noqa: F401 (browser is a fixture)
 from conftest import JETCAL
 
 HOSTILE = "<script>document.title='taken'</script><img src=x onerror=alert(1)>"
@@ -49,12 +49,6 @@ def run_pipeline(folder, *more, wait=True, text=PIPELINE):
     out, error = process.communicate(timeout=120)
     assert out, error
     return json.loads(out)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from board_page import Watch, board, chromium, page_of
+from board_page import Watch, board, browser, page_of  # noqa: F401 (browser is a fixture)
 from conftest import JETCAL
 from served import Served, export
 from test_train import write_jet_ntuple
@@ -31,12 +31,6 @@ steps:
     after: [check]
     outputs: {repository: {type: Model}}
 """
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from board_page import board, chromium, page_of
+from board_page import board, browser, page_of  # noqa: F401 (browser is a fixture)
 from board_studies import import_study
 from conftest import JETCAL, Verb
 
@@ -33,12 +33,6 @@ trial:
     for epoch in 1 2 3; do echo "epoch=$epoch loss=${x}$epoch"; done
     until test -e FOLDER/go || test ${trial} -lt 4; do sleep 0.05; done
 """
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

@@ -459,9 +459,13 @@ def test_a_second_ingest_into_the_same_folder_is_refused(jetcal, tmp_path):
 
 
 def test_messages_are_utf8_whatever_the_bytes(jetcal, tmp_path):
-    path = os.fsdecode(os.fsencode(tmp_path) + b"/bad\xaf.yaml")
-    result = jetcal.raw("ingest", "--config", path, "--output", tmp_path / "out")  # decodes strictly
+    bad = os.fsdecode(os.fsencode(tmp_path) + b"/bad\xaf")
+    result = jetcal.raw("ingest", "--config", bad + ".yaml", "--output", tmp_path / "out")  # decodes strictly
     assert result.returncode != 0 and "/bad\ufffd.yaml" in result.stderr.splitlines()[-1], result.stderr
+    write_ntuple(tmp_path / "in.root", make_branches(3))
+    os.rename(tmp_path / "in.root", bad + ".root")
+    result = jetcal.raw("ingest", bad + ".root", "--output", tmp_path / "out")
+    assert result.returncode == 2 and "/bad\ufffd.root is no UTF-8" in result.stderr.splitlines()[-1], result.stderr
 
 
 def test_flipped_bytes_never_end_in_a_crash(jetcal, tmp_path):

@@ -13,17 +13,8 @@ import time
 
 import pytest
 from conftest import JETCAL
-from object_store import SECRET, ObjectStore, need_gateway
+from object_store import SECRET, ObjectStore, need_gateway, server  # noqa: F401 (server is a fixture)
 from test_pipeline_run import QUICK, Place, of_step, outputs, states
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    need_gateway()
-    server = ObjectStore(tmp_path_factory.mktemp("store"))
-    server.client().create_dir("bucket")
-    yield server
-    server.kill()
 
 
 class SharedPlace(Place):

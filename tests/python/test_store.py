@@ -10,16 +10,7 @@ import time
 
 import pytest
 from conftest import JETCAL
-from object_store import ACCESS, SECRET, ObjectStore, need_gateway
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    need_gateway()
-    server = ObjectStore(tmp_path_factory.mktemp("store"))
-    server.client().create_dir("bucket")
-    yield server
-    server.kill()
+from object_store import ACCESS, SECRET, ObjectStore, server  # noqa: F401 (server is a fixture)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@
 #include <optional>
 #include <string>
 
-#include "tests/base/temporary_folder.h"
+#include "jetcal/base/temporary_folder.h"
 
 namespace jetcal::store {
 

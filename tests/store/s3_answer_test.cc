@@ -42,10 +42,5 @@ TEST(S3Answer, ReadsWhyARequestWasRefused) {
   EXPECT_EQ(read_refusal("").code, "");
 }
 
-TEST(ObjectName, IsEncodedAsAwsSignsIt) {
-  EXPECT_EQ(percent_encoded("a b/\xC3\xA9~_-.", true), "a%20b/%C3%A9~_-.");
-  EXPECT_EQ(percent_encoded("a/b+c=", false), "a%2Fb%2Bc%3D");
-}
-
 }  // namespace
 }  // namespace jetcal::store::detail

@@ -9,7 +9,7 @@
 
 #include "jetcal/base/error.h"
 #include "jetcal/base/files.h"
-#include "tests/base/temporary_folder.h"
+#include "jetcal/base/temporary_folder.h"
 #include "tests/train/synthetic_jets.h"
 
 namespace jetcal::train {

@@ -10,9 +10,9 @@
 
 #include "jetcal/base/error.h"
 #include "jetcal/base/files.h"
+#include "jetcal/base/temporary_folder.h"
 #include "jetcal/base/threads.h"
 #include "jetcal/train/trainer.h"
-#include "tests/base/temporary_folder.h"
 #include "tests/train/synthetic_jets.h"
 
 namespace jetcal::train {

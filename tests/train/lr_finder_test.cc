@@ -7,7 +7,7 @@
 #include <filesystem>
 
 #include "jetcal/base/error.h"
-#include "tests/base/temporary_folder.h"
+#include "jetcal/base/temporary_folder.h"
 #include "tests/train/synthetic_jets.h"
 
 namespace jetcal::train {

@@ -8,7 +8,7 @@
 #include <regex>
 
 #include "jetcal/base/files.h"
-#include "tests/base/temporary_folder.h"
+#include "jetcal/base/temporary_folder.h"
 #include "tests/train/synthetic_jets.h"
 
 namespace jetcal::train {

@@ -10,6 +10,7 @@
 
 #include "jetcal/base/error.h"
 #include "jetcal/base/files.h"
+#include "jetcal/base/temporary_folder.h"
 #include "jetcal/base/threads.h"
 #include "jetcal/models/model.h"
 #include "jetcal/models/predictor.h"
@@ -17,7 +18,6 @@
 #include "jetcal/train/checkpoint.h"
 #include "jetcal/train/detail/folder_lock.h"
 #include "jetcal/train/loss.h"
-#include "tests/base/temporary_folder.h"
 #include "tests/train/synthetic_jets.h"
 
 namespace jetcal::train {

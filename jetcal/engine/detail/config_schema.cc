@@ -6,6 +6,7 @@
 #include <optional>
 #include <string_view>
 
+#include "jetcal/base/encoding.h"
 #include "jetcal/base/error.h"
 #include "jetcal/base/number.h"
 
@@ -13,16 +14,6 @@ namespace jetcal::engine::detail {
 namespace {
 
 using nlohmann::ordered_json;
-
-// As protobuf wants every string; JSON cannot hold another.
-bool is_utf8(const std::string& text) {
-  try {
-    static_cast<void>(nlohmann::json(text).dump());
-    return true;
-  } catch (const nlohmann::json::type_error&) {
-    return false;
-  }
-}
 
 enum class Kind {
   Text,
@@ -197,6 +188,7 @@ class Translator {
     out[text_of(*key, std::get<TextScalar>(key->value))] = value(*mapped, rule);
   }
 
+  // protobuf wants every string in UTF-8; JSON cannot hold another.
   const std::string& text_of(const TextField& field, const TextScalar& scalar) const {
     if (!is_utf8(scalar.text)) wrong(field, "is no UTF-8");
     return scalar.text;

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "jetcal/engine/detail/model_repository.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <set>
 #include <sstream>
 
 #include "jetcal/base/files.h"
 #include "jetcal/base/log.h"
+#include "jetcal/base/temporary_folder.h"
 
 namespace jetcal::engine::detail {
 
@@ -37,35 +36,18 @@ std::string signature_of(const fs::path& folder) {
   return all;
 }
 
-// A model's folder made of the bytes of a load request; goes when it is loaded.
-class PassingFolder {
- public:
-  explicit PassingFolder(const std::map<std::string, std::string>& files) {
-    std::string pattern = (fs::temp_directory_path() / "jetcal-load-XXXXXX").string();
-    if (::mkdtemp(pattern.data()) == nullptr)
-      fail(ErrorCode::ResourceExhausted, "cannot make a folder for the files of a load request");
-    path_ = pattern;
-    for (const auto& [name, bytes] : files) {
-      const fs::path relative(name);
-      const bool inside = !relative.is_absolute() && !name.empty() &&
-                          std::none_of(relative.begin(), relative.end(),
-                                       [](const fs::path& part) { return part == ".."; });
-      if (!inside)
-        fail(ErrorCode::InvalidArgument, "the file '", name, "' of a load request lies elsewhere");
-      write_file(path_ / relative, bytes);
-    }
+// Writes the files of a load request into a model's folder.
+void write_files(const std::map<std::string, std::string>& files, const fs::path& folder) {
+  for (const auto& [name, bytes] : files) {
+    const fs::path relative(name);
+    const bool inside = !relative.is_absolute() && !name.empty() &&
+                        std::none_of(relative.begin(), relative.end(),
+                                     [](const fs::path& part) { return part == ".."; });
+    if (!inside)
+      fail(ErrorCode::InvalidArgument, "the file '", name, "' of a load request lies elsewhere");
+    write_file(folder / relative, bytes);
   }
-  ~PassingFolder() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  PassingFolder(const PassingFolder&) = delete;
-  PassingFolder& operator=(const PassingFolder&) = delete;
-  const fs::path& path() const noexcept { return path_; }
-
- private:
-  fs::path path_;
-};
+}
 
 bool any_ready(const std::vector<LoadedVersion>& versions) {
   return std::any_of(versions.begin(), versions.end(),
@@ -164,7 +146,8 @@ std::vector<LoadedVersion> ModelRepository::load_folder(const std::string& model
     return {{{model, "", false, "it could not be fetched from the object store", ""}, nullptr}};
   if (override.files.empty())
     return load_model(options_.repository / model, model, override.config, options_, timer_);
-  const PassingFolder folder(override.files);
+  const TemporaryFolder folder;
+  write_files(override.files, folder.path());
   return load_model(folder.path(), model, override.config, options_, timer_);
 }
 

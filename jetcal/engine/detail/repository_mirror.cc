@@ -38,14 +38,6 @@ bool is_file_below(std::string_view name) {
   return true;
 }
 
-fs::path make_passing_folder() {
-  std::string pattern = (fs::temp_directory_path() / "jetcal-repository-XXXXXX").string();
-  if (::mkdtemp(pattern.data()) == nullptr)
-    fail(ErrorCode::ResourceExhausted,
-         "cannot make a folder for the models of an object store: ", std::strerror(errno));
-  return pattern;
-}
-
 json read_record(const fs::path& folder) {
   const fs::path file = folder / kRecord;
   if (!fs::exists(file)) return json::object();
@@ -93,8 +85,8 @@ struct RepositoryMirror::Lock {
 };
 
 RepositoryMirror::RepositoryMirror(const std::string& location, const fs::path& cache)
-    : location_(location), passing_(cache.empty()), store_(store::open_object_store(location)) {
-  folder_ = passing_ ? make_passing_folder() : cache;
+    : location_(location), store_(store::open_object_store(location)) {
+  folder_ = cache.empty() ? passing_.emplace().path() : cache;
   std::error_code error;
   fs::create_directories(folder_, error);
   lock_ = std::make_unique<Lock>(folder_);
@@ -106,11 +98,7 @@ RepositoryMirror::RepositoryMirror(const std::string& location, const fs::path& 
   std::sort(names_.begin(), names_.end());
 }
 
-RepositoryMirror::~RepositoryMirror() {
-  if (!passing_) return;
-  std::error_code ignored;
-  fs::remove_all(folder_, ignored);
-}
+RepositoryMirror::~RepositoryMirror() = default;
 
 std::vector<std::string> RepositoryMirror::names() const {
   const std::lock_guard lock(mutex_);

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "jetcal/base/error.h"
+#include "jetcal/base/temporary_folder.h"
 #include "jetcal/store/object_store.h"
 
 namespace jetcal::engine::detail {
@@ -53,7 +54,7 @@ class RepositoryMirror {
   std::optional<Error> noted(const std::function<void()>& work);
 
   const std::string location_;
-  const bool passing_;  ///< The folder goes with this object.
+  std::optional<TemporaryFolder> passing_;  // where no cache is given
   std::filesystem::path folder_;
   std::unique_ptr<store::ObjectStore> store_;
   std::unique_ptr<Lock> lock_;

@@ -8,8 +8,8 @@
 
 namespace jetcal::engine::detail {
 
-/// Knows which requests are so little work that handing them to another thread costs more: waking
-/// a worker, and the I/O thread after it, takes 10 to 200 us. Thread-safe.
+/// Knows which requests are so little work that handing them to another thread would cost more:
+/// waking a worker, and the I/O thread after it. Thread-safe.
 class WorkEstimate {
  public:
   using Clock = std::chrono::steady_clock;

@@ -22,20 +22,4 @@ void check_name(const std::string& name) {
   }
 }
 
-std::string percent_encoded(const std::string& text, bool keep_slash) {
-  constexpr std::string_view kDigits = "0123456789ABCDEF";
-  constexpr std::string_view kPlain =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
-  std::string encoded;
-  for (const char letter : text) {
-    if (kPlain.find(letter) != std::string_view::npos || (keep_slash && letter == '/')) {
-      encoded += letter;
-      continue;
-    }
-    const auto byte = static_cast<unsigned char>(letter);
-    encoded += {'%', kDigits[byte >> 4], kDigits[byte & 15]};
-  }
-  return encoded;
-}
-
 }  // namespace jetcal::store::detail

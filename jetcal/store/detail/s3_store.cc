@@ -16,6 +16,7 @@
 #include <thread>
 #include <utility>
 
+#include "jetcal/base/encoding.h"
 #include "jetcal/base/error.h"
 #include "jetcal/base/number.h"
 #include "jetcal/store/aws_credentials.h"

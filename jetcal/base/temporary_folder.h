@@ -1,27 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// An empty folder that goes away at the end of a test.
+// A folder that goes with its object.
 #pragma once
 
-#include <stdlib.h>
-
 #include <filesystem>
-#include <stdexcept>
 #include <string>
-#include <system_error>
 
 namespace jetcal {
 
+/// Makes an empty folder of this process among the system's temporary files, and removes it with
+/// all that is in it. Throws ResourceExhausted when it cannot be made.
 class TemporaryFolder {
  public:
-  TemporaryFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "jetcal-test-XXXXXX").string();
-    if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("cannot make " + name);
-    path_ = name;
-  }
-  ~TemporaryFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
+  TemporaryFolder();
+  ~TemporaryFolder();
   TemporaryFolder(const TemporaryFolder&) = delete;
   TemporaryFolder& operator=(const TemporaryFolder&) = delete;
   const std::filesystem::path& path() const noexcept { return path_; }
