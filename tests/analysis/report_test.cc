@@ -3,7 +3,6 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <cmath>
 #include <fstream>
@@ -14,6 +13,7 @@
 #include "jetcal/base/error.h"
 #include "jetcal/base/files.h"
 #include "jetcal/base/random.h"
+#include "jetcal/base/temporary_folder.h"
 
 namespace jetcal::analysis {
 namespace {
@@ -42,19 +42,14 @@ Analysis random_analysis(int jets) {
 
 class Report : public testing::Test {
  protected:
-  void SetUp() override {
-    folder_ = fs::temp_directory_path() / ("jetcal_report_" + std::to_string(::getpid()));
-    fs::remove_all(folder_);
-    fs::create_directories(folder_);
-  }
-  void TearDown() override { fs::remove_all(folder_); }
   std::vector<std::string> left() const {
     std::vector<std::string> names;
     for (const auto& entry : fs::directory_iterator(folder_))
       names.push_back(entry.path().filename());
     return names;
   }
-  fs::path folder_;
+  const TemporaryFolder temporary_;
+  const fs::path folder_ = temporary_.path();
 };
 
 TEST_F(Report, HoldsEveryFigureInThreeFormatsWithItsNumbers) {

@@ -2,11 +2,11 @@
 #include "jetcal/base/files.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <fstream>
 
 #include "jetcal/base/error.h"
+#include "jetcal/base/temporary_folder.h"
 
 namespace jetcal {
 namespace {
@@ -15,10 +15,7 @@ namespace fs = std::filesystem;
 
 class Files : public ::testing::Test {
  protected:
-  void SetUp() override { fs::create_directories(folder_); }
-  void TearDown() override { fs::remove_all(folder_); }
-  fs::path folder_ =
-      fs::temp_directory_path() / ("jetcal_files_test_" + std::to_string(::getpid()));
+  TemporaryFolder folder_;
 };
 
 TEST_F(Files, WritesCompletelyAndReadsBack) {

@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "jetcal/base/error.h"
+#include "jetcal/base/temporary_folder.h"
 #include "jetcal/board/log_tail.h"
 
 namespace jetcal::board {
@@ -15,18 +16,12 @@ namespace fs = std::filesystem;
 
 class Discovery : public testing::Test {
  protected:
-  void SetUp() override {
-    root_ =
-        fs::path(testing::TempDir()) /
-        ("discovery-" + std::string(testing::UnitTest::GetInstance()->current_test_info()->name()));
-    fs::remove_all(root_);
-    fs::create_directories(root_);
-  }
   void write(const std::string& name, const std::string& text = "x") {
     fs::create_directories((root_ / name).parent_path());
     std::ofstream(root_ / name) << text;
   }
-  fs::path root_;
+  const TemporaryFolder temporary_;
+  const fs::path root_ = temporary_.path();
 };
 
 TEST_F(Discovery, FindsEachKindOnceAndNothingBehindLinks) {

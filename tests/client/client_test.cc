@@ -10,6 +10,7 @@
 
 #include "jetcal/base/error.h"
 #include "jetcal/base/files.h"
+#include "jetcal/base/temporary_folder.h"
 #include "tests/client/scripted_server.h"
 
 namespace jetcal::client {
@@ -233,8 +234,8 @@ TEST(Client, WaitsForAFreeConnectionUntilTheDeadline) {
 }
 
 TEST(Client, SendsItsTokenAndReadsItAgainWhenItIsRefused) {
-  const auto path =
-      std::filesystem::temp_directory_path() / ("jetcal-token-" + std::to_string(::getpid()));
+  const TemporaryFolder folder;
+  const auto path = folder / "token";
   write_file(path, "first\n");
   ScriptedServer server({answer(200, "{}"), answer(401, "{}"), answer(200, "{}"),
                          answer(401, R"({"error":"who are you"})")});
@@ -253,7 +254,6 @@ TEST(Client, SendsItsTokenAndReadsItAgainWhenItIsRefused) {
   EXPECT_EQ(error.code(), ErrorCode::FailedPrecondition);
   EXPECT_THAT(error.what(), AllOf(HasSubstr("who are you"), Not(HasSubstr("second"))));
   EXPECT_EQ(error_of([&] { client.live(); }).code(), ErrorCode::FailedPrecondition);
-  std::filesystem::remove(path);
 }
 
 TEST(Client, TakesItsTokenFromTheEnvironment) {

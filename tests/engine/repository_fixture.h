@@ -4,7 +4,6 @@
 #pragma once
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <cstdint>
 #include <cstring>
@@ -14,6 +13,7 @@
 #include <vector>
 
 #include "jetcal/base/files.h"
+#include "jetcal/base/temporary_folder.h"
 #include "jetcal/engine/tensor.h"
 #include "jetcal/models/model.h"
 
@@ -98,16 +98,6 @@ std::vector<T> values_of(const Tensor& tensor) {
 /// A folder that goes with the test.
 class RepositoryTest : public testing::Test {
  protected:
-  RepositoryTest() {
-    const auto* test = testing::UnitTest::GetInstance()->current_test_info();
-    folder_ = std::filesystem::path(testing::TempDir()) /
-              ("jetcal_engine_" + std::string(test->test_suite_name()) + "_" + test->name() + "_" +
-               std::to_string(::getpid()));
-    std::filesystem::remove_all(folder_);
-    std::filesystem::create_directories(folder_);
-  }
-  ~RepositoryTest() override { std::filesystem::remove_all(folder_); }
-
   /// Adds a native network with an ONNX file of that fingerprint (empty: its own). The file
   /// computes something else, so the tests see which of the two ran.
   models::Model add_native(const std::string& name, models::Network network,
@@ -129,7 +119,8 @@ class RepositoryTest : public testing::Test {
     if (!config.empty()) write_file(folder_ / name / "config.pbtxt", config);
   }
 
-  std::filesystem::path folder_;
+  const TemporaryFolder temporary_;
+  const std::filesystem::path folder_ = temporary_.path();
 };
 
 }  // namespace jetcal::engine

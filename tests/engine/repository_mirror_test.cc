@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "jetcal/base/files.h"
+#include "jetcal/base/temporary_folder.h"
 
 namespace jetcal::engine::detail {
 namespace {
@@ -18,12 +19,10 @@ using testing::HasSubstr;
 class RepositoryMirrorTest : public testing::Test {
  protected:
   void SetUp() override {
-    fs::remove_all(root_);
     put("first/config.pbtxt", "a");
     put("first/1/model.onnx", "weights");
     put("second/1/model.onnx", "other");
   }
-  void TearDown() override { fs::remove_all(root_); }
 
   void put(const std::string& name, const std::string& text) {
     write_file(root_ / "store" / name, text);
@@ -40,7 +39,7 @@ class RepositoryMirrorTest : public testing::Test {
     return status.st_ino;
   }
 
-  const fs::path root_ = fs::path(testing::TempDir()) / "jetcal_repository_mirror";
+  const TemporaryFolder root_;
 };
 
 TEST_F(RepositoryMirrorTest, CopiesEveryModelThatIsWanted) {

@@ -15,6 +15,7 @@
 
 #include "jetcal/base/error.h"
 #include "jetcal/base/files.h"
+#include "jetcal/base/temporary_folder.h"
 #include "jetcal/hpo/trial_process.h"
 
 namespace jetcal::hpo {
@@ -40,10 +41,6 @@ class TwoRungs : public Algorithm {
 class ExecutorTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    folder_ = fs::temp_directory_path() /
-              ("jetcal-executor-" + std::to_string(::getpid()) + "-" +
-               ::testing::UnitTest::GetInstance()->current_test_info()->name());
-    fs::remove_all(folder_);
     Parameter x;
     x.name = "x";
     definition_.space = SearchSpace({x});
@@ -53,7 +50,6 @@ class ExecutorTest : public ::testing::Test {
     options_.retry_seconds = 0.05;
     options_.grace_seconds = 0.3;
   }
-  void TearDown() override { fs::remove_all(folder_); }
 
   // A program for the shell; {x}, {budget} and {folder} are put in.
   static TrialProgram shell(const std::string& text) {
@@ -75,7 +71,8 @@ class ExecutorTest : public ::testing::Test {
   }
   StudyStore read() const { return StudyStore::read(folder_ / "study.db"); }
 
-  fs::path folder_;
+  const TemporaryFolder temporary_;
+  const fs::path folder_ = temporary_ / "study";
   StudyDefinition definition_;
   ExecutorOptions options_;
 };

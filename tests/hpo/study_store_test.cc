@@ -17,6 +17,7 @@
 #include <thread>
 
 #include "jetcal/base/error.h"
+#include "jetcal/base/temporary_folder.h"
 
 namespace jetcal::hpo {
 namespace {
@@ -27,15 +28,6 @@ using ::testing::HasSubstr;
 
 class StudyStoreTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    folder_ = fs::temp_directory_path() /
-              ("jetcal-store-" + std::to_string(::getpid()) + "-" +
-               ::testing::UnitTest::GetInstance()->current_test_info()->name());
-    fs::remove_all(folder_);
-    fs::create_directories(folder_);
-  }
-  void TearDown() override { fs::remove_all(folder_); }
-
   static StudyDefinition definition(std::int64_t trials = 5) {
     Parameter x;
     x.name = "x";
@@ -53,7 +45,7 @@ class StudyStoreTest : public ::testing::Test {
     return make_algorithm("random", {}, definition.space, definition.objectives, definition.seed);
   }
 
-  fs::path folder_;
+  const TemporaryFolder folder_;
 };
 
 std::string message_of(const std::function<void()>& call) {

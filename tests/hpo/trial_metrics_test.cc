@@ -3,11 +3,12 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+
+#include "jetcal/base/temporary_folder.h"
 
 namespace jetcal::hpo {
 namespace {
@@ -35,15 +36,10 @@ TEST(TrialMetrics, JsonIsFlattened) {
 
 class MetricsFileTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    path_ = std::filesystem::temp_directory_path() /
-            ("jetcal-metrics-" + std::to_string(::getpid()) + ".txt");
-    std::filesystem::remove(path_);
-  }
-  void TearDown() override { std::filesystem::remove(path_); }
   void append(const std::string& text) const { std::ofstream(path_, std::ios::app) << text; }
 
-  std::filesystem::path path_;
+  TemporaryFolder folder_;
+  const std::filesystem::path path_ = folder_ / "metrics";
 };
 
 TEST_F(MetricsFileTest, GivesEachLineOnceWhenItIsComplete) {

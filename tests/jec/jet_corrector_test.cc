@@ -11,6 +11,7 @@
 
 #include "jetcal/base/error.h"
 #include "jetcal/base/random.h"
+#include "jetcal/base/temporary_folder.h"
 #include "jetcal/base/threads.h"
 
 namespace jetcal::jec {
@@ -323,8 +324,7 @@ TEST(JetCorrector, NamesFileAndFieldOfABadJson) {
 }
 
 TEST(JetCorrector, RefusesDamagedGzipAndMixedFormats) {
-  const auto folder = std::filesystem::temp_directory_path() / "jetcal_jec_test";
-  std::filesystem::create_directories(folder);
+  const TemporaryFolder folder;
   const auto file = folder / "cut.txt.gz";
   std::ofstream(file, std::ios::binary) << std::string("\x1f\x8b\x08\x00\x00\x00\x00\x00", 8);
   EXPECT_THAT(error_of([&] { open(file); }), HasSubstr("cut.txt.gz: the gzip"));
@@ -332,7 +332,6 @@ TEST(JetCorrector, RefusesDamagedGzipAndMixedFormats) {
   EXPECT_THAT(error_of([&] { JetCorrector::open(mixed); }), HasSubstr("stands alone"));
   const std::vector<std::filesystem::path> none{folder / "no.txt"};
   EXPECT_THAT(error_of([&] { JetCorrector::open(none); }), HasSubstr("no such file"));
-  std::filesystem::remove_all(folder);
 }
 
 TEST(JetCorrector, GivesTheResponsesOfTheRealRun2Files) {

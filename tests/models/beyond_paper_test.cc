@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "jetcal/base/error.h"
+#include "jetcal/base/temporary_folder.h"
 #include "jetcal/models/head.h"
 #include "jetcal/models/predictor.h"
 #include "tests/models/random_jets.h"
@@ -104,8 +105,8 @@ TEST_P(BeyondPaper, PredictionsAgreeWithTheDefinition) {
 TEST_P(BeyondPaper, FilesGiveBackTheModel) {
   Model model = trained_model(GetParam().config, 22);
   model.calibration = some_calibration();
-  const std::filesystem::path path =
-      std::filesystem::path(::testing::TempDir()) / ("beyond_" + GetParam().name + ".jetcal");
+  const TemporaryFolder folder;
+  const auto path = folder / "model.jetcal";
   save_model(model, path);
   const Model loaded = load_model(path);
   EXPECT_EQ(loaded.config, model.config);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "jetcal/base/error.h"
+#include "jetcal/base/temporary_folder.h"
 #include "jetcal/models/predictor.h"
 #include "jetcal/models/training_pass.h"
 #include "tests/models/random_jets.h"
@@ -87,12 +88,10 @@ TEST_P(BoundsOf, AreThoseOfFeaturesClippedBefore) {
 
 TEST_P(BoundsOf, AreKeptInTheFileAndTheFingerprint) {
   const Model model = bounded_model(GetParam());
-  const auto path = std::filesystem::temp_directory_path() /
-                    ("bounds-" + std::to_string(::testing::UnitTest::GetInstance()->random_seed()) +
-                     std::string(network_name(GetParam())) + ".jetcal");
+  const TemporaryFolder folder;
+  const auto path = folder / "model.jetcal";
   save_model(model, path);
   const Model loaded = load_model(path);
-  std::filesystem::remove(path);
   EXPECT_EQ(loaded.standardisation.particle_low, model.standardisation.particle_low);
   EXPECT_EQ(loaded.standardisation.jet_high, model.standardisation.jet_high);
   EXPECT_EQ(fingerprint(loaded), fingerprint(model));

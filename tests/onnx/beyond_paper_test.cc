@@ -10,6 +10,7 @@
 
 #include "jetcal/base/files.h"
 #include "jetcal/base/random.h"
+#include "jetcal/base/temporary_folder.h"
 #include "jetcal/onnx/export.h"
 #include "jetcal/onnx/repository.h"
 #ifdef JETCAL_HAS_ENGINE
@@ -76,8 +77,8 @@ class BeyondPaper : public ::testing::TestWithParam<Case> {};
 #ifdef JETCAL_HAS_ENGINE
 TEST_P(BeyondPaper, OnnxRuntimeGivesTheNativeCorrectionAndResolution) {
   const Model model = make_model(GetParam().config);
-  const std::filesystem::path file =
-      std::filesystem::path(::testing::TempDir()) / ("beyond_" + GetParam().name + ".onnx");
+  const TemporaryFolder folder;
+  const auto file = folder / "model.onnx";
   export_model(model, file);
   const engine::OnnxSession session(file, {});
   ASSERT_EQ(session.outputs().size(), 2U);

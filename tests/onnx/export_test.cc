@@ -10,6 +10,7 @@
 #include "jetcal/base/error.h"
 #include "jetcal/base/files.h"
 #include "jetcal/base/random.h"
+#include "jetcal/base/temporary_folder.h"
 
 #ifdef JETCAL_HAS_ENGINE
 #include <cstring>
@@ -30,13 +31,6 @@ using models::FoldedModel;
 using models::Model;
 using models::ModelConfig;
 using models::Network;
-
-fs::path scratch_file() {
-  const auto* test = testing::UnitTest::GetInstance()->current_test_info();
-  std::string name = std::string(test->test_suite_name()) + "_" + test->name() + ".onnx";
-  std::replace(name.begin(), name.end(), '/', '_');
-  return fs::path(testing::TempDir()) / name;
-}
 
 ModelConfig small(Network network, bool standardise = false) {
   ModelConfig config;
@@ -105,7 +99,8 @@ TEST(Export, SaysWhereTheModelCameFrom) {
 }
 
 TEST(Export, WritesNothingWhereItCannot) {
-  const fs::path file = scratch_file();
+  const TemporaryFolder folder;
+  const fs::path file = folder / "model.onnx";
   write_file(file, "not a folder");
   EXPECT_THROW(export_model(random_model(small(Network::Pfn), 1), file / "model.onnx"), Error);
   EXPECT_EQ(read_file(file), "not a folder");
@@ -141,7 +136,8 @@ TEST(Export, PfnSumsRealParticles) {
   network.particle_layers.push_back(pick(6, 0));
   network.particle_layers.back().bias = {10};  // a particle counts 10 more, padding must not
   network.head.push_back(dense(9, 1, {1, 0, 100, 0, 0, 0, 0, 0, 0}, {0.5F}));
-  const fs::path file = scratch_file();
+  const TemporaryFolder folder;
+  const fs::path file = folder / "model.onnx";
   write_file(file, export_graph(network));
   edm::FeatureBatch jets;
   append_jet(jets, {{0, 0, 1}, {0, 0, 2}, {0, 0, -50}});
@@ -168,7 +164,8 @@ FoldedModel neighbor_mean(int neighbors) {
 }
 
 TEST(Export, EdgesGoToTheNearestOthersThatExist) {
-  const fs::path file = scratch_file();
+  const TemporaryFolder folder;
+  const fs::path file = folder / "model.onnx";
   write_file(file, export_graph(neighbor_mean(2)));
   edm::FeatureBatch jets;
   // On a line at 0, 1, 3, 7: neighbors {1,3}, {0,3}, {1,0}, {3,1}.
@@ -184,7 +181,8 @@ TEST(Export, EdgesGoToTheNearestOthersThatExist) {
 }
 
 TEST(Export, EqualDistancesGoToTheLowerIndex) {
-  const fs::path file = scratch_file();
+  const TemporaryFolder folder;
+  const fs::path file = folder / "model.onnx";
   write_file(file, export_graph(neighbor_mean(1)));
   edm::FeatureBatch jets;
   // 1 and 2 lie equally far from 0, on both sides; 0 and 3 lie on the same place.
@@ -207,7 +205,8 @@ class ExportedNetwork : public testing::TestWithParam<Case> {
 };
 
 TEST_P(ExportedNetwork, AgreesWithTheNativePassAtEverySizeAndLevel) {
-  const fs::path file = scratch_file();
+  const TemporaryFolder folder;
+  const fs::path file = folder / "model.onnx";
   export_model(model_, file);
   engine::VerifyOptions options;
   options.batch_sizes = {1, 2, 7, 40};  // 100 is what `jetcal export --verify` does
@@ -221,7 +220,8 @@ TEST_P(ExportedNetwork, AgreesWithTheNativePassAtEverySizeAndLevel) {
 }
 
 TEST_P(ExportedNetwork, VerifyFindsOtherWeights) {
-  const fs::path file = scratch_file();
+  const TemporaryFolder folder;
+  const fs::path file = folder / "model.onnx";
   export_model(model_, file);
   Model other = model_;
   other.parameters.front() += 0.5F;
@@ -234,7 +234,8 @@ TEST_P(ExportedNetwork, VerifyFindsOtherWeights) {
 }
 
 TEST_P(ExportedNetwork, JetsWithFewerThanKNeighborsWorkAlone) {
-  const fs::path file = scratch_file();
+  const TemporaryFolder folder;
+  const fs::path file = folder / "model.onnx";
   export_model(model_, file);
   const models::Predictor predictor(model_);
   for (const int level : {0, 1, 2, 99}) {
@@ -261,7 +262,8 @@ TEST_P(ExportedNetwork, TiesAgreeWithTheNativePass) {
         return config;
       }(),
       5);
-  const fs::path file = scratch_file();
+  const TemporaryFolder folder;
+  const fs::path file = folder / "model.onnx";
   export_model(model, file);
   edm::FeatureBatch jets;
   Rng rng(1);
@@ -281,7 +283,8 @@ TEST_P(ExportedNetwork, TiesAgreeWithTheNativePass) {
 }
 
 TEST_P(ExportedNetwork, MaskMayHoldAnyNumberButZero) {
-  const fs::path file = scratch_file();
+  const TemporaryFolder folder;
+  const fs::path file = folder / "model.onnx";
   export_model(model_, file);
   const engine::OnnxSession session(file);
   const edm::FeatureBatch jets = engine::sample_jets(3, 2, 9, 4);

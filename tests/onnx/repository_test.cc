@@ -3,12 +3,12 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <set>
 
 #include "jetcal/base/error.h"
 #include "jetcal/base/files.h"
+#include "jetcal/base/temporary_folder.h"
 
 namespace jetcal::onnx {
 namespace {
@@ -22,15 +22,7 @@ using testing::UnorderedElementsAre;
 
 class Repository : public testing::Test {
  protected:
-  Repository() {
-    folder_ = fs::path(testing::TempDir()) /
-              (std::string("jetcal_repository_") +
-               testing::UnitTest::GetInstance()->current_test_info()->name() + "_" +
-               std::to_string(::getpid()));
-    fs::remove_all(folder_);
-    options_.repository = folder_;
-  }
-  ~Repository() override { fs::remove_all(folder_); }
+  Repository() { options_.repository = folder_; }
 
   std::set<std::string> files() const {
     std::set<std::string> names;
@@ -57,7 +49,8 @@ class Repository : public testing::Test {
     return models::initialise(config, seed);
   }
 
-  fs::path folder_;
+  const TemporaryFolder temporary_;
+  const fs::path folder_ = temporary_ / "models";
   RepositoryOptions options_;
 };
 

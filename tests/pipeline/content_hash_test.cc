@@ -2,11 +2,11 @@
 #include "jetcal/pipeline/content_hash.h"
 
 #include <gmock/gmock.h>
-#include <unistd.h>
 
 #include <fstream>
 
 #include "jetcal/base/error.h"
+#include "jetcal/base/temporary_folder.h"
 
 namespace jetcal::pipeline {
 namespace {
@@ -15,15 +15,11 @@ namespace fs = std::filesystem;
 
 class ContentHashTest : public ::testing::Test {
  protected:
-  ContentHashTest()
-      : folder_(fs::temp_directory_path() / ("jetcal-hash-" + std::to_string(::getpid()))) {
-    fs::create_directories(folder_ / "a" / "deep");
-  }
-  ~ContentHashTest() override { fs::remove_all(folder_); }
+  ContentHashTest() { fs::create_directories(folder_ / "a" / "deep"); }
   void write(const std::string& name, const std::string& text) {
     std::ofstream(folder_ / name, std::ios::binary) << text;
   }
-  fs::path folder_;
+  TemporaryFolder folder_;
 };
 
 TEST_F(ContentHashTest, IsTheStandardsSha256) {

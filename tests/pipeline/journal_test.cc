@@ -2,12 +2,12 @@
 #include "jetcal/pipeline/journal.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <fstream>
 
 #include "jetcal/base/files.h"
+#include "jetcal/base/temporary_folder.h"
 
 namespace jetcal::pipeline {
 namespace {
@@ -15,9 +15,8 @@ namespace {
 namespace fs = std::filesystem;
 
 TEST(Journal, KeepsEveryWholeLineOfAFileThatAKillCut) {
-  const fs::path path =
-      fs::temp_directory_path() / ("jetcal-journal-" + std::to_string(::getpid()));
-  fs::remove(path);
+  const TemporaryFolder folder;
+  const fs::path path = folder / "journal";
   {
     Journal journal(path);
     journal.add({{"event", "one"}});

@@ -6,6 +6,7 @@
 
 #include "jetcal/base/error.h"
 #include "jetcal/base/files.h"
+#include "jetcal/base/temporary_folder.h"
 
 namespace jetcal::server {
 namespace {
@@ -28,8 +29,8 @@ class BearerTokensTest : public testing::Test {
     }
     return "accepted";
   }
-  const std::filesystem::path file_ =
-      std::filesystem::path(testing::TempDir()) / "jetcal_bearer_tokens";
+  const TemporaryFolder folder_;
+  const std::filesystem::path file_ = folder_ / "tokens";
 };
 
 TEST_F(BearerTokensTest, KnowsEveryTokenAndNothingElse) {

@@ -2,18 +2,18 @@
 #include "jetcal/sim/block.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include "jetcal/base/files.h"
 #include "jetcal/base/random.h"
+#include "jetcal/base/temporary_folder.h"
 
 namespace jetcal::sim {
 namespace {
 
-std::filesystem::path scratch(const char* name) {
-  return std::filesystem::temp_directory_path() /
-         ("jetcal_block_" + std::to_string(::getpid()) + name);
-}
+class BlockFile : public testing::Test {
+ protected:
+  TemporaryFolder folder_;
+};
 
 Block toy_block() {
   Block block;
@@ -34,8 +34,8 @@ Block toy_block() {
   return block;
 }
 
-TEST(BlockFile, ReturnsWhatWasWritten) {
-  const auto path = scratch("a");
+TEST_F(BlockFile, ReturnsWhatWasWritten) {
+  const auto path = folder_ / "a";
   write_block(path, 5, toy_block());
   const auto block = read_block(path, 5);
   ASSERT_TRUE(block.has_value());
@@ -49,19 +49,18 @@ TEST(BlockFile, ReturnsWhatWasWritten) {
   ASSERT_EQ(block->calibration_jets.size(), 3U);
   EXPECT_EQ(block->calibration_jets[2].jetRawPtNoPU, 5);
   EXPECT_EQ(block->calibration_events.at(0).nh25, 9);
-  std::filesystem::remove(path);
 }
 
-TEST(BlockFile, IsRefusedWithAnotherFingerprint) {
-  const auto path = scratch("b");
+TEST_F(BlockFile, IsRefusedWithAnotherFingerprint) {
+  const auto path = folder_ / "b";
   write_block(path, 5, toy_block());
   EXPECT_FALSE(read_block(path, 6).has_value());
   std::filesystem::remove(path);
   EXPECT_FALSE(read_block(path, 5).has_value());
 }
 
-TEST(BlockFile, IsRefusedWhenTruncatedOrHostile) {
-  const auto path = scratch("c");
+TEST_F(BlockFile, IsRefusedWhenTruncatedOrHostile) {
+  const auto path = folder_ / "c";
   write_block(path, 5, toy_block());
   const std::string whole = read_file(path);
   for (std::size_t size = 0; size < whole.size(); size += 13) {
@@ -76,7 +75,6 @@ TEST(BlockFile, IsRefusedWhenTruncatedOrHostile) {
     write_file(path, bytes);
     EXPECT_NO_THROW(read_block(path, 5));
   }
-  std::filesystem::remove(path);
 }
 
 }  // namespace

@@ -2,10 +2,10 @@
 #include "jetcal/sim/correction.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include "jetcal/base/error.h"
 #include "jetcal/base/files.h"
+#include "jetcal/base/temporary_folder.h"
 
 namespace jetcal::sim {
 namespace {
@@ -14,16 +14,13 @@ namespace fs = std::filesystem;
 
 class CorrectionFiles : public testing::Test {
  protected:
-  CorrectionFiles() { fs::create_directories(folder_); }
-  ~CorrectionFiles() override { fs::remove_all(folder_); }
   fs::path write(const char* name, const std::string& text) const {
     write_file(folder_ / name, text);
     return folder_ / name;
   }
 
  private:
-  fs::path folder_ =
-      fs::temp_directory_path() / ("jetcal_correction_" + std::to_string(::getpid()));
+  TemporaryFolder folder_;
 };
 
 Jet jet(double pt, double eta) { return {pt, eta, 0.5, 5, 0.5, {}, 0, 0}; }

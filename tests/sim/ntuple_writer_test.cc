@@ -5,20 +5,20 @@
 #include <TLeaf.h>
 #include <TTree.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <cmath>
 
 #include "jetcal/base/error.h"
 #include "jetcal/base/files.h"
+#include "jetcal/base/temporary_folder.h"
 
 namespace jetcal::sim {
 namespace {
 
-std::filesystem::path scratch(const std::string& name) {
-  return std::filesystem::temp_directory_path() /
-         ("jetcal_ntuple_" + std::to_string(::getpid()) + name);
-}
+class NtupleWriterTest : public testing::Test {
+ protected:
+  TemporaryFolder folder_;
+};
 
 JetRow toy_row(float pt, bool matched) {
   JetRow row;
@@ -53,18 +53,16 @@ TEST(KeepBits, RoundsToNearestAndStaysInTheBox) {
     EXPECT_NEAR(keep_bits(x, 10), x, x * std::ldexp(1.0, -11));
 }
 
-TEST(NtupleWriter, WritesTheSameBytesAgain) {
-  const auto a = scratch("a.root");
-  const auto b = scratch("b.root");
+TEST_F(NtupleWriterTest, WritesTheSameBytesAgain) {
+  const auto a = folder_ / "a.root";
+  const auto b = folder_ / "b.root";
   write_rows(a, {toy_row(50, true), toy_row(40, false)});
   write_rows(b, {toy_row(50, true), toy_row(40, false)});
   EXPECT_EQ(read_file(a), read_file(b));
-  std::filesystem::remove(a);
-  std::filesystem::remove(b);
 }
 
-TEST(NtupleWriter, KeepsTheNamesTypesAndStaleGenParticlesOfTheOriginal) {
-  const auto path = scratch("c.root");
+TEST_F(NtupleWriterTest, KeepsTheNamesTypesAndStaleGenParticlesOfTheOriginal) {
+  const auto path = folder_ / "c.root";
   write_rows(path, {toy_row(50, true), toy_row(40, false), toy_row(30, true)});
   {
     const std::unique_ptr<TFile> file(TFile::Open(path.c_str()));
@@ -82,11 +80,10 @@ TEST(NtupleWriter, KeepsTheNamesTypesAndStaleGenParticlesOfTheOriginal) {
     EXPECT_EQ(tree->GetLeaf("genJetPF_pT")->GetValue(), 50);
     EXPECT_EQ(tree->GetLeaf("event")->GetValueLong64(), 77);
   }
-  std::filesystem::remove(path);
 }
 
-TEST(NtupleWriter, LeavesNothingWithoutClose) {
-  const auto path = scratch("d.root");
+TEST_F(NtupleWriterTest, LeavesNothingWithoutClose) {
+  const auto path = folder_ / "d.root";
   {
     NtupleWriter writer(path, {});
     writer.write(toy_row(50, true));
@@ -95,7 +92,7 @@ TEST(NtupleWriter, LeavesNothingWithoutClose) {
   EXPECT_FALSE(std::filesystem::exists(path.string() + ".part"));
 }
 
-TEST(NtupleWriter, SaysWhenTheDiskIsFull) {
+TEST_F(NtupleWriterTest, SaysWhenTheDiskIsFull) {
   try {
     NtupleWriter writer("/dev/full/x.root", {});
     FAIL() << "no error";

@@ -2,10 +2,10 @@
 #include "jetcal/sim/pileup_pool.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include "jetcal/base/error.h"
 #include "jetcal/base/files.h"
+#include "jetcal/base/temporary_folder.h"
 
 namespace jetcal::sim {
 namespace {
@@ -13,11 +13,10 @@ namespace {
 class PoolFile : public testing::Test {
  protected:
   void SetUp() override {
-    path_ = std::filesystem::temp_directory_path() / ("jetcal_pool_" + std::to_string(::getpid()));
     write_pool(path_, 9, {0, 2, 3}, {{1, 0.5F, 0, 211}, {2, 1, 1, 22}, {3, -2, 2, 130}});
   }
-  void TearDown() override { std::filesystem::remove(path_); }
-  std::filesystem::path path_;
+  TemporaryFolder folder_;
+  const std::filesystem::path path_ = folder_ / "events.pool";
 };
 
 TEST_F(PoolFile, HoldsItsEvents) {

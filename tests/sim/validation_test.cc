@@ -2,7 +2,6 @@
 #include "jetcal/sim/validation.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
@@ -10,6 +9,7 @@
 #include "jetcal/base/error.h"
 #include "jetcal/base/files.h"
 #include "jetcal/base/random.h"
+#include "jetcal/base/temporary_folder.h"
 #include "jetcal/sim/calibration_writer.h"
 #include "jetcal/sim/validation_files.h"
 
@@ -154,8 +154,8 @@ TEST(Comparison, WeightsEventsByTheirPileup) {
 }
 
 TEST(CalibrationFile, ReturnsItsEventsAndSaysWhatItLacks) {
-  const auto path = std::filesystem::temp_directory_path() /
-                    ("jetcal_validation_" + std::to_string(::getpid()) + ".root");
+  const TemporaryFolder folder;
+  const auto path = folder / "calibration.root";
   CalibrationWriter writer(path, 505);
   CalibrationEvent event;
   event.Pileup_nPU = 21;
