@@ -12,8 +12,8 @@ import re
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-LEVELS = {"base": 0, "workers": 1, "store": 1, "edm": 1, "kernels": 1, "hpo": 1, "data": 2, "jec": 2, "models": 2, "analysis": 2, "cuda": 3, "sim": 4,
-          "train": 4, "onnx": 4, "engine": 4, "client": 5, "triton": 5, "pipeline": 4, "suggest": 4, "server": 5, "board": 6, "cli": 7}
+LEVELS = {"base": 0, "http": 1, "workers": 1, "store": 2, "edm": 2, "kernels": 2, "hpo": 2, "data": 3, "jec": 3, "models": 3, "analysis": 3, "cuda": 4,
+          "sim": 5, "train": 5, "onnx": 5, "engine": 5, "pipeline": 5, "suggest": 5, "client": 6, "triton": 6, "server": 6, "board": 7, "cli": 8}
 # Which external library a header belongs to.
 EXTERNAL_HEADERS = [
     ("torch", r"(torch|ATen|c10)/.+"),

@@ -1,16 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "jetcal/train/status_push.h"
 
-#include <curl/curl.h>
 #include <fmt/format.h>
-#include <signal.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstdlib>
 #include <fstream>
-#include <memory>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -20,8 +17,9 @@
 namespace jetcal::train {
 namespace {
 
-constexpr double kPushSeconds = 5;      // one push
-constexpr double kBetweenSeconds = 10;  // pushes within an epoch
+constexpr std::chrono::seconds kPushLimit{5};  // one push
+constexpr double kBetweenSeconds = 10;         // pushes within an epoch
+constexpr std::size_t kShown = 200;            // of a refusal
 
 std::string variable(const char* name) {
   const char* const value = std::getenv(name);
@@ -38,13 +36,6 @@ std::string first_line(const std::string& path) {
   std::getline(file, line);
   while (!line.empty() && (line.back() == '\r' || line.back() == ' ')) line.pop_back();
   return line;
-}
-
-std::size_t take_answer(char* bytes, std::size_t /*one*/, std::size_t count, void* to) {
-  constexpr std::size_t kShown = 200;
-  auto& answer = *static_cast<std::string*>(to);
-  answer.append(bytes, std::min(count, kShown - std::min(kShown, answer.size())));
-  return count;
 }
 
 }  // namespace
@@ -88,8 +79,6 @@ std::string status_document(double done, double remaining_seconds,
 
 StatusPush::StatusPush(StatusEndpoint endpoint, std::int64_t epochs)
     : endpoint_(std::move(endpoint)), epochs_(std::max<std::int64_t>(epochs, 1)), start_(now()) {
-  if (::curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
-    fail(ErrorCode::Internal, "cannot start libcurl");
   thread_ = std::thread([this] { work(); });
 }
 
@@ -146,11 +135,6 @@ StatusReport StatusPush::finish() {
 }
 
 void StatusPush::work() {
-  // A connection that the server closed raises SIGPIPE, which would end the process.
-  sigset_t pipes;
-  sigemptyset(&pipes);
-  sigaddset(&pipes, SIGPIPE);
-  ::pthread_sigmask(SIG_BLOCK, &pipes, nullptr);
   std::unique_lock lock(mutex_);
   while (true) {
     changed_.wait(lock, [this] { return ending_ || !waiting_.empty(); });
@@ -168,37 +152,23 @@ void StatusPush::work() {
 }
 
 std::string StatusPush::send(const std::string& document) const {
-  const std::unique_ptr<CURL, decltype(&::curl_easy_cleanup)> curl(::curl_easy_init(),
-                                                                   ::curl_easy_cleanup);
-  if (!curl) return "libcurl cannot be set up";
-  CURL* const handle = curl.get();
-  curl_slist* list = ::curl_slist_append(nullptr, "Content-Type: application/json");
-  if (!endpoint_.token_file.empty()) {
-    // Read each time: the kubelet replaces it before it expires.
-    const std::string token = first_line(endpoint_.token_file);
-    list = ::curl_slist_append(list, ("Authorization: Bearer " + token).c_str());
-  }
-  const std::unique_ptr<curl_slist, decltype(&::curl_slist_free_all)> headers(
-      list, ::curl_slist_free_all);
-  std::string answer;
-  ::curl_easy_setopt(handle, CURLOPT_URL, endpoint_.url.c_str());
-  ::curl_easy_setopt(handle, CURLOPT_PROTOCOLS_STR, "http,https");
-  ::curl_easy_setopt(handle, CURLOPT_HTTPHEADER, headers.get());
-  ::curl_easy_setopt(handle, CURLOPT_POSTFIELDS, document.data());
-  ::curl_easy_setopt(handle, CURLOPT_POSTFIELDSIZE, static_cast<long>(document.size()));
-  ::curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, take_answer);
-  ::curl_easy_setopt(handle, CURLOPT_WRITEDATA, &answer);
-  ::curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
-  ::curl_easy_setopt(handle, CURLOPT_NOPROXY, "*");  // it is in the cluster
-  ::curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS, static_cast<long>(1000 * kPushSeconds));
-  if (!endpoint_.ca_file.empty())
-    ::curl_easy_setopt(handle, CURLOPT_CAINFO, endpoint_.ca_file.c_str());
-  const CURLcode code = ::curl_easy_perform(handle);
-  if (code != CURLE_OK) return ::curl_easy_strerror(code);
-  long status = 0;
-  ::curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &status);
-  if (status >= 200 && status < 300) return "";
-  return fmt::format("status {}{}{}", status, answer.empty() ? "" : ": ", answer);
+  http::Request request;
+  request.method = "POST";
+  request.url = endpoint_.url;
+  request.headers = {"Content-Type: application/json"};
+  // Read each time: the kubelet replaces it before it expires.
+  if (!endpoint_.token_file.empty())
+    request.headers.push_back("Authorization: Bearer " + first_line(endpoint_.token_file));
+  request.body = document;
+  request.limit = kPushLimit;
+  request.direct = true;
+  http::Identity identity;
+  identity.ca_file = endpoint_.ca_file;
+  const http::Answer answer = client_.send(request, identity);
+  if (!answer.failure.empty()) return answer.failure;
+  if (answer.status >= 200 && answer.status < 300) return "";
+  const std::string said = answer.body.substr(0, kShown);
+  return fmt::format("status {}{}{}", answer.status, said.empty() ? "" : ": ", said);
 }
 
 }  // namespace jetcal::train

@@ -9,6 +9,7 @@
 #include <string>
 #include <thread>
 
+#include "jetcal/http/http_client.h"
 #include "jetcal/train/history.h"
 
 namespace jetcal::train {
@@ -63,6 +64,7 @@ class StatusPush {
   std::string send(const std::string& document) const;
 
   const StatusEndpoint endpoint_;
+  const http::Client client_;
   const std::int64_t epochs_;
   const double start_;
   double first_done_ = -1, last_told_ = 0;  // of this process, which may have resumed

@@ -11,10 +11,18 @@
 #include "jetcal/base/error.h"
 #include "jetcal/base/files.h"
 #include "jetcal/base/temporary_folder.h"
-#include "tests/client/scripted_server.h"
+#include "tests/http/scripted_server.h"
 
 namespace jetcal::client {
 namespace {
+
+using http::answer;
+using http::answer_after;
+using http::cut;
+using http::hang_up;
+using http::http_reply;
+using http::ScriptedServer;
+using http::Step;
 
 using std::chrono::milliseconds;
 using ::testing::AllOf;

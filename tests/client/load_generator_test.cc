@@ -7,10 +7,15 @@
 
 #include "jetcal/base/error.h"
 #include "jetcal/client/load_report.h"
-#include "tests/client/scripted_server.h"
+#include "tests/http/scripted_server.h"
 
 namespace jetcal::client {
 namespace {
+
+using http::answer;
+using http::answer_after;
+using http::ScriptedServer;
+using http::Step;
 
 using nlohmann::ordered_json;
 using std::chrono::milliseconds;

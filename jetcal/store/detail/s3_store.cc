@@ -19,10 +19,10 @@
 #include "jetcal/base/encoding.h"
 #include "jetcal/base/error.h"
 #include "jetcal/base/number.h"
+#include "jetcal/http/http_client.h"
 #include "jetcal/store/aws_credentials.h"
 #include "jetcal/store/aws_environment.h"
 #include "jetcal/store/detail/draft.h"
-#include "jetcal/store/detail/http_client.h"
 #include "jetcal/store/detail/object_name.h"
 #include "jetcal/store/detail/s3_answer.h"
 #include "jetcal/store/sha256.h"
@@ -36,16 +36,16 @@ bool is_one_of(std::string_view word, std::initializer_list<std::string_view> wo
   return std::find(words.begin(), words.end(), word) != words.end();
 }
 
-bool is_good(const HttpAnswer& answer) {
+bool is_good(const http::Answer& answer) {
   return answer.failure.empty() && answer.status >= 200 && answer.status < 300;
 }
 
-bool says_absent(const HttpAnswer& answer) {
+bool says_absent(const http::Answer& answer) {
   return answer.status == 404 && is_one_of(read_refusal(answer.body).code, {"NoSuchKey", ""});
 }
 
 // Whatever their status: servers differ in it.
-bool refuses_credentials(const HttpAnswer& answer, const S3Refusal& refusal) {
+bool refuses_credentials(const http::Answer& answer, const S3Refusal& refusal) {
   return answer.status == 401 || answer.status == 403 ||
          is_one_of(refusal.code, {"InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied",
                                   "ExpiredToken", "InvalidToken", "XAdminUserNotFound"});
@@ -114,8 +114,8 @@ class S3Store final : public ObjectStore {
   }
 
   std::string get(const std::string& name) const override {
-    HttpRequest request = request_for("GET", name);
-    HttpAnswer answer = ask(request, name);
+    http::Request request = request_for("GET", name);
+    http::Answer answer = ask(request, name);
     if (!is_good(answer)) fail_with(answer, "read", name);
     bytes_read_ += answer.bytes;
     return std::move(answer.body);
@@ -123,9 +123,9 @@ class S3Store final : public ObjectStore {
 
   void get_to_file(const std::string& name, const std::filesystem::path& file) const override {
     Draft draft(file);
-    HttpRequest request = request_for("GET", name);
+    http::Request request = request_for("GET", name);
     request.sink = draft.descriptor();
-    const HttpAnswer answer = ask(request, name, [&draft] { draft.clear(); });
+    const http::Answer answer = ask(request, name, [&draft] { draft.clear(); });
     if (answer.disk_error != 0) draft.fail_with(answer.disk_error);
     if (!is_good(answer)) fail_with(answer, "read", name);
     draft.put();
@@ -133,7 +133,7 @@ class S3Store final : public ObjectStore {
   }
 
   void put(const std::string& name, std::string_view content) const override {
-    const HttpAnswer answer = ask(put_request(name, content), name);
+    const http::Answer answer = ask(put_request(name, content), name);
     if (!is_good(answer)) fail_with(answer, "write", name);
     bytes_written_ += static_cast<std::int64_t>(content.size());
   }
@@ -144,11 +144,11 @@ class S3Store final : public ObjectStore {
       fail(ErrorCode::Unimplemented, "cannot store ", file.string(), " as ", name_of(name),
            ": it has ", source.bytes(), " bytes, and one request takes ", kLargestObject);
     }
-    HttpRequest request = request_for("PUT", name);
+    http::Request request = request_for("PUT", name);
     request.headers.push_back("x-amz-content-sha256: " + sha256_of(source, file));
     request.source = source.descriptor();
     request.source_bytes = source.bytes();
-    const HttpAnswer answer = ask(request, name);
+    const http::Answer answer = ask(request, name);
     if (answer.disk_error != 0) {
       fail(ErrorCode::DataLoss, "cannot read ", file.string(),
            " while it is sent: ", std::strerror(answer.disk_error));
@@ -158,10 +158,10 @@ class S3Store final : public ObjectStore {
   }
 
   bool put_if_absent(const std::string& name, std::string_view content) const override {
-    HttpRequest request = put_request(name, content);
+    http::Request request = put_request(name, content);
     request.headers.emplace_back("If-None-Match: *");
     const std::int64_t retries_before = retries_;
-    const HttpAnswer answer = ask(request, name);
+    const http::Answer answer = ask(request, name);
     if (answer.status == 412) {
       // What is there may be ours: an attempt whose answer was lost.
       return retries_ > retries_before && get(name) == content;
@@ -172,21 +172,17 @@ class S3Store final : public ObjectStore {
   }
 
   std::optional<ObjectInfo> head(const std::string& name) const override {
-    const HttpAnswer answer = ask(request_for("HEAD", name), name);
+    const http::Answer answer = ask(request_for("HEAD", name), name);
     if (is_good(answer)) {
-      const auto field = [&answer](const char* key) {
-        const auto found = answer.headers.find(key);
-        return found == answer.headers.end() ? std::string() : found->second;
-      };
-      return ObjectInfo{name, parse_number<std::int64_t>(field("content-length")).value_or(0),
-                        field("etag")};
+      const auto bytes = parse_number<std::int64_t>(answer.header("content-length"));
+      return ObjectInfo{name, bytes.value_or(0), answer.header("etag")};
     }
     // The answer to HEAD has no body, so a refusal gives no reason. Asking for a byte does.
     if (answer.status == 404 && bucket_known_) return std::nullopt;
     if (!answer.failure.empty()) fail_with(answer, "look at", name);
-    HttpRequest request = request_for("GET", name);
+    http::Request request = request_for("GET", name);
     request.headers.emplace_back("Range: bytes=0-0");
-    const HttpAnswer reason = ask(request, name);
+    const http::Answer reason = ask(request, name);
     if (says_absent(reason)) return std::nullopt;
     fail_with(is_good(reason) ? answer : reason, "look at", name);
   }
@@ -195,12 +191,12 @@ class S3Store final : public ObjectStore {
     std::vector<ObjectInfo> all;
     std::string next;
     do {
-      HttpRequest request = request_for("GET", "");
+      http::Request request = request_for("GET", "");
       // In the order of the signature.
       request.url += "?";
       if (!next.empty()) request.url += "continuation-token=" + percent_encoded(next, false) + "&";
       request.url += "list-type=2&prefix=" + percent_encoded(prefix_ + prefix, false);
-      const HttpAnswer answer = ask(request, prefix);
+      const http::Answer answer = ask(request, prefix);
       if (!is_good(answer)) fail_with(answer, "list", prefix);
       S3Page page = read_page(answer.body);
       for (ObjectInfo& object : page.objects) {
@@ -216,7 +212,7 @@ class S3Store final : public ObjectStore {
   }
 
   void remove(const std::string& name) const override {
-    const HttpAnswer answer = ask(request_for("DELETE", name), name);
+    const http::Answer answer = ask(request_for("DELETE", name), name);
     if (!is_good(answer) && !says_absent(answer)) fail_with(answer, "remove", name);
   }
 
@@ -226,8 +222,8 @@ class S3Store final : public ObjectStore {
 
  private:
   // A request for an object, or with "" for the bucket; signed as one without a body.
-  HttpRequest request_for(const char* method, const std::string& name) const {
-    HttpRequest request;
+  http::Request request_for(const char* method, const std::string& name) const {
+    http::Request request;
     request.method = method;
     request.url = bucket_url();
     if (!name.empty()) {
@@ -238,8 +234,8 @@ class S3Store final : public ObjectStore {
     return request;
   }
 
-  HttpRequest put_request(const std::string& name, std::string_view content) const {
-    HttpRequest request = request_for("PUT", name);
+  http::Request put_request(const std::string& name, std::string_view content) const {
+    http::Request request = request_for("PUT", name);
     request.headers.push_back("x-amz-content-sha256: " + sha256(content));
     request.body = content;
     return request;
@@ -261,15 +257,15 @@ class S3Store final : public ObjectStore {
 
   // Sends a request until it is answered, the failure will stay, or the attempts are used up.
   template <typename Again = void (*)()>
-  HttpAnswer ask(
-      HttpRequest request, const std::string& name, const Again& again = [] {}) const {
+  http::Answer ask(
+      http::Request request, const std::string& name, const Again& again = [] {}) const {
     if (!credentials_.session_token.empty())
       request.headers.push_back("x-amz-security-token: " + credentials_.session_token);
     for (int attempt = 1;; ++attempt) {
-      HttpIdentity identity{credentials_.access_key, credentials_.secret_key, region(),
-                            environment_.ca_file};
+      http::Identity identity{credentials_.access_key, credentials_.secret_key, region(),
+                              environment_.ca_file};
       ++requests_;
-      HttpAnswer answer = client_.send(request, identity);
+      http::Answer answer = client_.send(request, identity);
       if (should_stop_()) {
         fail(ErrorCode::Cancelled, "stopped while asking for ", name_of(name));
       }
@@ -288,7 +284,7 @@ class S3Store final : public ObjectStore {
     }
   }
 
-  static bool may_pass(const HttpAnswer& answer) {
+  static bool may_pass(const http::Answer& answer) {
     if (!answer.failure.empty()) return answer.may_pass;
     if (answer.status == 429 || answer.status == 500 || answer.status >= 502) return true;
     return is_one_of(read_refusal(answer.body).code,
@@ -296,14 +292,14 @@ class S3Store final : public ObjectStore {
   }
 
   // Buckets of AWS are asked in their region; its servers say which one that is.
-  bool learn_region(const HttpAnswer& answer, HttpRequest& request) const {
-    const auto found = answer.headers.find("x-amz-bucket-region");
-    if (found == answer.headers.end()) return false;
+  bool learn_region(const http::Answer& answer, http::Request& request) const {
+    const std::string told = answer.header("x-amz-bucket-region");
+    if (told.empty()) return false;
     const std::string before = bucket_url();
     {
       const std::lock_guard lock(mutex_);
-      if (found->second == region_) return false;
-      region_ = found->second;
+      if (told == region_) return false;
+      region_ = told;
     }
     request.url = bucket_url() + request.url.substr(before.size());
     return true;
@@ -317,7 +313,7 @@ class S3Store final : public ObjectStore {
       std::this_thread::sleep_for(std::min(left, kLook));
   }
 
-  [[noreturn]] void fail_with(const HttpAnswer& answer, const char* verb,
+  [[noreturn]] void fail_with(const http::Answer& answer, const char* verb,
                               const std::string& object) const {
     const std::string name = name_of(object);
     const std::string at =
@@ -363,7 +359,7 @@ class S3Store final : public ObjectStore {
   const std::string bucket_, prefix_;
   const AwsEnvironment environment_;
   AwsCredentials credentials_;
-  const HttpClient client_;
+  const http::Client client_;
   const std::function<bool()> should_stop_;
   mutable std::mutex mutex_;
   mutable std::string region_;

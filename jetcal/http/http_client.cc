@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "jetcal/store/detail/http_client.h"
+#include "jetcal/http/http_client.h"
 
 #include <curl/curl.h>
 #include <signal.h>
@@ -14,7 +14,7 @@
 
 #include "jetcal/base/error.h"
 
-namespace jetcal::store::detail {
+namespace jetcal::http {
 namespace {
 
 constexpr long kConnectSeconds = 5;
@@ -23,8 +23,8 @@ constexpr long kSilentSeconds = 30;  // without a byte in either direction
 // What the callbacks of one request share.
 struct Exchange {
   CURL* handle;
-  const HttpRequest& request;
-  HttpAnswer& answer;
+  const Request& request;
+  Answer& answer;
   const std::function<bool()>& should_stop;
   std::int64_t sent = 0;
 };
@@ -70,7 +70,7 @@ std::size_t take_header(char* bytes, std::size_t /*one*/, std::size_t count, voi
 
 std::size_t give_body(char* room, std::size_t one, std::size_t count, void* from) {
   Exchange& exchange = *static_cast<Exchange*>(from);
-  const HttpRequest& request = exchange.request;
+  const Request& request = exchange.request;
   const std::int64_t all =
       request.source < 0 ? static_cast<std::int64_t>(request.body.size()) : request.source_bytes;
   const auto wanted = static_cast<std::size_t>(
@@ -98,7 +98,8 @@ int rewind_body(void* from, curl_off_t offset, int origin) {
 }
 
 int look_for_stop(void* from, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
-  return static_cast<Exchange*>(from)->should_stop() ? 1 : 0;
+  const auto& should_stop = static_cast<Exchange*>(from)->should_stop;
+  return should_stop && should_stop() ? 1 : 0;
 }
 
 // Writing to a TLS connection that the server closed raises SIGPIPE, which would end the process.
@@ -141,7 +142,7 @@ bool may_pass(CURLcode code) {
   }
 }
 
-void set_method(CURL* handle, const HttpRequest& request, Exchange& exchange) {
+void set_method(CURL* handle, const Request& request, Exchange& exchange) {
   if (request.method == "HEAD") {
     ::curl_easy_setopt(handle, CURLOPT_NOBODY, 1L);
   } else if (request.method == "PUT") {
@@ -155,11 +156,16 @@ void set_method(CURL* handle, const HttpRequest& request, Exchange& exchange) {
     ::curl_easy_setopt(handle, CURLOPT_SEEKDATA, &exchange);
     ::curl_easy_setopt(handle, CURLOPT_UPLOAD_BUFFERSIZE, 1L << 20);
   } else if (request.method != "GET") {
+    if (!request.body.empty()) {
+      ::curl_easy_setopt(handle, CURLOPT_POSTFIELDSIZE_LARGE,
+                         static_cast<curl_off_t>(request.body.size()));
+      ::curl_easy_setopt(handle, CURLOPT_POSTFIELDS, request.body.data());
+    }
     ::curl_easy_setopt(handle, CURLOPT_CUSTOMREQUEST, request.method.c_str());
   }
 }
 
-void set_identity(CURL* handle, const HttpIdentity& identity) {
+void set_identity(CURL* handle, const Identity& identity) {
   if (!identity.access_key.empty()) {
     ::curl_easy_setopt(handle, CURLOPT_AWS_SIGV4, ("aws:amz:" + identity.region + ":s3").c_str());
     ::curl_easy_setopt(handle, CURLOPT_USERNAME, identity.access_key.c_str());
@@ -169,32 +175,42 @@ void set_identity(CURL* handle, const HttpIdentity& identity) {
     ::curl_easy_setopt(handle, CURLOPT_CAINFO, identity.ca_file.c_str());
 }
 
-void set_limits(CURL* handle, const std::string& url) {
+bool is_here(std::string_view url) {
+  const std::string_view host = url.substr(url.find("//") + 2);
+  return host.starts_with("127.") || host.starts_with("localhost") || host.starts_with("[::1]");
+}
+
+void set_limits(CURL* handle, const Request& request) {
   ::curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
   ::curl_easy_setopt(handle, CURLOPT_PROTOCOLS_STR, "http,https");
   ::curl_easy_setopt(handle, CURLOPT_PATH_AS_IS, 1L);
   ::curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT, kConnectSeconds);
   ::curl_easy_setopt(handle, CURLOPT_LOW_SPEED_LIMIT, 1L);
   ::curl_easy_setopt(handle, CURLOPT_LOW_SPEED_TIME, kSilentSeconds);
-  // A server on this machine is not asked through a proxy.
-  const std::string_view host = std::string_view(url).substr(url.find("//") + 2);
-  if (host.starts_with("127.") || host.starts_with("localhost") || host.starts_with("[::1]"))
-    ::curl_easy_setopt(handle, CURLOPT_NOPROXY, "*");
+  ::curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS, static_cast<long>(request.limit.count()));
+  if (request.http2)
+    ::curl_easy_setopt(handle, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE);
+  if (request.direct || is_here(request.url)) ::curl_easy_setopt(handle, CURLOPT_NOPROXY, "*");
 }
 
 }  // namespace
 
-HttpClient::HttpClient(std::function<bool()> should_stop) : should_stop_(std::move(should_stop)) {
+std::string Answer::header(const std::string& name) const {
+  const auto found = headers.find(name);
+  return found == headers.end() ? "" : found->second;
+}
+
+Client::Client(std::function<bool()> should_stop) : should_stop_(std::move(should_stop)) {
   static const CURLcode started = ::curl_global_init(CURL_GLOBAL_DEFAULT);
   if (started != CURLE_OK)
     fail(ErrorCode::Internal, "cannot start libcurl: ", ::curl_easy_strerror(started));
 }
 
-HttpClient::~HttpClient() {
+Client::~Client() {
   for (void* const handle : idle_) ::curl_easy_cleanup(handle);
 }
 
-void* HttpClient::take_handle() const {
+void* Client::take_handle() const {
   const std::lock_guard lock(mutex_);
   if (idle_.empty()) {
     void* const handle = ::curl_easy_init();
@@ -206,8 +222,8 @@ void* HttpClient::take_handle() const {
   return handle;
 }
 
-HttpAnswer HttpClient::send(const HttpRequest& request, const HttpIdentity& identity) const {
-  HttpAnswer answer;
+Answer Client::send(const Request& request, const Identity& identity) const {
+  Answer answer;
   CURL* const handle = take_handle();
   Exchange exchange{handle, request, answer, should_stop_};
   char reason[CURL_ERROR_SIZE] = "";
@@ -224,7 +240,7 @@ HttpAnswer HttpClient::send(const HttpRequest& request, const HttpIdentity& iden
   ::curl_easy_setopt(handle, CURLOPT_NOPROGRESS, 0L);
   ::curl_easy_setopt(handle, CURLOPT_XFERINFOFUNCTION, look_for_stop);
   ::curl_easy_setopt(handle, CURLOPT_XFERINFODATA, &exchange);
-  set_limits(handle, request.url);
+  set_limits(handle, request);
   set_identity(handle, identity);
   set_method(handle, request, exchange);
   CURLcode code = CURLE_OK;
@@ -243,4 +259,4 @@ HttpAnswer HttpClient::send(const HttpRequest& request, const HttpIdentity& iden
   return answer;
 }
 
-}  // namespace jetcal::store::detail
+}  // namespace jetcal::http

@@ -18,7 +18,7 @@
 #include <thread>
 #include <vector>
 
-namespace jetcal::client {
+namespace jetcal::http {
 
 /// What becomes of one request.
 struct Step {
@@ -152,4 +152,4 @@ class ScriptedServer {
   std::thread acceptor_;
 };
 
-}  // namespace jetcal::client
+}  // namespace jetcal::http
