@@ -29,9 +29,10 @@ class Search {
   Search(const Search&) = delete;  // its parts refer to each other
   Search& operator=(const Search&) = delete;
 
-  std::optional<Assignment> next(const History& history) {
+  // With a budget, the sampler sees the trials as they stood there.
+  std::optional<Assignment> next(const History& history, std::int64_t budget = 0) {
     points_.update(history.trials);
-    reading_.update(history, objectives_);
+    reading_.update(history, objectives_, budget);
     const std::optional<Point> point = sampler_->sample({.trials = history.trials,
                                                          .points = points_,
                                                          .standing = reading_.standing(),
@@ -74,15 +75,16 @@ class Halving final : public Algorithm {
     const std::int64_t highest = settings.integer("max_resource", 1, 1'000'000'000);
     const std::int64_t lowest = settings.integer("min_resource", 1, highest);
     const double eta = settings.number("eta", 1.5, 100);
-    const std::vector<std::int64_t> budgets = detail::rung_budgets(lowest, highest, eta);
-    const std::size_t count = all_brackets ? budgets.size() : 1;
+    budgets_ = detail::rung_budgets(lowest, highest, eta);
+    const std::size_t count = all_brackets ? budgets_.size() : 1;
     for (std::size_t bracket = 0; bracket < count; ++bracket) {
-      brackets_.emplace_back(budgets, eta, bracket);
+      brackets_.emplace_back(budgets_, eta, bracket);
       // Hyperband gives each bracket about the same work (Li et al. 2018, algorithm 1).
-      const auto rungs = static_cast<double>(budgets.size() - bracket);
+      const auto rungs = static_cast<double>(budgets_.size() - bracket);
       shares_.push_back(
-          std::ceil(static_cast<double>(budgets.size()) / rungs * std::pow(eta, rungs - 1)));
+          std::ceil(static_cast<double>(budgets_.size()) / rungs * std::pow(eta, rungs - 1)));
     }
+    if (sampler == "tpe") model_trials_ = settings.integer("start_trials", 1, 1'000'000);
   }
 
   std::optional<Proposal> propose(const History& history) override {
@@ -97,7 +99,7 @@ class Halving final : public Algorithm {
       proposal.bracket = static_cast<std::int64_t>(bracket);
       return proposal;
     }
-    std::optional<Assignment> values = search_.next(history);
+    std::optional<Assignment> values = search_.next(history, model_budget(history));
     if (!values) return std::nullopt;
     const std::size_t bracket = neediest(history);
     Proposal proposal;
@@ -109,6 +111,20 @@ class Halving final : public Algorithm {
   }
 
  private:
+  // The highest budget that enough trials have reached for a model: losses at different budgets
+  // cannot be compared (Falkner et al. 2018).
+  std::int64_t model_budget(const History& history) const {
+    if (model_trials_ == 0) return 0;
+    for (std::size_t rung = budgets_.size(); rung-- > 1;) {
+      const auto known =
+          std::count_if(history.trials.begin(), history.trials.end(), [&](const Trial& trial) {
+            return Rungs::at_budget(trial, budgets_[rung], history.objectives).has_value();
+          });
+      if (known >= model_trials_) return budgets_[rung];
+    }
+    return budgets_.front();
+  }
+
   // The bracket that lags most behind its share of new trials.
   std::size_t neediest(const History& history) const {
     std::vector<double> counts(brackets_.size(), 0);
@@ -122,6 +138,8 @@ class Halving final : public Algorithm {
   }
 
   Search search_;
+  std::vector<std::int64_t> budgets_;
+  std::int64_t model_trials_ = 0;  // 0: the sampler has no model
   std::vector<Rungs> brackets_;
   std::vector<double> shares_;
 };

@@ -22,6 +22,7 @@ enum class Standing {
   Pending,  ///< Nothing yet: waiting or running.
   Known,    ///< An outcome.
   Failed,   ///< That its values do not work: failed, or ended without a finite objective.
+  Aside,    ///< Nothing that compares: it ended below the budget at which trials are judged.
 };
 /// A stopped or paused trial is known by its last report.
 Standing standing_of(const Trial& trial);

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 
 #include "jetcal/base/random.h"
@@ -94,6 +95,39 @@ TEST_P(Halving, ResumesTheBestAndRepeatsNoEpoch) {
 
 INSTANTIATE_TEST_SUITE_P(Kinds, Halving, testing::Values("asha", "hyperband"),
                          [](const auto& info) { return info.param; });
+
+// After one epoch x = 0.2 looks best, after all 0.8 is. Few complete trials are not enough for a
+// model; the many that were looked at after one epoch are, until there are more complete ones.
+TEST(Bohb, ComparesLossesAtOneBudget) {
+  History history{{{"loss", false}}, {}};
+  const auto add = [&](double x, std::int64_t epochs) {
+    Trial trial;
+    trial.number = static_cast<std::int64_t>(history.trials.size());
+    trial.values = {{"x", x}};
+    trial.budget = epochs;
+    trial.bracket = epochs == 27 ? 3 : 0;
+    trial.state = epochs == 27 ? TrialState::Complete : TrialState::Stopped;
+    trial.course.push_back({1, {1 + (x - 0.2) * (x - 0.2)}});
+    if (epochs > 1) trial.course.push_back({epochs, {(x - 0.8) * (x - 0.8)}});
+    if (epochs == 27) trial.objectives = trial.course.back().objectives;
+    history.trials.push_back(trial);
+  };
+  const auto near = [&](double center) {
+    int count = 0;
+    for (std::uint64_t seed = 0; seed < 40; ++seed) {
+      const auto bohb =
+          make_algorithm("bohb", {{"max_resource", "27"}}, line(), {{"loss", false}}, seed);
+      const double x = std::get<double>(bohb->propose(history)->values.at("x"));
+      count += std::abs(x - center) < 0.2 ? 1 : 0;
+    }
+    return count;
+  };
+  for (int i = 0; i < 40; ++i) add((i * 7 % 40 + 0.5) / 40, 1);
+  for (int i = 0; i < 5; ++i) add(0.7 + 0.05 * i, 27);
+  EXPECT_GE(near(0.2), 30);
+  for (int i = 0; i < 20; ++i) add((i * 7 % 20 + 0.3) / 20, 27);
+  EXPECT_GE(near(0.8), 30);
+}
 
 TEST(Asha, PromotesAmongThreeAndWaitsForNobody) {
   const auto asha = make_algorithm("asha", {{"max_resource", "9"}}, line(), {{"loss", false}}, 1);

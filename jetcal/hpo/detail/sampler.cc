@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "jetcal/base/error.h"
+#include "jetcal/hpo/detail/rungs.h"
 #include "jetcal/hpo/sobol.h"
 
 namespace jetcal::hpo::detail {
@@ -166,15 +167,27 @@ Point untried(const Encoding& encoding, const PointTable& points, Point point, R
   return point;
 }
 
-void Reading::update(const History& history, const std::vector<Objective>& objectives) {
+void Reading::update(const History& history, const std::vector<Objective>& objectives,
+                     std::int64_t budget) {
   standing_.clear();
   outcomes_.clear();
   standing_.reserve(history.trials.size());
   outcomes_.reserve(history.trials.size());
   for (const Trial& trial : history.trials) {
-    standing_.push_back(standing_of(trial));
-    outcomes_.push_back(standing_.back() == Standing::Known ? outcome_of(trial, objectives)
-                                                            : Outcome{});
+    Standing standing = standing_of(trial);
+    Outcome outcome;
+    if (budget > 0 && standing != Standing::Failed) {
+      std::optional<Outcome> then = Rungs::at_budget(trial, budget, objectives);
+      if (then)
+        outcome = std::move(*then);
+      else if (standing == Standing::Known)
+        standing = Standing::Aside;
+      if (then) standing = Standing::Known;
+    } else if (standing == Standing::Known) {
+      outcome = outcome_of(trial, objectives);
+    }
+    standing_.push_back(standing);
+    outcomes_.push_back(std::move(outcome));
   }
 }
 

@@ -45,7 +45,9 @@ Point untried(const Encoding& encoding, const PointTable& points, Point point, R
 /// Standing and outcomes of all trials of a history.
 class Reading {
  public:
-  void update(const History& history, const std::vector<Objective>& objectives);
+  /// Each trial by its last report or, with a budget, by what it had then.
+  void update(const History& history, const std::vector<Objective>& objectives,
+              std::int64_t budget = 0);
   const std::vector<Standing>& standing() const noexcept { return standing_; }
   const std::vector<Outcome>& outcomes() const noexcept { return outcomes_; }
 

@@ -248,16 +248,20 @@ class TpeSampler final : public Sampler {
     const auto share =
         static_cast<std::size_t>(std::ceil(gamma_ * static_cast<double>(order.size())));
     const std::size_t good = std::min({share, static_cast<std::size_t>(good_), order.size()});
-    std::vector<char> is_good(view.trials.size(), 0);
-    for (std::size_t place = 0; place < good; ++place) is_good[order[place]] = 1;
-    return choose(view, is_good, rng);
+    std::vector<Group> groups(view.trials.size(), Group::Bad);
+    for (std::size_t i = 0; i < groups.size(); ++i)
+      if (view.standing[i] == Standing::Aside) groups[i] = Group::None;
+    for (std::size_t place = 0; place < good; ++place) groups[order[place]] = Group::Good;
+    return choose(view, groups, rng);
   }
 
  private:
-  Mixture mixture_of(const View& view, const std::vector<char>& is_good, char which) const {
+  enum class Group : char { Good, Bad, None };
+
+  Mixture mixture_of(const View& view, const std::vector<Group>& groups, Group which) const {
     std::vector<const Point*> centers;
     for (std::size_t i = 0; i < view.trials.size(); ++i)
-      if (is_good[i] == which) centers.push_back(&view.points[i]);
+      if (groups[i] == which) centers.push_back(&view.points[i]);
     std::vector<double> weights(centers.size(), 1);
     // The 25 newest count in full, older ones less the older they are.
     constexpr std::size_t kFull = 25;
@@ -270,12 +274,13 @@ class TpeSampler final : public Sampler {
                                              static_cast<double>(old - 1);
     }
     weights.push_back(prior_);
-    return {encoding_, std::move(centers), std::move(weights), which == 1 ? width_ : bad_width_};
+    return {encoding_, std::move(centers), std::move(weights),
+            which == Group::Good ? width_ : bad_width_};
   }
 
-  Point choose(const View& view, const std::vector<char>& is_good, Rng& rng) const {
-    Mixture good = mixture_of(view, is_good, 1);
-    Mixture bad = mixture_of(view, is_good, 0);
+  Point choose(const View& view, const std::vector<Group>& groups, Rng& rng) const {
+    Mixture good = mixture_of(view, groups, Group::Good);
+    Mixture bad = mixture_of(view, groups, Group::Bad);
     Point best;
     double best_ratio = -std::numeric_limits<double>::infinity();
     for (std::int64_t i = 0; i < candidates_; ++i) {
