@@ -164,14 +164,19 @@ class EpochProgress {
       progress_ = std::make_unique<Progress>(fmt::format("epoch {}/{}", now.epoch, now.epochs),
                                              now.jets, "jets");
       epochs_ = now.epochs;
+      first_ = now;
     }
     const double seconds = std::max(now.seconds, 1e-9);
     const auto left = static_cast<double>((now.epochs - now.epoch + 1) * now.jets - now.jets_done);
+    // Of an epoch that was resumed, the part before may have run at another speed.
+    const bool later = now.jets_done > first_.jets_done;
+    const double jet_seconds = (seconds - (later ? first_.seconds : 0)) /
+                               static_cast<double>(now.jets_done - (later ? first_.jets_done : 0));
     progress_->update(
         now.jets_done,
         fmt::format("loss {:.5f}, rate {:.2e}, {:.1f} % waiting for jets, {:.1f} min to the end",
                     now.loss, now.learning_rate, 100 * now.data_seconds / seconds,
-                    left * seconds / static_cast<double>(now.jets_done) / 60));
+                    left * jet_seconds / 60));
   }
 
   void on_epoch(const train::EpochRecord& epoch) {
@@ -187,6 +192,7 @@ class EpochProgress {
 
  private:
   std::unique_ptr<Progress> progress_;
+  train::BatchProgress first_;  // of this epoch and process
   std::int64_t epochs_ = 0;
   double seconds_ = 0;
   int done_ = 0;
