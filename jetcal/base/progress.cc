@@ -13,10 +13,13 @@ namespace jetcal {
 using std::chrono::duration;
 using std::chrono::steady_clock;
 
-Progress::Progress(std::string label, std::int64_t total, std::string unit)
+Progress::Progress(std::string label, std::int64_t total, std::string unit,
+                   std::int64_t done_before)
     : label_(std::move(label)),
       unit_(std::move(unit)),
       total_(total),
+      done_before_(done_before),
+      done_(done_before),
       terminal_(::isatty(STDERR_FILENO) == 1),
       start_(steady_clock::now()),
       drawn_(start_) {}
@@ -48,7 +51,7 @@ static std::string clock_text(double seconds) {
 
 void Progress::draw(bool last) {
   const double seconds = duration<double>(steady_clock::now() - start_).count();
-  const double rate = seconds > 0 ? static_cast<double>(done_) / seconds : 0;
+  const double rate = seconds > 0 ? static_cast<double>(done_ - done_before_) / seconds : 0;
   std::string line = fmt::format("{} {}", label_, done_);
   if (total_ > 0) {
     const double part = static_cast<double>(done_) / static_cast<double>(total_);

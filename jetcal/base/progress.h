@@ -12,8 +12,9 @@ namespace jetcal {
 /// Shows how far a piece of work is, with its rate and the time left.
 class Progress {
  public:
-  /// `total` <= 0 means unknown; `unit` is a plural noun such as "jets".
-  Progress(std::string label, std::int64_t total, std::string unit);
+  /// `total` <= 0 means unknown; `unit` is a plural noun such as "jets"; `done_before` of them were
+  /// done by an earlier process and do not count for the rate.
+  Progress(std::string label, std::int64_t total, std::string unit, std::int64_t done_before = 0);
   ~Progress();
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
@@ -27,7 +28,7 @@ class Progress {
  private:
   void draw(bool last);
   std::string label_, unit_, note_;
-  std::int64_t total_, done_ = 0;
+  std::int64_t total_, done_before_, done_;
   bool terminal_, finished_ = false;
   std::chrono::steady_clock::time_point start_, drawn_;
 };

@@ -162,16 +162,14 @@ class EpochProgress {
   void on_batch(const train::BatchProgress& now) {
     if (!progress_) {
       progress_ = std::make_unique<Progress>(fmt::format("epoch {}/{}", now.epoch, now.epochs),
-                                             now.jets, "jets");
+                                             now.jets, "jets", now.earlier_jets);
       epochs_ = now.epochs;
-      first_ = now;
     }
     const double seconds = std::max(now.seconds, 1e-9);
     const auto left = static_cast<double>((now.epochs - now.epoch + 1) * now.jets - now.jets_done);
-    // Of an epoch that was resumed, the part before may have run at another speed.
-    const bool later = now.jets_done > first_.jets_done;
-    const double jet_seconds = (seconds - (later ? first_.seconds : 0)) /
-                               static_cast<double>(now.jets_done - (later ? first_.jets_done : 0));
+    // What was done before a resume may have had another speed.
+    const double jet_seconds =
+        (now.seconds - now.earlier_seconds) / static_cast<double>(now.jets_done - now.earlier_jets);
     progress_->update(
         now.jets_done,
         fmt::format("loss {:.5f}, rate {:.2e}, {:.1f} % waiting for jets, {:.1f} min to the end",
@@ -192,7 +190,6 @@ class EpochProgress {
 
  private:
   std::unique_ptr<Progress> progress_;
-  train::BatchProgress first_;  // of this epoch and process
   std::int64_t epochs_ = 0;
   double seconds_ = 0;
   int done_ = 0;

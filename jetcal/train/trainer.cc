@@ -72,6 +72,8 @@ class Run {
 
   TrainResult finish() {
     const bool resumed = open_state();
+    earlier_jets_ = state_.epoch_jets;
+    earlier_seconds_ = state_.epoch_seconds;
     const RunFiles files(options_.output, state_.start_time, hyperparameters(options_),
                          options_.metrics_file);
     if (group_.is_first()) {
@@ -297,6 +299,8 @@ class Run {
     now.learning_rate = rate;
     now.seconds = state_.epoch_seconds;
     now.data_seconds = state_.epoch_data_seconds;
+    now.earlier_jets = earlier_jets_;
+    now.earlier_seconds = earlier_seconds_;
     hooks_.on_batch(now);
   }
 
@@ -389,6 +393,8 @@ class Run {
     state_.epoch_data_seconds = 0;
     state_.epoch_data_cpu_seconds = 0;
     state_.epoch_clipped_steps = 0;
+    earlier_jets_ = 0;
+    earlier_seconds_ = 0;
   }
 
   // The network with the lowest validation loss, with where it came from.
@@ -459,6 +465,8 @@ class Run {
   std::unique_ptr<Learner> learner_;
   steady_clock::time_point last_save_;
   std::int64_t steps_since_save_ = 0;
+  std::int64_t earlier_jets_ = 0;  // of this epoch, done by an earlier process, in
+  double earlier_seconds_ = 0;
   bool has_gradient_ = false;  // a step was made since the start
 };
 

@@ -25,6 +25,9 @@ struct BatchProgress {
   double loss = 0;        ///< Mean over this epoch so far.
   double learning_rate = 0;
   double seconds = 0, data_seconds = 0;  ///< Of this epoch: training, and waiting for jets therein.
+  /// What of jets_done and seconds an earlier process did, from whose checkpoint this one goes on.
+  std::int64_t earlier_jets = 0;
+  double earlier_seconds = 0;
 };
 
 /// Lets the caller watch, stop and time a run; every function may be empty. All are called on the

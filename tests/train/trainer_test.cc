@@ -190,16 +190,26 @@ TEST_F(Trainer, AStopKeepsEveryStep) {
   const TrainResult whole = train(small_options(whole_folder.path()), sources_);
   TrainOptions options = small_options(folder_.path());
   options.checkpoint_steps = 1000;
-  std::int64_t done = 0;
+  BatchProgress last;
   TrainHooks hooks;
-  hooks.on_batch = [&done](const BatchProgress& now) { done = now.step; };
-  hooks.should_stop = [&done] { return done == 14; };
+  hooks.on_batch = [&last](const BatchProgress& now) { last = now; };
+  hooks.should_stop = [&last] { return last.step == 14; };
   const Error error = error_of(options, sources_, hooks);
   EXPECT_EQ(error.code(), ErrorCode::Cancelled);
   EXPECT_THAT(error.what(), HasSubstr("epoch 2 after 14 steps"));
-  const TrainResult resumed = train(options, sources_);
+  EXPECT_EQ(last.earlier_jets, 0);
+  std::vector<BatchProgress> reports;
+  hooks = {};
+  hooks.on_batch = [&reports](const BatchProgress& now) { reports.push_back(now); };
+  const TrainResult resumed = train(options, sources_, hooks);
   EXPECT_EQ(resumed.resumed_step, 14);
   expect_same_run(resumed, whole);
+  // What the first process did does not count for the speed of the second.
+  EXPECT_EQ(reports.front().earlier_jets, last.jets_done);
+  EXPECT_EQ(reports.front().earlier_seconds, last.seconds);
+  EXPECT_GT(reports.front().jets_done, last.jets_done);
+  EXPECT_EQ(reports.back().epoch, 4);
+  EXPECT_EQ(reports.back().earlier_jets, 0);
 }
 
 TEST_F(Trainer, AFinishedRunAnswersWithoutTraining) {
