@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "jetcal/base/error.h"
+#include "jetcal/base/random.h"
 #include "jetcal/hpo/detail/rungs.h"
 #include "jetcal/hpo/detail/sampler.h"
 
@@ -66,17 +67,17 @@ class FullTrials final : public Algorithm {
   Search search_;
 };
 
-// Successive halving in one bracket (ASHA) or in all (Hyperband, and BOHB with TPE).
+// Successive halving in one bracket (ASHA) or in several (Hyperband, and BOHB with TPE).
 class Halving final : public Algorithm {
  public:
   Halving(const std::string& sampler, const Setup& setup, bool all_brackets)
-      : search_(sampler, setup) {
+      : search_(sampler, setup), random_("random", setup), seed_(setup.seed) {
     const SettingReader& settings = setup.settings;
     const std::int64_t highest = settings.integer("max_resource", 1, 1'000'000'000);
     const std::int64_t lowest = settings.integer("min_resource", 1, highest);
     const double eta = settings.number("eta", 1.5, 100);
     budgets_ = detail::rung_budgets(lowest, highest, eta);
-    const std::size_t count = all_brackets ? budgets_.size() : 1;
+    const std::size_t count = brackets_of(settings, all_brackets);
     for (std::size_t bracket = 0; bracket < count; ++bracket) {
       brackets_.emplace_back(budgets_, eta, bracket);
       // Hyperband gives each bracket about the same work (Li et al. 2018, algorithm 1).
@@ -84,7 +85,10 @@ class Halving final : public Algorithm {
       shares_.push_back(
           std::ceil(static_cast<double>(budgets_.size()) / rungs * std::pow(eta, rungs - 1)));
     }
-    if (sampler == "tpe") model_trials_ = settings.integer("start_trials", 1, 1'000'000);
+    if (sampler == "tpe") {
+      model_trials_ = settings.integer("start_trials", 1, 1'000'000);
+      random_share_ = settings.number("random_share", 0, 1);
+    }
   }
 
   std::optional<Proposal> propose(const History& history) override {
@@ -99,7 +103,7 @@ class Halving final : public Algorithm {
       proposal.bracket = static_cast<std::int64_t>(bracket);
       return proposal;
     }
-    std::optional<Assignment> values = search_.next(history, model_budget(history));
+    std::optional<Assignment> values = next(history);
     if (!values) return std::nullopt;
     const std::size_t bracket = neediest(history);
     Proposal proposal;
@@ -111,6 +115,21 @@ class Halving final : public Algorithm {
   }
 
  private:
+  std::size_t brackets_of(const SettingReader& settings, bool all_brackets) const {
+    if (!all_brackets) return 1;
+    const auto wanted = static_cast<std::size_t>(settings.integer("brackets", 0, 1'000));
+    return wanted == 0 ? budgets_.size() : std::min(wanted, budgets_.size());
+  }
+
+  // Losses at low budgets favour those who start fast, so not all trials are left to the model
+  // (Falkner et al. 2018).
+  std::optional<Assignment> next(const History& history) {
+    constexpr std::uint64_t kStream = 0x626f6862;  // apart from that of the samplers
+    Rng rng(mix64(mix64(seed_, kStream), static_cast<std::uint64_t>(next_number(history))));
+    if (rng.uniform() < random_share_) return random_.next(history);
+    return search_.next(history, model_budget(history));
+  }
+
   // The highest budget that enough trials have reached for a model: losses at different budgets
   // cannot be compared (Falkner et al. 2018).
   std::int64_t model_budget(const History& history) const {
@@ -137,9 +156,11 @@ class Halving final : public Algorithm {
     return best;
   }
 
-  Search search_;
+  Search search_, random_;
+  std::uint64_t seed_;
   std::vector<std::int64_t> budgets_;
   std::int64_t model_trials_ = 0;  // 0: the sampler has no model
+  double random_share_ = 0;
   std::vector<Rungs> brackets_;
   std::vector<double> shares_;
 };
@@ -163,6 +184,12 @@ Entry halving(const std::string& name, const std::string& sampler,
       {{"min_resource", "1", "resource (epochs) of the first rung"},
        {"max_resource", "50", "resource of the last rung, after which a trial is complete"},
        {"eta", "3", "one of so many trials goes on from a rung to the next"}});
+  if (name != "asha")
+    settings.push_back({"brackets", name == "bohb" ? "1" : "0",
+                        "so many brackets, the one that starts lowest first; 0: all"});
+  if (sampler == "tpe")
+    settings.push_back(
+        {"random_share", "0.333", "share of the trials that the model does not choose"});
   return {name, std::move(settings),
           [name, sampler](const Setup& setup) -> std::unique_ptr<Algorithm> {
             return std::make_unique<Halving>(sampler, setup, name != "asha");

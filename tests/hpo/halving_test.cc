@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <set>
 
 #include "jetcal/base/random.h"
 #include "jetcal/hpo/algorithm.h"
@@ -112,11 +113,12 @@ TEST(Bohb, ComparesLossesAtOneBudget) {
     if (epochs == 27) trial.objectives = trial.course.back().objectives;
     history.trials.push_back(trial);
   };
-  const auto near = [&](double center) {
+  const auto near = [&](double center, const std::string& random_share = "0") {
     int count = 0;
     for (std::uint64_t seed = 0; seed < 40; ++seed) {
       const auto bohb =
-          make_algorithm("bohb", {{"max_resource", "27"}}, line(), {{"loss", false}}, seed);
+          make_algorithm("bohb", {{"max_resource", "27"}, {"random_share", random_share}}, line(),
+                         {{"loss", false}}, seed);
       const double x = std::get<double>(bohb->propose(history)->values.at("x"));
       count += std::abs(x - center) < 0.2 ? 1 : 0;
     }
@@ -127,6 +129,25 @@ TEST(Bohb, ComparesLossesAtOneBudget) {
   EXPECT_GE(near(0.2), 30);
   for (int i = 0; i < 20; ++i) add((i * 7 % 20 + 0.3) / 20, 27);
   EXPECT_GE(near(0.8), 30);
+  EXPECT_LE(near(0.8, "1"), 25);
+}
+
+TEST(Hyperband, HasAsManyBracketsAsAskedFor) {
+  const auto starts = [](const Settings& settings) {
+    const auto hyperband = make_algorithm("hyperband", settings, line(), {{"loss", false}}, 1);
+    History history{{{"loss", false}}, {}};
+    std::map<std::int64_t, int> epochs;
+    std::set<std::int64_t> budgets;
+    for (int i = 0; i < 100; ++i) {
+      const std::optional<Proposal> proposal = hyperband->propose(history);
+      if (!proposal->resume) budgets.insert(proposal->budget);
+      carry_out(history, *proposal, epochs);
+    }
+    return budgets;
+  };
+  EXPECT_THAT(starts({{"max_resource", "27"}}), ElementsAre(1, 3, 9, 27));
+  EXPECT_THAT(starts({{"max_resource", "27"}, {"brackets", "2"}}), ElementsAre(1, 3));
+  EXPECT_THAT(starts({{"max_resource", "27"}, {"brackets", "9"}}), ElementsAre(1, 3, 9, 27));
 }
 
 TEST(Asha, PromotesAmongThreeAndWaitsForNobody) {
