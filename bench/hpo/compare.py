@@ -105,8 +105,9 @@ def main():
         report["peak_memory_mib"][f"jetcal {algorithm}"] = max(memory, default=None)
         for folder in (f"jetcal{options.label}", "optuna"):
             times = cpu(folder, names, algorithm if folder != "optuna" else rival, options)
-            report["cpu_ms"][f"{folder} {algorithm}"] = times
-            print(f"   {folder} CPU ms per suggestion: " + ", ".join(f"at {count}: {ms:.3f}" for count, ms in times.items()))
+            side = "optuna" if folder == "optuna" else "jetcal"
+            report["cpu_ms"][f"{side} {algorithm}"] = times
+            print(f"   {side} CPU ms per suggestion: " + ", ".join(f"at {count}: {ms:.3f}" for count, ms in times.items()))
     if options.output:
         pathlib.Path(options.output).write_text(json.dumps(report, indent=1) + "\n")
 

@@ -19,7 +19,8 @@ import random
 import shlex
 import statistics
 import subprocess
-import tempfile
+
+import sides
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 CURVES = pathlib.Path(__file__).resolve().parent / "curves"
@@ -85,8 +86,7 @@ class Optuna:
         # Brackets are drawn by hash, over the name of the study too.
         self._study = optuna.create_study(sampler=sampler, study_name=f"study {seed}", pruner=optuna.pruners.HyperbandPruner(
             min_resource=1, max_resource=curves.epochs, reduction_factor=ETA) if pruner else optuna.pruners.NopPruner())
-        make = {"categorical": optuna.distributions.CategoricalDistribution, "integer": optuna.distributions.IntDistribution}
-        self._space = {entry[0]: make[entry[1]](*entry[2:]) for entry in curves.space()}
+        self._space = sides.distributions(curves.space())
         self._epochs, self._pruned = curves.epochs, optuna.trial.TrialState.PRUNED
 
     def ask(self):
@@ -108,33 +108,18 @@ class Optuna:
 
 
 class Jetcal:
-    """`jetcal tune ask-tell`, one JSON document a line each way."""
+    """An algorithm of jetcal with its default settings, or with those given."""
 
     def __init__(self, curves, algorithm, seed, program, settings=()):
-        space = {name: {"type": "categorical", "choices": rest[0]} if kind == "categorical" else {"type": kind, "low": rest[0], "high": rest[1]}
-                 for name, kind, *rest in curves.space()}
-        self._file = tempfile.NamedTemporaryFile("w", suffix=".yaml")
-        json.dump({"parameters": space}, self._file)  # JSON is YAML
-        self._file.flush()
-        command = [*program, "--space", self._file.name, "--algorithm", algorithm, "--seed", str(seed + 1)]
         if algorithm in ("asha", "hyperband", "bohb"):
-            command += ["--set", "min_resource=1", "--set", f"max_resource={curves.epochs}", "--set", f"eta={ETA}"]
-        for setting in settings:
-            command += ["--set", setting]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            settings = ["min_resource=1", f"max_resource={curves.epochs}", f"eta={ETA}", *settings]
+        self._talk = sides.AskTell(curves.space(), algorithm, seed + 1, program, settings)
+        self.close = self._talk.close
         self._epochs, self._done, self._goal = curves.epochs, {}, {}
-
-    def _request(self, **request):
-        self._process.stdin.write(json.dumps(request) + "\n")
-        self._process.stdin.flush()
-        reply = json.loads(self._process.stdout.readline())
-        if "error" in reply:
-            raise RuntimeError(reply["error"])
-        return reply
 
     def ask(self):
         """A trial, its values and the epochs that it has behind it."""
-        reply = self._request(op="ask")
+        reply = self._talk.request(op="ask")
         if reply["trial"] is None:
             return None
         trial = reply["trial"]
@@ -143,18 +128,13 @@ class Jetcal:
 
     def report(self, trial, epoch, loss):
         self._done[trial] = epoch
-        stop = self._request(op="report", trial=trial, resource=epoch, objectives=[loss])["stop"]
+        stop = self._talk.request(op="report", trial=trial, resource=epoch, objectives=[loss])["stop"]
         goal, last = self._goal[trial]
         if epoch == goal and not last:
-            self._request(op="tell", trial=trial, state="paused")
+            self._talk.request(op="tell", trial=trial, state="paused")
         elif epoch == goal or stop:
-            self._request(op="tell", trial=trial, objectives=[loss])
+            self._talk.request(op="tell", trial=trial, objectives=[loss])
         return stop or epoch == goal
-
-    def close(self):
-        self._process.stdin.close()
-        self._process.wait()
-        self._file.close()
 
 
 def search(curves, side, workers):

@@ -28,9 +28,7 @@ class Optuna:
         sampler = {"tpe": optuna.samplers.TPESampler, "gp": optuna.samplers.GPSampler, "random": optuna.samplers.RandomSampler,
                    "cmaes": optuna.samplers.CmaEsSampler}[algorithm](seed=seed)
         self._study = optuna.create_study(sampler=sampler)
-        make = {"categorical": optuna.distributions.CategoricalDistribution, "integer": optuna.distributions.IntDistribution,
-                "float": optuna.distributions.FloatDistribution}
-        self._space = {entry[0]: make[entry[1]](*entry[2:]) for entry in tasks.load(name).space}
+        self._space = distributions(tasks.load(name).space)
         self.seconds = []
 
     def add(self, values):
@@ -50,41 +48,36 @@ class Optuna:
         pass
 
 
-class Jetcal:
+def distributions(space):
+    """Optuna's distributions of a space: (name, "categorical", choices), or (name, "integer" or "float", low, high)."""
+    import optuna
+
+    make = {"categorical": optuna.distributions.CategoricalDistribution, "integer": optuna.distributions.IntDistribution,
+            "float": optuna.distributions.FloatDistribution}
+    return {entry[0]: make[entry[1]](*entry[2:]) for entry in space}
+
+
+class AskTell:
     """`jetcal tune ask-tell`: one JSON document a line each way."""
 
-    def __init__(self, name, algorithm, seed, program, settings=()):
-        space = {}
-        for entry in tasks.load(name).space:
-            space[entry[0]] = ({"type": "categorical", "choices": entry[2]} if entry[1] == "categorical"
-                               else {"type": entry[1], "low": entry[2], "high": entry[3]})
+    def __init__(self, space, algorithm, seed, program, settings=()):
+        parameters = {name: {"type": kind, "choices": rest[0]} if kind == "categorical" else {"type": kind, "low": rest[0], "high": rest[1]}
+                      for name, kind, *rest in space}
         self._file = tempfile.NamedTemporaryFile("w", suffix=".yaml")
-        json.dump({"parameters": space}, self._file)  # JSON is YAML
+        json.dump({"parameters": parameters}, self._file)  # JSON is YAML
         self._file.flush()
         command = [*program, "--space", self._file.name, "--algorithm", algorithm, "--seed", str(seed)]
         for setting in settings:
             command += ["--set", setting]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.seconds = []
 
-    def _request(self, **request):
+    def request(self, **request):
         self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
         reply = json.loads(self._process.stdout.readline())
         if "error" in reply:
             raise RuntimeError(reply["error"])
         return reply
-
-    def add(self, values):
-        return self._request(op="add", values=values)["trial"]
-
-    def ask(self):
-        reply = self._request(op="ask")
-        self.seconds.append(reply["cpu_seconds"])
-        return reply["trial"], reply["values"]
-
-    def tell(self, trial, loss):
-        self._request(op="tell", trial=trial, objectives=[loss])
 
     def peak_memory_mib(self):
         for line in pathlib.Path(f"/proc/{self._process.pid}/status").read_text().splitlines():
@@ -96,3 +89,23 @@ class Jetcal:
         self._process.stdin.close()
         self._process.wait()
         self._file.close()
+
+
+class Jetcal:
+    """An algorithm of jetcal with its default settings, or with those given."""
+
+    def __init__(self, name, algorithm, seed, program, settings=()):
+        self._talk = AskTell(tasks.load(name).space, algorithm, seed, program, settings)
+        self.peak_memory_mib, self.close = self._talk.peak_memory_mib, self._talk.close
+        self.seconds = []
+
+    def add(self, values):
+        return self._talk.request(op="add", values=values)["trial"]
+
+    def ask(self):
+        reply = self._talk.request(op="ask")
+        self.seconds.append(reply["cpu_seconds"])
+        return reply["trial"], reply["values"]
+
+    def tell(self, trial, loss):
+        self._talk.request(op="tell", trial=trial, objectives=[loss])

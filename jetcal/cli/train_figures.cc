@@ -7,7 +7,6 @@
 
 #include "jetcal/analysis/draw.h"
 #include "jetcal/analysis/figures.h"
-#include "jetcal/base/error.h"
 #include "jetcal/base/files.h"
 #include "jetcal/base/temporary_folder.h"
 

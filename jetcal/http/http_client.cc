@@ -35,7 +35,8 @@ std::size_t take_body(char* bytes, std::size_t /*one*/, std::size_t count, void*
   ::curl_easy_getinfo(exchange.handle, CURLINFO_RESPONSE_CODE, &status);
   exchange.answer.bytes += static_cast<std::int64_t>(count);
   if (exchange.request.sink < 0 || status < 200 || status > 299) {
-    exchange.answer.body.append(bytes, count);
+    std::string& body = exchange.answer.body;
+    body.append(bytes, std::min(count, exchange.request.most_kept - body.size()));
     return count;
   }
   for (std::size_t done = 0; done < count;) {

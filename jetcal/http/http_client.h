@@ -21,7 +21,8 @@ struct Request {
   std::string_view body;             ///< Unless `source` is a file.
   int source = -1;                   ///< File whose first `source_bytes` bytes a PUT sends.
   std::int64_t source_bytes = 0;
-  int sink = -1;  ///< File that takes the body of a good answer, from its start.
+  int sink = -1;                     ///< File that takes the body of a good answer, from its start.
+  std::size_t most_kept = SIZE_MAX;  ///< Bytes of the answer's body that stay in memory.
   std::chrono::milliseconds limit{0};  ///< For all of it; 0: as long as bytes flow.
   bool http2 = false;                  ///< Without asking the server first, as gRPC does.
   bool direct = false;                 ///< Never through a proxy, as within a cluster.

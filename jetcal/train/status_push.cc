@@ -11,7 +11,6 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
-#include "jetcal/base/error.h"
 #include "jetcal/train/run_files.h"
 
 namespace jetcal::train {
@@ -161,14 +160,14 @@ std::string StatusPush::send(const std::string& document) const {
     request.headers.push_back("Authorization: Bearer " + first_line(endpoint_.token_file));
   request.body = document;
   request.limit = kPushLimit;
+  request.most_kept = kShown;
   request.direct = true;
   http::Identity identity;
   identity.ca_file = endpoint_.ca_file;
   const http::Answer answer = client_.send(request, identity);
   if (!answer.failure.empty()) return answer.failure;
   if (answer.status >= 200 && answer.status < 300) return "";
-  const std::string said = answer.body.substr(0, kShown);
-  return fmt::format("status {}{}{}", answer.status, said.empty() ? "" : ": ", said);
+  return fmt::format("status {}{}{}", answer.status, answer.body.empty() ? "" : ": ", answer.body);
 }
 
 }  // namespace jetcal::train

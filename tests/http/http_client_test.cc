@@ -48,6 +48,16 @@ TEST(HttpClient, SendsEveryMethodWithItsBodyOverOneConnection) {
   EXPECT_EQ(server.connections(), 1);
 }
 
+TEST(HttpClient, KeepsNoMoreOfABodyThanAskedFor) {
+  ScriptedServer server({answer(403, std::string(1 << 20, 'x'))});
+  Request request = request_for(server);
+  request.most_kept = 5;
+  const Answer reply = Client().send(request);
+  EXPECT_EQ(reply.failure, "");
+  EXPECT_EQ(reply.body, "xxxxx");
+  EXPECT_EQ(reply.bytes, 1 << 20);
+}
+
 TEST(HttpClient, BodiesComeFromFilesAndGoIntoThem) {
   const TemporaryFolder folder;
   write_file(folder / "out", "0123456789");

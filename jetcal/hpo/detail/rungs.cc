@@ -28,9 +28,10 @@ std::optional<Outcome> Rungs::at_budget(const Trial& trial, std::int64_t budget,
                                         const std::vector<Objective>& objectives) {
   for (const Report& report : trial.course) {
     if (report.resource < budget) continue;
-    Trial then = trial;
+    Trial then;  // all that an outcome is made from
     then.state = TrialState::Paused;
     then.course = {report};
+    then.constraints = trial.constraints;
     if (standing_of(then) != Standing::Known) return std::nullopt;
     Outcome outcome = outcome_of(then, objectives);
     outcome.complete = true;  // all stand at the same budget

@@ -175,19 +175,16 @@ void Reading::update(const History& history, const std::vector<Objective>& objec
   outcomes_.reserve(history.trials.size());
   for (const Trial& trial : history.trials) {
     Standing standing = standing_of(trial);
-    Outcome outcome;
+    std::optional<Outcome> outcome;
     if (budget > 0 && standing != Standing::Failed) {
-      std::optional<Outcome> then = Rungs::at_budget(trial, budget, objectives);
-      if (then)
-        outcome = std::move(*then);
-      else if (standing == Standing::Known)
-        standing = Standing::Aside;
-      if (then) standing = Standing::Known;
+      outcome = Rungs::at_budget(trial, budget, objectives);
+      if (outcome) standing = Standing::Known;
+      if (!outcome && standing == Standing::Known) standing = Standing::Aside;
     } else if (standing == Standing::Known) {
       outcome = outcome_of(trial, objectives);
     }
     standing_.push_back(standing);
-    outcomes_.push_back(std::move(outcome));
+    outcomes_.push_back(std::move(outcome).value_or(Outcome{}));
   }
 }
 
