@@ -2,6 +2,8 @@
 #include "jetcal/base/cpu.h"
 
 #include <sched.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
@@ -20,8 +22,22 @@ std::string_view isa_name(Isa isa) noexcept {
       return "avx2";
     case Isa::Avx512:
       return "avx512";
+    case Isa::Amx:
+      return "amx";
   }
   return "unknown";
+}
+
+// Linux gives the registers of tiles to processes that ask for them.
+static bool tiles_granted() noexcept {
+#if defined(__x86_64__)
+  constexpr long kRequestPermission = 0x1023;  // ARCH_REQ_XCOMP_PERM of asm/prctl.h
+  constexpr long kTileData = 18;               // XFEATURE_XTILE_DATA of the kernel
+  static const bool kGranted = syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+  return kGranted;
+#else
+  return false;
+#endif
 }
 
 bool cpu_supports(Isa isa) noexcept {
@@ -33,13 +49,18 @@ bool cpu_supports(Isa isa) noexcept {
     case Isa::Avx512:
       return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
              __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+    case Isa::Amx:
+      return cpu_supports(Isa::Avx512) && __builtin_cpu_supports("avx512bf16") &&
+             __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("amx-tile") &&
+             __builtin_cpu_supports("amx-bf16") && __builtin_cpu_supports("amx-int8") &&
+             tiles_granted();
   }
   return false;
 }
 
 std::vector<Isa> supported_isas() {
   std::vector<Isa> isas;
-  for (const Isa isa : {Isa::Ref, Isa::Avx2, Isa::Avx512}) {
+  for (const Isa isa : kAllIsas) {
     if (cpu_supports(isa)) isas.push_back(isa);
   }
   return isas;
@@ -48,12 +69,13 @@ std::vector<Isa> supported_isas() {
 static Isa choose_isa() {
   const char* forced = std::getenv("JETCAL_ISA");
   if (forced == nullptr || *forced == '\0') return supported_isas().back();
-  for (const Isa isa : {Isa::Ref, Isa::Avx2, Isa::Avx512}) {
+  for (const Isa isa : kAllIsas) {
     if (isa_name(isa) != forced) continue;
     if (!cpu_supports(isa)) fail(ErrorCode::Unimplemented, "JETCAL_ISA: this CPU has no ", forced);
     return isa;
   }
-  fail(ErrorCode::InvalidArgument, "JETCAL_ISA: expected ref, avx2 or avx512, got '", forced, "'");
+  fail(ErrorCode::InvalidArgument, "JETCAL_ISA: expected ref, avx2, avx512 or amx, got '", forced,
+       "'");
 }
 
 Isa active_isa() {

@@ -200,8 +200,8 @@ Source in_process(const PredictOptions& options) {
     return source;
   }
   // shared: std::function copies what it holds
-  const models::PredictorOptions chosen{kernels::parse_precision(options.precision)};
-  const auto predictor = std::make_shared<const models::Predictor>(model, chosen);
+  const auto predictor = std::make_shared<const models::Predictor>(
+      model, models::predictor_options(options.precision));
   source.predict = [predictor](const edm::FeatureView& features, std::span<float> y,
                                std::span<float> resolution) {
     if (resolution.empty())

@@ -140,14 +140,13 @@ class EdgeConvPass {
 
   void run_quantised_piece() {
     const std::int64_t length = block_.length_;
-    const std::int64_t bytes = quantised_row_bytes(block_.precision_, block_.out_);
     QuantisedRows& z = work_.quantised_z;
-    if (std::ssize(z.levels) < num_edges() * bytes) z.levels.resize(num_edges() * bytes);
+    const std::int64_t bytes = room_for_rows(block_.precision_, num_edges(), block_.out_, z);
     detail::quantised_kernels(block_.isa_, block_.precision_)
         .gather({work_.nodes.data(), work_.nodes.data() + length, stride_,
                  work_.center_largest.data(), work_.neighbor_largest.data(), work_.sources.data(),
                  work_.targets.data(), num_edges(), vectors(), z.levels.data(), bytes,
-                 room_for(z.steps, num_edges())});
+                 z.steps.data()});
     for (std::size_t layer = 0; layer + 1 < block_.quantised_layers_.size(); ++layer) {
       row_layer_forward(block_.quantised_layers_[layer], num_edges(), z,
                         room_for(work_.z, num_edges() * length), length, Activation::Relu);

@@ -27,8 +27,9 @@ bool cpu_has_bfloat16() {
 namespace detail {
 
 const QuantisedKernels& quantised_kernels(Isa isa, Precision precision) {
-  if (precision == Precision::Bfloat16) return isa == Isa::Avx512 ? kBfloat16Avx512 : kBfloat16Ref;
   if (precision == Precision::Int16) return pick(isa, kInt16Ref, kInt16Avx2, kInt16Avx512);
+  if (isa == Isa::Amx) return precision == Precision::Bfloat16 ? kBfloat16Amx : kInt8Amx;
+  if (precision == Precision::Bfloat16) return isa == Isa::Avx512 ? kBfloat16Avx512 : kBfloat16Ref;
   return pick(isa, kInt8Ref, kInt8Avx2, cpu_has_vnni() ? kInt8Vnni : kInt8Avx512);
 }
 
@@ -59,7 +60,7 @@ Precision parse_precision(std::string_view name) {
 // The reference variant defines every precision; only its speed does not matter.
 bool supports(Precision precision) {
   if (precision != Precision::Bfloat16) return true;
-  return kernel_isa() == Isa::Ref || (kernel_isa() == Isa::Avx512 && cpu_has_bfloat16());
+  return kernel_isa() == Isa::Ref || (kernel_isa() >= Isa::Avx512 && cpu_has_bfloat16());
 }
 
 std::vector<Precision> supported_precisions() {

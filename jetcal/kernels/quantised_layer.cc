@@ -62,17 +62,22 @@ std::int64_t row_bytes(const detail::QuantisedKernels& kernels, std::int64_t cha
 
 }  // namespace
 
-std::int64_t quantised_row_bytes(Precision precision, std::int64_t channels) {
-  return row_bytes(detail::quantised_kernels(kernel_isa(), precision), channels);
+std::int64_t room_for_rows(Precision precision, std::int64_t rows, std::int64_t channels,
+                           QuantisedRows& quantised) {
+  const auto& kernels = detail::quantised_kernels(kernel_isa(), precision);
+  const std::int64_t bytes = row_bytes(kernels, channels);
+  const std::int64_t tiles = (rows + kernels.tile_rows - 1) / kernels.tile_rows;
+  room_for(quantised.levels, tiles * kernels.tile_rows * bytes);
+  room_for(quantised.steps, rows);
+  return bytes;
 }
 
 void quantise_rows(Precision precision, std::int64_t rows, std::int64_t channels, const float* x,
                    std::int64_t x_stride, QuantisedRows& quantised) {
   const auto& kernels = detail::quantised_kernels(kernel_isa(), precision);
-  const std::int64_t bytes = row_bytes(kernels, channels);
-  std::uint8_t* const levels = room_for(quantised.levels, rows * bytes);
-  kernels.quantise({x, x_stride, rows, row_length(channels) / kernels.lanes, levels, bytes,
-                    room_for(quantised.steps, rows)});
+  const std::int64_t bytes = room_for_rows(precision, rows, channels, quantised);
+  kernels.quantise({x, x_stride, rows, row_length(channels) / kernels.lanes,
+                    quantised.levels.data(), bytes, quantised.steps.data()});
 }
 
 QuantisedLayer::QuantisedLayer(const LinearWeights& weights, Precision precision)

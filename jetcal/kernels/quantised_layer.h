@@ -16,8 +16,10 @@ struct QuantisedRows {
   AlignedRows<float> steps;
 };
 
-/// Returns the bytes between two rows of levels.
-std::int64_t quantised_row_bytes(Precision precision, std::int64_t channels);
+/// Makes room for rows and returns the bytes between two rows of levels. What the rows hold is
+/// unspecified.
+std::int64_t room_for_rows(Precision precision, std::int64_t rows, std::int64_t channels,
+                           QuantisedRows& quantised);
 
 /// Quantises relu(x) row by row, the bound being the row's largest value. Shapes: x [rows, channels
 /// with padding to row_length], x_stride apart. A row with NaN gets the step NaN.

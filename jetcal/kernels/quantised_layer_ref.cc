@@ -143,7 +143,7 @@ void product(const GroupProduct& product) {
 
 template <typename Format>
 constexpr QuantisedKernels kernels() {
-  return {1,       Format::kLevelBytes, Format::kGroupVectors, Format::kMost, quantise<Format>,
+  return {1,       Format::kLevelBytes, Format::kGroupVectors, 1, Format::kMost, quantise<Format>,
           largest, gather<Format>,      product<Format>};
 }
 

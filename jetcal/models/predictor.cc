@@ -134,6 +134,10 @@ void Predictor::Impl::give_back(std::unique_ptr<detail::InferenceWorkspace> work
   idle.push_back(std::move(work));
 }
 
+PredictorOptions predictor_options(std::string_view precision) {
+  return {kernels::parse_precision(precision)};
+}
+
 Predictor::Predictor(const Model& model, const PredictorOptions& options)
     : impl_(std::make_unique<const Impl>(fold(model), options)) {}
 Predictor::~Predictor() = default;

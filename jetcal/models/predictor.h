@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <span>
+#include <string_view>
 
 #include "jetcal/kernels/precision.h"
 #include "jetcal/models/folded_model.h"
@@ -16,6 +17,9 @@ struct PredictorOptions {
   /// rest is float. docs/inference.md states what it costs in accuracy.
   kernels::Precision precision = kernels::Precision::Float32;
 };
+
+/// Returns the options for float32, bf16, int16 or int8. Throws InvalidArgument for another name.
+PredictorOptions predictor_options(std::string_view precision);
 
 /// Predicts y = log(pt_gen / pt) for jets of any number of particles; pt is pt_reco, or pt_raw
 /// where the configuration's target says so.

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <filesystem>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
 #include <vector>
@@ -48,6 +49,11 @@ void check(TRITONSERVER_Error* error) {
   fail(ErrorCode::Internal, text);
 }
 
+// Forgets an error that nobody could act on.
+void drop(TRITONSERVER_Error* error) {
+  if (error != nullptr) TRITONSERVER_ErrorDelete(error);
+}
+
 // Runs what may throw; no exception may reach the server, which calls through C.
 template <typename Work>
 TRITONSERVER_Error* guarded(Work work) noexcept {
@@ -69,8 +75,8 @@ std::uint64_t now_ns() {
 
 /// A loaded network; instances share it.
 struct Network {
-  explicit Network(const models::Model& model)
-      : predictor(model),
+  Network(const models::Model& model, const models::PredictorOptions& options)
+      : predictor(model, options),
         inputs(engine::network_inputs(model.config.network, model.config.inputs())),
         outputs(engine::network_outputs(models::has_resolution(model.config))) {}
 
@@ -257,9 +263,6 @@ void execute(TRITONBACKEND_ModelInstance* instance, const Network& network, Work
     if (lost != nullptr) TRITONSERVER_ErrorDelete(lost);
   }
   const std::uint64_t ended = now_ns();
-  const auto drop = [](TRITONSERVER_Error* error) {
-    if (error != nullptr) TRITONSERVER_ErrorDelete(error);
-  };
   for (std::uint32_t i = 0; i < count; ++i) {
     drop(TRITONBACKEND_ModelInstanceReportStatistics(instance, requests[i], good[i], begun,
                                                      compute_begun, compute_ended, ended));
@@ -271,6 +274,22 @@ void execute(TRITONBACKEND_ModelInstance* instance, const Network& network, Work
         compute_ended, ended));
 }
 
+// Returns what config.pbtxt says under parameters, or nothing.
+std::string model_parameter(TRITONBACKEND_Model* model, const char* name) {
+  constexpr std::uint32_t kConfigVersion = 1;
+  TRITONSERVER_Message* message = nullptr;
+  check(TRITONBACKEND_ModelConfig(model, kConfigVersion, &message));
+  const char* text = nullptr;
+  std::size_t size = 0;
+  TRITONSERVER_Error* const error = TRITONSERVER_MessageSerializeToJson(message, &text, &size);
+  const std::string config = error == nullptr ? std::string(text, size) : std::string("{}");
+  drop(TRITONSERVER_MessageDelete(message));
+  check(error);
+  const auto parameters =
+      nlohmann::json::parse(config).value("parameters", nlohmann::json::object());
+  return parameters.value(name, nlohmann::json::object()).value("string_value", std::string());
+}
+
 std::unique_ptr<Network> load(TRITONBACKEND_Model* model) {
   int artifact = 0;
   const char* location = nullptr;
@@ -279,7 +298,10 @@ std::unique_ptr<Network> load(TRITONBACKEND_Model* model) {
   check(TRITONBACKEND_ModelVersion(model, &version));
   const std::filesystem::path file =
       std::filesystem::path(location) / std::to_string(version) / "model.jetcal";
-  return std::make_unique<Network>(models::load_model(file));
+  const std::string precision = model_parameter(model, "precision");
+  return std::make_unique<Network>(
+      models::load_model(file),
+      precision.empty() ? models::PredictorOptions{} : models::predictor_options(precision));
 }
 
 }  // namespace

@@ -69,6 +69,32 @@ TEST_F(EngineTest, NativeWeightsRunOnlyWithTheirOwnOnnxFile) {
   EXPECT_THAT(states[2].reason, HasSubstr("is not what model.onnx was made from"));
 }
 
+TEST_F(EngineTest, ComputesInThePrecisionThatTheConfigurationNames) {
+  const auto precision = [](const std::string& name) {
+    return "max_batch_size: 8\nparameters { key: \"precision\" value { string_value: \"" + name +
+           "\" } }\n";
+  };
+  const models::Model model = add_native("fewer", Network::Pfn, "", precision("int16"));
+  add_native("wrong", Network::Pfn, "", precision("float8"));
+  add_native("elsewhere", Network::Pfn, "0000000000000000", precision("int16"));
+  Engine engine = load();
+  ASSERT_TRUE(engine.ready("fewer", "1")) << engine.models()[1].reason;
+  const edm::FeatureBatch jets = sample_jets(5, 0, 20, 1);
+  std::vector<float> expected(5);
+  std::vector<float> exact(5);
+  models::Predictor(model, models::predictor_options("int16")).predict(jets.view(), expected);
+  models::Predictor(model).predict(jets.view(), exact);
+  const std::vector<Tensor> tensors = pad(jets.view(), 23, Network::Pfn);
+  const InferReply reply = engine.infer(request("fewer", tensors)).value();
+  EXPECT_EQ(values_of<float>(reply.outputs.at(0)), expected);
+  EXPECT_NE(expected, exact);
+  const std::vector<ModelState> states = engine.models();
+  EXPECT_FALSE(states[0].ready);
+  EXPECT_THAT(states[0].reason, HasSubstr("'precision' is for jetcal's own forward pass"));
+  EXPECT_FALSE(states[2].ready);
+  EXPECT_THAT(states[2].reason, HasSubstr("wrong/config.pbtxt: precision: expected float32"));
+}
+
 TEST_F(EngineTest, MetadataAndConfigurationIncludeDefaults) {
   add_native("optimal", Network::ParticleNet);
   add_doubling("double", kDoublingConfig);

@@ -212,7 +212,7 @@ TEST_P(EdgeInferTest, ALoneParticleGetsItsShortcut) {
   for (int c = 0; c < 9; ++c) EXPECT_EQ(y[c], std::max(jets.x[c], 0.0F)) << c;
 }
 
-JETCAL_TEST_VARIANTS(EdgeInferTest);
+JETCAL_TEST_ALL_VARIANTS(EdgeInferTest);
 
 }  // namespace
 }  // namespace jetcal::kernels

@@ -89,7 +89,11 @@ inline std::string isa_test_name(const testing::TestParamInfo<Isa>& info) {
 
 }  // namespace jetcal::kernels
 
-/// Registers a suite for all variants.
+/// Registers a suite for the variants that have kernels of their own for every operation.
 #define JETCAL_TEST_VARIANTS(suite)                                                       \
   INSTANTIATE_TEST_SUITE_P(Isa, suite, testing::Values(Isa::Ref, Isa::Avx2, Isa::Avx512), \
                            isa_test_name)
+
+/// Registers a suite for all variants: also Isa::Amx, whose kernels are others in few bits only.
+#define JETCAL_TEST_ALL_VARIANTS(suite) \
+  INSTANTIATE_TEST_SUITE_P(Isa, suite, testing::ValuesIn(kAllIsas), isa_test_name)

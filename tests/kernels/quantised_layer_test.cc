@@ -201,7 +201,7 @@ TEST_P(QuantisedLayerTest, KeepsNotANumber) {
   }
 }
 
-JETCAL_TEST_VARIANTS(QuantisedLayerTest);
+JETCAL_TEST_ALL_VARIANTS(QuantisedLayerTest);
 
 }  // namespace
 }  // namespace jetcal::kernels

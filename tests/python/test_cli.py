@@ -11,7 +11,7 @@ VERBS = ["doctor", "simulate", "ingest", "jec", "train", "model", "export", "ser
 def test_doctor_prints_the_contract(jetcal):
     report = jetcal("doctor")
     assert set(report) >= {"version", "commit", "cpu", "isa", "rooms", "libraries"}
-    assert report["isa"] in ("ref", "avx2", "avx512")
+    assert report["isa"] in ("ref", "avx2", "avx512", "amx")
     assert report["cpu"]["cores"] >= 1
     assert {"base", "edm", "kernels", "data", "models", "analysis", "sim", "train", "onnx", "engine", "server"} <= set(
         report["rooms"]), report["rooms_left_out"]
@@ -22,7 +22,7 @@ def test_doctor_prints_the_contract(jetcal):
 def test_doctor_names_a_forced_isa_that_is_unknown():
     result = subprocess.run([JETCAL, "doctor"], capture_output=True, text=True, env={"JETCAL_ISA": "sse9"})
     assert result.returncode == 2
-    assert "expected ref, avx2 or avx512, got 'sse9'" in result.stderr
+    assert "expected ref, avx2, avx512 or amx, got 'sse9'" in result.stderr
 
 
 def test_every_verb_has_help_and_refuses_unknown_flags(jetcal):

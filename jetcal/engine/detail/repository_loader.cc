@@ -84,11 +84,25 @@ GraphOptimization optimization(int level) {
 
 std::unique_ptr<Runner> make_onnx(const fs::path& file, const ServedModelConfig& config,
                                   const EngineOptions& options) {
+  if (config.parameters.contains("precision"))
+    fail(ErrorCode::InvalidArgument, config.name,
+         "/config.pbtxt: the parameter 'precision' is for jetcal's own forward pass, but ONNX "
+         "Runtime has to run this model");
   OnnxSessionOptions session;
   session.optimization = optimization(config.graph_level);
   session.threads = integer_parameter(config, "intra_op_thread_count", options.onnx_threads);
   session.memory_arena = integer_parameter(config, "enable_mem_arena", 1) != 0;
   return make_onnx_runner(OnnxSession(file, session), config.batch_tensors);
+}
+
+std::unique_ptr<Runner> make_native(const models::Model& model, const ServedModelConfig& config) {
+  const auto precision = config.parameters.find("precision");
+  if (precision == config.parameters.end()) return make_native_runner(model, {});
+  try {
+    return make_native_runner(model, models::predictor_options(precision->second));
+  } catch (const Error& error) {
+    fail(error.code(), config.name, "/config.pbtxt: ", error.what());
+  }
 }
 
 // Native where the weights beside the ONNX file are those it was made from; `note` says why not.
@@ -108,10 +122,10 @@ std::unique_ptr<Runner> make_runner(const fs::path& folder, const ServedModelCon
     return make_onnx(onnx_file, config, options);
   }
   const models::Model model = models::load_model(native_file);
-  if (!fs::exists(onnx_file)) return make_native_runner(model);
+  if (!fs::exists(onnx_file)) return make_native(model, config);
   const std::string fingerprint = models::fingerprint(model);
   const std::string exported = read_onnx_metadata(onnx_file)["fingerprint"];
-  if (fingerprint == exported) return make_native_runner(model);
+  if (fingerprint == exported) return make_native(model, config);
   const std::string mismatch = "model.jetcal (" + fingerprint + ") is not what " +
                                config.default_model_filename + " was made from (" +
                                (exported.empty() ? "no fingerprint" : exported) + ")";

@@ -7,7 +7,6 @@
 #include "jetcal/engine/detail/stopwatch.h"
 #include "jetcal/engine/padded_batch.h"
 #include "jetcal/engine/ragged_batch.h"
-#include "jetcal/models/predictor.h"
 
 namespace jetcal::engine::detail {
 namespace {
@@ -81,8 +80,9 @@ class NativeRunner : public Runner {
 
 }  // namespace
 
-std::unique_ptr<Runner> make_native_runner(const models::Model& model) {
-  return std::make_unique<NativeRunner>(std::make_shared<const models::Predictor>(model));
+std::unique_ptr<Runner> make_native_runner(const models::Model& model,
+                                           const models::PredictorOptions& options) {
+  return std::make_unique<NativeRunner>(std::make_shared<const models::Predictor>(model, options));
 }
 
 }  // namespace jetcal::engine::detail

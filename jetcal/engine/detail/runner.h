@@ -14,6 +14,7 @@
 #include "jetcal/engine/onnx_session.h"
 #include "jetcal/engine/tensor.h"
 #include "jetcal/models/model.h"
+#include "jetcal/models/predictor.h"
 
 namespace jetcal::engine::detail {
 
@@ -46,8 +47,10 @@ class Runner {
   virtual std::unique_ptr<Runner> clone() const = 0;
 };
 
-/// jetcal's own forward pass on ragged jets.
-std::unique_ptr<Runner> make_native_runner(const models::Model& model);
+/// jetcal's own forward pass on ragged jets. Throws Unimplemented for a precision that the CPU or
+/// the network lacks.
+std::unique_ptr<Runner> make_native_runner(const models::Model& model,
+                                           const models::PredictorOptions& options);
 /// ONNX Runtime. `tensors` says which inputs and outputs belong to whole batches.
 std::unique_ptr<Runner> make_onnx_runner(OnnxSession session, BatchTensors tensors);
 

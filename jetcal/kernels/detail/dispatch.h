@@ -8,10 +8,10 @@
 
 namespace jetcal::kernels::detail {
 
-/// Returns the table of the variant; tables are constants of the program.
+/// Returns the table of the variant, Avx512's for Amx; tables are constants of the program.
 template <typename Table>
 const Table& pick(Isa isa, const Table& ref, const Table& avx2, const Table& avx512) {
-  if (isa == Isa::Avx512) return avx512;
+  if (isa >= Isa::Avx512) return avx512;
   return isa == Isa::Avx2 ? avx2 : ref;
 }
 

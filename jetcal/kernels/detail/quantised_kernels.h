@@ -12,7 +12,8 @@ namespace jetcal::kernels::detail {
 inline constexpr float kLeastBound = 1e-30F;
 
 /// Asks for rows of levels, `row_bytes` a row: level = round(relu(x) most / bound), steps_r =
-/// bound / most; bound is the row's largest value, `most` the table's most_level.
+/// bound / most; bound is the row's largest value, `most` the table's most_level. Levels behind the
+/// vectors, up to row_bytes, become zero.
 struct Quantisation {
   const float* x;
   std::int64_t x_stride, rows, vectors;
@@ -56,7 +57,8 @@ struct QuantisedKernels {
   std::int64_t lanes;
   std::int64_t level_bytes;
   std::int64_t group_vectors;
-  float most_level;  ///< Of activations; 0 where they are not scaled.
+  std::int64_t tile_rows;  ///< Products read rows of levels in such numbers, whole.
+  float most_level;        ///< Of activations; 0 where they are not scaled.
   void (*quantise)(const Quantisation& rows);
   /// largest_r = the largest of relu(x_r); NaN where one is NaN.
   void (*largest)(const float* x, std::int64_t stride, std::int64_t rows, std::int64_t vectors,
@@ -68,10 +70,10 @@ struct QuantisedKernels {
 inline constexpr float kMostInt16 = 8191;  ///< The more bits here, the fewer for weights.
 /// Four products of an activation and a weight must fit 16 bits: 4 127 64 < 2^15.
 inline constexpr float kMostInt8 = 127, kMostInt8Weight = 64;
-inline constexpr std::int64_t kInt16Group = 1, kInt8Group = 2, kBfloat16Group = 1;
+inline constexpr std::int64_t kInt16Group = 1, kInt8Group = 2, kBfloat16Group = 1, kTileGroup = 16;
 
 extern const QuantisedKernels kInt16Ref, kInt16Avx2, kInt16Avx512;
-extern const QuantisedKernels kInt8Ref, kInt8Avx2, kInt8Avx512, kInt8Vnni;
-extern const QuantisedKernels kBfloat16Ref, kBfloat16Avx512;
+extern const QuantisedKernels kInt8Ref, kInt8Avx2, kInt8Avx512, kInt8Vnni, kInt8Amx;
+extern const QuantisedKernels kBfloat16Ref, kBfloat16Avx512, kBfloat16Amx;
 
 }  // namespace jetcal::kernels::detail

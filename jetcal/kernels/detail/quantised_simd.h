@@ -119,6 +119,16 @@ float step_for(float bound) {
   return Format::kMost == 0 ? 1.0F : bound / Format::kMost;
 }
 
+// Clears what a row of levels has behind `size` levels: whole quarters of a vector of 64 bytes.
+template <typename Format>
+void clear_rest(std::uint8_t* levels, std::int64_t size, std::int64_t row_bytes) {
+  if constexpr (Format::kGroupVectors == kTileGroup) {
+    for (std::int64_t byte = size * Format::kLevelBytes; byte < row_bytes; byte += 16) {
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(levels + byte), _mm_setzero_si128());
+    }
+  }
+}
+
 template <typename Format>
 void quantise_rows(const Quantisation& rows) {
   const std::int64_t size = rows.vectors * kLanes;
@@ -131,6 +141,7 @@ void quantise_rows(const Quantisation& rows) {
     for (std::int64_t c = 0; c < size; c += kLanes) {
       Format::store_levels(levels + c * Format::kLevelBytes, multiply(load(x + c), scale));
     }
+    clear_rest<Format>(levels, size, rows.row_bytes);
   }
 }
 
@@ -152,6 +163,7 @@ void quantise_edges(const QuantisedEdges& edges) {
       const Lanes value = multiply(add(load(center + c), load(neighbor + c)), scale);
       Format::store_levels(levels + c * Format::kLevelBytes, value);
     }
+    clear_rest<Format>(levels, size, edges.row_bytes);
   }
 }
 
@@ -160,6 +172,7 @@ constexpr QuantisedKernels quantised_kernels() {
   return {kLanes,
           Format::kLevelBytes,
           Format::kGroupVectors,
+          1,
           Format::kMost,
           quantise_rows<Format>,
           largest_of_rows,
