@@ -57,10 +57,11 @@ def same_steps(shards, folder, flags, count):
     assert losses_of_steps(shards, folder / f"steps-of-{count}", flags, count) == pytest.approx(one, rel=1e-6)
 
 
-def close(result, expected, test_loss=2e-2):
-    """Sums in another order: the first epoch agrees closely, later ones as two roundings of one training do."""
-    assert result["epochs"][0]["train_loss"] == pytest.approx(expected["epochs"][0]["train_loss"], rel=2e-3)
-    assert result["test_loss"] == pytest.approx(expected["test_loss"], rel=test_loss)
+def close(result, expected):
+    """Sums in another order: the first epoch agrees closely, later ones as two roundings of one training do. The test losses of
+    the six that variants of the kernels and numbers of workers make of one seed have a spread of 1 % (particlenet)."""
+    assert result["epochs"][0]["train_loss"] == pytest.approx(expected["epochs"][0]["train_loss"], rel=5e-4)
+    assert result["test_loss"] == pytest.approx(expected["test_loss"], rel=5e-2)
     assert result["jets"] == expected["jets"] and result["rejected_jets"] == expected["rejected_jets"]
     assert result["baselines"]["constant"] == expected["baselines"]["constant"]
     for name in ("no_correction", "best_constant"):

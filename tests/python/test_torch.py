@@ -4,6 +4,7 @@ schedule against torch.optim.lr_scheduler."""
 
 import json
 import math
+import os
 import subprocess
 
 import numpy as np
@@ -29,8 +30,8 @@ NETWORKS = {
 # Largest relative deviations from PyTorch in double. What PyTorch's own single precision deviates by, times ten, is allowed too.
 LOSS = {"pfn": 5e-6, "particlenet": 5e-3, "particlenet-all": 1e-5}
 GRADIENT = {"pfn": 256 * 2**-24, "particlenet": 4e-3, "particlenet-all": 1e-3}  # of the largest entry; as in gradients_test.cc
-# No first step longer than 0.001: it follows the gradient's signs alone, and where an entry is rounding so is its sign.
-RATES = {"adam": 1e-3, "adamw": 1e-3, "adagrad": 1e-3, "rmsprop": 1e-4, "ranger": 1e-2}
+# Short first steps: they follow the gradient's signs alone, and where an entry is rounding so is its sign.
+RATES = {"adam": 1e-4, "adamw": 1e-4, "adagrad": 1e-3, "rmsprop": 1e-4, "ranger": 1e-2}
 
 
 @pytest.fixture(scope="module")
@@ -40,9 +41,11 @@ def stored(jetcal, tmp_path_factory):
     jetcal("bench", "jets", "--num-jets", STEPS * BATCH, "--output", folder / "jets.safetensors")
     for name, config in NETWORKS.items():
         (folder / f"{name}.json").write_text(json.dumps(config))
-        # Some steps, so that running statistics and norms are not at their first values.
-        jetcal("bench", "network", "--network", folder / f"{name}.json", "--jets", folder / "jets.safetensors", "--batch", BATCH,
-               "--steps", 3, "--output", folder / f"{name}.jetcal")
+        # Some steps, so that running statistics and norms are not at their first values. By the reference variant: the same weights
+        # on every machine, for a value that is nearly zero may pass relu after one rounding and not after another.
+        subprocess.run([JETCAL, "bench", "network", "--network", folder / f"{name}.json", "--jets", folder / "jets.safetensors",
+                        "--batch", str(BATCH), "--steps", "3", "--output", folder / f"{name}.jetcal"],
+                       env={**os.environ, "JETCAL_ISA": "ref"}, check=True, capture_output=True, timeout=300)
     return folder
 
 
