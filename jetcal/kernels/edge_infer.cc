@@ -15,25 +15,48 @@ namespace {
 // nearest cache at 100 units.
 constexpr std::int64_t kPieceEdges = 48;
 
-RowLayer join_node_layers(const LinearWeights& center, const LinearWeights& neighbor,
-                          const std::optional<LinearWeights>& shortcut) {
+std::vector<LinearWeights> node_layers(const LinearWeights& center, const LinearWeights& neighbor,
+                                       const std::optional<LinearWeights>& shortcut) {
   std::vector<LinearWeights> parts{center, neighbor};
   if (shortcut) parts.push_back(*shortcut);
-  return RowLayer(parts);
+  return parts;
+}
+
+// Joins layers as RowLayer does, with zeros for the outputs between them.
+QuantisedLayer join_quantised(std::span<const LinearWeights> parts, Precision precision) {
+  const std::int64_t in = parts.front().in;
+  std::vector<float> weight;
+  std::vector<float> bias;
+  for (const LinearWeights& part : parts) {
+    weight.insert(weight.end(), part.weight.begin(), part.weight.end());
+    bias.insert(bias.end(), part.bias.begin(), part.bias.end());
+    const std::int64_t out = std::ssize(bias) - std::ssize(part.bias) + row_length(part.out);
+    weight.resize(static_cast<std::size_t>(out * in), 0.0F);
+    bias.resize(static_cast<std::size_t>(out), 0.0F);
+  }
+  return QuantisedLayer({weight, bias, in, std::ssize(bias)}, precision);
 }
 
 }  // namespace
 
 PackedEdgeConv::PackedEdgeConv(const LinearWeights& center, const LinearWeights& neighbor,
                                std::span<const LinearWeights> layers,
-                               const std::optional<LinearWeights>& shortcut, Precision precision)
+                               const std::optional<LinearWeights>& shortcut, Precision precision,
+                               NodeInput input)
     : isa_(kernel_isa()),
+      in_(center.in),
       out_(center.out),
       length_(row_length(center.out)),
-      nodes_(join_node_layers(center, neighbor, shortcut)),
+      node_length_(length_ * (shortcut ? 3 : 2)),
       has_shortcut_(shortcut.has_value()),
       precision_(precision) {
   require_support(precision);
+  const std::vector<LinearWeights> nodes = node_layers(center, neighbor, shortcut);
+  if (precision == Precision::Float32 || input == NodeInput::Any) {
+    nodes_ = RowLayer(nodes);
+  } else {
+    quantised_nodes_ = join_quantised(nodes, precision);
+  }
   JETCAL_DCHECK(neighbor.out == out_ && (shortcut ? shortcut->out == out_ : center.in == out_));
   for (const LinearWeights& layer : layers) {
     JETCAL_DCHECK(layer.in == out_ && layer.out == out_);
@@ -56,11 +79,17 @@ class EdgeConvPass {
         k_(k),
         y_(y),
         work_(work),
-        stride_(block.nodes_.length()) {}
+        stride_(block.node_length_) {}
 
   void run(std::int64_t rows, const float* x, std::int64_t x_stride) {
     float* const nodes = room_for(work_.nodes, rows * stride_);
-    row_layer_forward(block_.nodes_, rows, x, x_stride, nodes, stride_, Activation::None);
+    if (block_.quantised_nodes_) {
+      quantise_rows(block_.precision_, rows, block_.in_, x, x_stride, work_.quantised_x);
+      row_layer_forward(*block_.quantised_nodes_, rows, work_.quantised_x, nodes, stride_,
+                        Activation::None);
+    } else {
+      row_layer_forward(block_.nodes_, rows, x, x_stride, nodes, stride_, Activation::None);
+    }
     if (!block_.quantised_layers_.empty()) find_largest(rows);
     std::fill_n(y_, rows * block_.length_, 0.0F);
     work_.counts.clear();

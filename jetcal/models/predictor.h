@@ -13,8 +13,8 @@ namespace jetcal::models {
 
 /// Chooses how a Predictor computes.
 struct PredictorOptions {
-  /// Of the layers on edges (ParticleNet) and of all but the first layer on particles (PFN); the
-  /// rest is float. docs/inference.md states what it costs in accuracy.
+  /// Of the layers whose input comes after a relu, but not the output layer; the rest is float.
+  /// docs/inference.md says what it costs.
   kernels::Precision precision = kernels::Precision::Float32;
 };
 

@@ -67,23 +67,29 @@ struct Block {
   }
   bool has_shortcut() const { return center.in != center.out; }
 
-  PackedEdgeConv pack(Precision precision) const {
+  PackedEdgeConv pack(Precision precision, NodeInput input) const {
     std::vector<LinearWeights> views;
     for (const Weights& layer : layers) views.push_back(layer.view());
-    return {center.view(), neighbor.view(), views,
-            has_shortcut() ? std::optional(shortcut.view()) : std::nullopt, precision};
+    return {center.view(), neighbor.view(),
+            views,         has_shortcut() ? std::optional(shortcut.view()) : std::nullopt,
+            precision,     input};
   }
 
   // The definition for one particle.
   std::vector<Bounded> define(const std::vector<std::vector<Bounded>>& x, std::int64_t i,
-                              std::span<const std::int32_t> targets, Precision precision) const {
-    const std::vector<Bounded> own = center.apply(x[i]);
+                              std::span<const std::int32_t> targets, Precision precision,
+                              NodeInput input) const {
+    const auto of_node = [&](const Weights& weights, std::int64_t node) {
+      return input == NodeInput::Any ? weights.apply(x[node])
+                                     : weights.apply(x[node], precision, largest(x[node]));
+    };
+    const std::vector<Bounded> own = of_node(center, i);
     std::vector<Bounded> y(static_cast<std::size_t>(center.out));
     double count = 0;
     for (const std::int32_t j : targets) {
       if (j < 0) continue;
       count += 1;
-      std::vector<Bounded> z = neighbor.apply(x[j]);
+      std::vector<Bounded> z = of_node(neighbor, j);
       double bound = largest(own) + largest(z);
       for (std::size_t c = 0; c < z.size(); ++c) {
         const double value = own[c].value + z[c].value;
@@ -99,7 +105,7 @@ struct Block {
         y[c].error += z[c].error + kRoundoff * y[c].value;  // of this addition
       }
     }
-    const std::vector<Bounded> rest = has_shortcut() ? shortcut.apply(x[i]) : x[i];
+    const std::vector<Bounded> rest = has_shortcut() ? of_node(shortcut, i) : x[i];
     for (std::size_t c = 0; c < y.size(); ++c) {
       const double mean = y[c].value / std::max(count, 1.0);
       const double value = mean + rest[c].value;
@@ -129,8 +135,8 @@ struct Jets {
 
 // Runs the block on the particles [begin, end), whose neighbors are among them.
 Floats run(const Block& block, const Jets& jets, std::int64_t begin, std::int64_t end,
-           Precision precision = Precision::Float32) {
-  const PackedEdgeConv packed = block.pack(precision);
+           Precision precision = Precision::Float32, NodeInput input = NodeInput::Any) {
+  const PackedEdgeConv packed = block.pack(precision, input);
   const std::int64_t in = block.center.in;
   const std::int64_t stride = std::max(row_length(in), packed.length());
   const std::int64_t rows = end - begin;
@@ -163,10 +169,14 @@ TEST_P(EdgeInferTest, MatchesTheDefinitionAtEveryWidth) {
       for (const std::int64_t k : {1, 4, 16, 60}) {
         // Sizes and precisions take turns. Jets of 0, 1, 2, k, k + 1 particles, smaller and larger
         // ones.
-        const Jets jets({0, 1, 2, 4, 5, 16, 17, 0, 30, 3}, in, k);
+        Jets jets({0, 1, 2, 4, 5, 16, 17, 0, 30, 3}, in, k);
+        const NodeInput input = (in + layers) % 2 == 0 ? NodeInput::AfterRelu : NodeInput::Any;
+        if (input == NodeInput::AfterRelu) {
+          for (float& value : jets.x) value = std::max(value, 0.0F);
+        }
         const Block block(in, out, layers);
         const Precision precision = precisions[(in + layers + k) % precisions.size()];
-        const Floats y = run(block, jets, 0, jets.offsets.back(), precision);
+        const Floats y = run(block, jets, 0, jets.offsets.back(), precision, input);
         std::vector<std::vector<Bounded>> x;
         for (std::int64_t i = 0; i < jets.offsets.back(); ++i) {
           for (x.emplace_back(); std::ssize(x.back()) < in;) {
@@ -175,7 +185,7 @@ TEST_P(EdgeInferTest, MatchesTheDefinitionAtEveryWidth) {
         }
         for (std::int64_t i = 0; i < jets.offsets.back(); ++i) {
           const auto want =
-              block.define(x, i, std::span(jets.neighbors).subspan(i * k, k), precision);
+              block.define(x, i, std::span(jets.neighbors).subspan(i * k, k), precision, input);
           for (std::int64_t c = 0; c < out; ++c) {
             ASSERT_NEAR(y[i * out + c], want[c].value, want[c].error)
                 << in << " to " << out << ", " << layers << " layers, k " << k << ", particle "
@@ -193,11 +203,12 @@ TEST_P(EdgeInferTest, GivesAJetTheSameBitsInAnyBatch) {
     for (const int layers : {0, 1, 2}) {
       const Jets jets({3, 1, 40, 17, 0, 16, 2, 5, 29}, 32, 16);
       const Block block(32, 50, layers);
-      const Floats all = run(block, jets, 0, jets.offsets.back(), precision);
+      const NodeInput input = layers == 1 ? NodeInput::AfterRelu : NodeInput::Any;
+      const Floats all = run(block, jets, 0, jets.offsets.back(), precision, input);
       for (std::size_t jet = 0; jet + 1 < jets.offsets.size(); ++jet) {
         const std::int64_t begin = jets.offsets[jet];
         const std::int64_t end = jets.offsets[jet + 1];
-        EXPECT_TRUE(same_bits(run(block, jets, begin, end, precision),
+        EXPECT_TRUE(same_bits(run(block, jets, begin, end, precision, input),
                               std::span(all).subspan(begin * 50, (end - begin) * 50)))
             << precision_name(precision) << ", " << layers << " layers, jet " << jet;
       }

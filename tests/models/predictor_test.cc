@@ -121,8 +121,7 @@ TEST_P(PredictorCase, FewerBitsChangeLittle) {
                          : precision == kernels::Precision::Int8 ? 1.0 / 127
                                                                  : 1.0 / 256;
     EXPECT_LE(difference, 30 * level * size) << precision_name(precision);
-    EXPECT_EQ(difference == 0,
-              precision == kernels::Precision::Float32 || GetParam().config.edge_layers == 1)
+    EXPECT_EQ(difference == 0, precision == kernels::Precision::Float32)
         << precision_name(precision);
   }
 }

@@ -26,12 +26,13 @@ LinearWeights weights_of(const Dense& dense) {
   return {dense.weight, dense.bias, dense.in, dense.out};
 }
 
-kernels::PackedEdgeConv pack(const FoldedEdgeBlock& block, kernels::Precision precision) {
+kernels::PackedEdgeConv pack(const FoldedEdgeBlock& block, kernels::Precision precision,
+                             kernels::NodeInput input) {
   std::vector<LinearWeights> layers;
   for (const Dense& layer : block.layers) layers.push_back(weights_of(layer));
   std::optional<LinearWeights> shortcut;
   if (block.shortcut) shortcut = weights_of(*block.shortcut);
-  return {weights_of(block.center), weights_of(block.neighbor), layers, shortcut, precision};
+  return {weights_of(block.center), weights_of(block.neighbor), layers, shortcut, precision, input};
 }
 
 std::vector<kernels::RowLayer> pack(std::span<const Dense> layers) {
@@ -65,7 +66,7 @@ InferenceNetwork::InferenceNetwork(const FoldedModel& model, kernels::Precision 
       particle_high_(model.particle_high),
       jet_low_(model.jet_low),
       jet_high_(model.jet_high),
-      head_(pack(model.head)) {
+      output_(weights_of(model.head.back())) {
   kernels::require_support(precision);
   if (model.transformer) {
     if (precision != kernels::Precision::Float32) {
@@ -73,7 +74,14 @@ InferenceNetwork::InferenceNetwork(const FoldedModel& model, kernels::Precision 
            " predicts in float32 only, not in ", kernels::precision_name(precision));
     }
     transformer_.emplace(model);
-    return;
+  }
+  const std::span<const Dense> hidden = std::span(model.head).first(model.head.size() - 1);
+  const std::size_t num_float_hidden = precision == kernels::Precision::Float32
+                                           ? hidden.size()
+                                           : std::min<std::size_t>(1, hidden.size());
+  head_ = pack(hidden.first(num_float_hidden));
+  for (const Dense& layer : hidden.subspan(num_float_hidden)) {
+    quantised_head_.emplace_back(weights_of(layer), precision);
   }
   const std::span<const Dense> layers = model.particle_layers;
   const std::size_t num_float = num_float_layers(model, precision);
@@ -81,7 +89,11 @@ InferenceNetwork::InferenceNetwork(const FoldedModel& model, kernels::Precision 
   for (const Dense& layer : layers.subspan(num_float)) {
     quantised_layers_.emplace_back(weights_of(layer), precision);
   }
-  for (const FoldedEdgeBlock& block : model.blocks) blocks_.push_back(pack(block, precision));
+  for (const FoldedEdgeBlock& block : model.blocks) {
+    const bool after_relu = !blocks_.empty() || !layers.empty();
+    blocks_.push_back(pack(block, precision,
+                           after_relu ? kernels::NodeInput::AfterRelu : kernels::NodeInput::Any));
+  }
 }
 
 // Runs the first particle layers; returns their rows and sets the stride.
@@ -264,14 +276,28 @@ void InferenceNetwork::run_head(InferenceWorkspace& work, std::span<float> outpu
   const std::int64_t rows = work.num_pooled;
   const float* x = work.pooled.data();
   std::int64_t stride = head_stride_;
-  for (const kernels::RowLayer& layer : head_) {
-    float* const next = kernels::room_for(work.next_head, rows * layer.length());
-    kernels::row_layer_forward(layer, rows, x, stride, next, layer.length(),
-                               &layer == &head_.back() ? Activation::None : Activation::Relu);
+  const auto room = [&](std::int64_t length) {
+    return kernels::room_for(work.next_head, rows * length);
+  };
+  const auto go_on = [&](std::int64_t length) {
     std::swap(work.head, work.next_head);
-    x = next;
-    stride = layer.length();
+    x = work.head.data();
+    stride = length;
+  };
+  for (const kernels::RowLayer& layer : head_) {
+    kernels::row_layer_forward(layer, rows, x, stride, room(layer.length()), layer.length(),
+                               Activation::Relu);
+    go_on(layer.length());
   }
+  for (const kernels::QuantisedLayer& layer : quantised_head_) {
+    kernels::quantise_rows(precision_, rows, layer.in(), x, stride, work.quantised);
+    kernels::row_layer_forward(layer, rows, work.quantised, room(layer.length()), layer.length(),
+                               Activation::Relu);
+    go_on(layer.length());
+  }
+  kernels::row_layer_forward(output_, rows, x, stride, room(output_.length()), output_.length(),
+                             Activation::None);
+  go_on(output_.length());
   for (std::int64_t row = 0; row < rows; ++row) {
     std::copy_n(x + row * stride, num_outputs_, outputs.data() + work.jets[row] * num_outputs_);
   }

@@ -76,6 +76,8 @@ class InferenceNetwork {
   std::vector<kernels::PackedEdgeConv> blocks_;
   std::optional<TransformerInference> transformer_;
   std::vector<kernels::RowLayer> head_;
+  std::vector<kernels::QuantisedLayer> quantised_head_;  // follow head_
+  kernels::RowLayer output_;                             // the last one
 };
 
 }  // namespace jetcal::models::detail
