@@ -70,15 +70,15 @@ def main():
     begin, load = time.monotonic(), os.getloadavg()[0]
     if load > os.cpu_count():
         driver.say(f"the machine is busy (load {load:.1f}): medians, latencies and anything on several threads will mislead")
-    results, shared = [], {}
+    results, torch = [], None
     with tempfile.TemporaryDirectory(prefix="jetcal-bench-") as folder:
         for model in options.model:
             for threads in options.threads:
                 result, description = COMPARISONS[options.what](options, model, threads, pathlib.Path(folder))
-                shared = {key: description[key] for key in ("version", "commit", "cpu", "isa", "torch")}
+                torch = description["torch"]
                 results.append(result)
-    document = {"benchmark": options.what} | shared | {
-        "cores": os.cpu_count(), "load_before": load, "seed": options.seed, "jets": options.jets,
+    document = {"benchmark": options.what} | driver.machine(options.jetcal) | {
+        "torch": torch, "load_before": load, "seed": options.seed, "jets": options.jets,
         "jets_from": "shards" if options.data else "made", "seconds": round(time.monotonic() - begin, 1), "results": results}
     text = json.dumps(driver.rounded(document), indent=1) + "\n"
     if options.output:

@@ -13,12 +13,13 @@ import json
 import math
 import os
 import pathlib
-import platform
 import socket
 import statistics
 import subprocess
 import sys
 import tempfile
+
+import driver
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 EPOCHS = 3
@@ -74,8 +75,7 @@ def measure(options):
         print(f"{preset}: 1 worker {row['one']['best']:.0f} jets/s, 2 workers {row['two']['best']:.0f} jets/s, ratio "
               f"{row['ratio_best']:.2f} (medians {row['ratio_median']:.2f}); waiting {100 * row['wait_share']:.1f} % of the time, "
               f"communication takes {100 * row['communication_cpu_share']:.1f} % of a core")
-    document = {"cpu": platform.processor() or platform.machine(), "cores": os.cpu_count(), "load": os.getloadavg()[0],
-                "rounds": options.rounds, "rows": rows}
+    document = driver.machine(options.jetcal) | {"load": os.getloadavg()[0], "rounds": options.rounds, "rows": rows}
     if document["load"] > 3:
         print(f"the machine is busy (load {document['load']:.1f}): times are not to be trusted", file=sys.stderr)
     if options.output:

@@ -86,6 +86,13 @@ def run_json(command):
     return json.loads(run(command))
 
 
+def machine(jetcal):
+    """What a result says of the program that was measured and of where it ran."""
+    doctor = run_json([jetcal, "doctor", "--json"])
+    return {"version": doctor["version"], "commit": doctor["commit"], "cpu": doctor["cpu"]["model"], "isa": doctor["isa"],
+            "cores": doctor["cpu"]["cores"]}
+
+
 def make_inputs(options, model, folder):
     """Writes jets and network; the network has had a few steps, so that its running statistics are not 0 and 1."""
     jets, network = folder / "jets.safetensors", folder / f"{pathlib.Path(model).stem}.jetcal"

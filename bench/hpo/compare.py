@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Compares the searches that measure.py kept: geometric mean of regret jetcal / regret Optuna over tasks and seeds.
+"""Compares the searches that measure.py kept, and those that are committed: geometric mean of regret jetcal / regret Optuna over tasks
+and seeds.
 
-    python bench/hpo/compare.py --algorithms tpe,gp --tasks judge --output bench/results/hpo.json
+    python bench/hpo/compare.py --algorithms tpe,gp --tasks judge --output bench/results/hpo.json --keep
 
-Regret is (best - minimum) / (median of random points - minimum), at least 1e-4. Intervals: 95 %, bootstrap over tasks.
+Regret is (best - minimum) / (median of random points - minimum), at least 1e-4. Intervals: 95 %, bootstrap over tasks. --keep adds the
+outcomes of this machine to bench/results/hpo-searches.json, so that seeds add up over sessions.
 """
 
 import argparse
@@ -11,26 +13,36 @@ import itertools
 import json
 import math
 import pathlib
-import platform
 import random
 import statistics
-import subprocess
+import sys
 
 import measure
+import searches
 import simulate
+
+sys.path.append(str(searches.ROOT / "bench"))
+import driver  # noqa: E402
 
 FLOOR = 1e-4
 
 
-def load(folder, name, algorithm, workers, trials):
-    found = {}
-    for path in (measure.CACHE / folder).glob(f"{name}_{algorithm}_w{workers}_s*_n{trials}.json"):
-        found[int(path.stem.split("_s")[-1].split("_")[0])] = json.loads(path.read_text())
-    return found
+class Outcomes:
+    """Regrets of both sides; says what was left out because other code made it."""
 
+    def __init__(self, label):
+        self.label, self.kept = label, searches.Kept()
+        self.refused = {f"committed, {made}": count for made, count in self.kept.refused.items()}
 
-def log_regrets(name, records, count):
-    return {seed: math.log(max(FLOOR, simulate.regrets(name, record["losses"])[count - 1])) for seed, record in records.items()}
+    def log_regrets(self, side, algorithm, name, workers, trials, count):
+        label = "" if side == "optuna" else self.label
+        found, refused = searches.outcomes(self.kept, side, label, algorithm, name, workers, trials)
+        if refused:
+            self.refused[f"here, {side} {algorithm} {name}, {workers} workers, {trials} trials"] = refused
+        if label == "":
+            for seed, regrets in found.items():
+                self.kept.add(side, algorithm, name, workers, trials, seed, regrets)
+        return {seed: math.log(max(FLOOR, regrets[count])) for seed, regrets in found.items()}
 
 
 def interval(logs):
@@ -39,11 +51,11 @@ def interval(logs):
     return [math.exp(means[49]), math.exp(means[1949])]
 
 
-def compare(names, algorithm, rival, workers, count, options):
+def compare(outcomes, names, algorithm, rival, workers, count, trials):
     logs, seeds, wins = {}, set(), [0, 0, 0]
     for name in names:
-        ours = log_regrets(name, load(f"jetcal{options.label}", name, algorithm, workers, options.trials), count)
-        theirs = log_regrets(name, load("optuna", name, rival, workers, options.trials), count)
+        ours = outcomes.log_regrets("jetcal", algorithm, name, workers, trials, count)
+        theirs = outcomes.log_regrets("optuna", rival, name, workers, trials, count)
         common = sorted(ours.keys() & theirs.keys())
         if not common:
             continue
@@ -59,16 +71,19 @@ def compare(names, algorithm, rival, workers, count, options):
             "seeds": [min(seeds), max(seeds)], "tasks": {name: round(math.exp(value), 4) for name, value in logs.items()}}
 
 
-def cpu(folder, names, algorithm, options):
+def records(side, label, names, algorithm, workers, lengths):
+    """The searches of this machine that this tree's code made."""
+    return [record for name, count, length in itertools.product(names, workers, lengths)
+            for record in searches.cached(side, label, algorithm, name, count, length).values()
+            if searches.is_current(record, side, label)]
+
+
+def cpu(found):
     """Milliseconds of CPU per suggestion after 50 to 60 and 190 to 200 trials: median over searches of the mean."""
     result = {}
-    for count in (60, 200):
-        times = []
-        for name in names:
-            records = [record for length in options.lengths.split(",") for record in load(folder, name, algorithm, 1, int(length)).values()]
-            for record in records:
-                window = record["cpu_seconds"][count - 10 - simulate.START:count - simulate.START]
-                times += [1e3 * statistics.fmean(window)] if window else []
+    for count in searches.COUNTS:
+        windows = [record["cpu_seconds"][count - 10 - simulate.START:count - simulate.START] for record in found]
+        times = [1e3 * statistics.fmean(window) for window in windows if window]
         if times:
             result[str(count)] = statistics.median(times)
     return result
@@ -81,33 +96,37 @@ def main():
     parser.add_argument("--tasks", default="development")
     parser.add_argument("--label", default="")
     parser.add_argument("--lengths", default="60,200", help="lengths of the searches to look for")
+    parser.add_argument("--jetcal", default=searches.ROOT / "build" / "release" / "bin" / "jetcal", help="says what machine this is")
+    parser.add_argument("--keep", action="store_true", help="add the outcomes to bench/results/hpo-searches.json")
     parser.add_argument("--output")
     options = parser.parse_args()
-    names = measure.task_names(options.tasks)
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=measure.ROOT).stdout.strip()
-    report = {"commit": commit, "tasks": options.tasks, "floor": FLOOR, "machine": platform.processor() or platform.machine(), "comparisons": [], "cpu_ms": {},
-              "peak_memory_mib": {}}
+    if options.keep and options.label:
+        parser.error("--keep is for jetcal's defaults, not for the variant --label")
+    names, lengths = measure.task_names(options.tasks), sorted(map(int, options.lengths.split(",")))
+    outcomes = Outcomes(options.label)
+    report = driver.machine(options.jetcal) | {"tasks": options.tasks, "floor": FLOOR, "comparisons": [], "cpu_ms": {}, "peak_memory_mib": {}}
     for algorithm in options.algorithms.split(","):
         rival = options.rival or algorithm
-        for workers, count in itertools.product((1, 10), (60, 200)):
-            for options.trials in sorted(map(int, options.lengths.split(","))):
-                row = compare(names, algorithm, rival, workers, count, options) if count <= options.trials else None
-                if row is None:
-                    continue
-                report["comparisons"].append({"algorithm": algorithm, "rival": rival, "workers": workers, "trials": count,
-                                              "of": options.trials} | row)
-                low, high = row["interval"]
-                print(f"{algorithm} against {rival}, {workers:2d} workers, {count:3d} of {options.trials} trials: {row['ratio']:.3f} [{low:.3f}, {high:.3f}], "
-                      f"wins/ties/losses {row['wins_ties_losses']}, seeds {row['seeds']}")
-                print("   " + ", ".join(f"{name.split('-', 1)[1]} {ratio:.2f}" for name, ratio in row["tasks"].items()))
-        memory = [record["peak_memory_mib"] for name in names for workers in (1, 10) for length in options.lengths.split(",")
-                  for record in load(f"jetcal{options.label}", name, algorithm, workers, int(length)).values()]
+        for workers, count, trials in itertools.product((1, 10), searches.COUNTS, lengths):
+            row = compare(outcomes, names, algorithm, rival, workers, count, trials) if count <= trials else None
+            if row is None:
+                continue
+            report["comparisons"].append({"algorithm": algorithm, "rival": rival, "workers": workers, "trials": count, "of": trials} | row)
+            low, high = row["interval"]
+            print(f"{algorithm} against {rival}, {workers:2d} workers, {count:3d} of {trials} trials: {row['ratio']:.3f} [{low:.3f}, {high:.3f}], "
+                  f"wins/ties/losses {row['wins_ties_losses']}, seeds {row['seeds']}")
+            print("   " + ", ".join(f"{name.split('-', 1)[1]} {ratio:.2f}" for name, ratio in row["tasks"].items()))
+        memory = [record["peak_memory_mib"] for record in records("jetcal", options.label, names, algorithm, (1, 10), lengths)]
         report["peak_memory_mib"][f"jetcal {algorithm}"] = max(memory, default=None)
-        for folder in (f"jetcal{options.label}", "optuna"):
-            times = cpu(folder, names, algorithm if folder != "optuna" else rival, options)
-            side = "optuna" if folder == "optuna" else "jetcal"
+        for side, label, searcher in (("jetcal", options.label, algorithm), ("optuna", "", rival)):
+            times = cpu(records(side, label, names, searcher, (1,), lengths))
             report["cpu_ms"][f"{side} {algorithm}"] = times
-            print(f"   {side} CPU ms per suggestion: " + ", ".join(f"at {count}: {ms:.3f}" for count, ms in times.items()))
+            print(f"   {side} CPU ms per suggestion: " + (", ".join(f"at {count}: {ms:.3f}" for count, ms in times.items()) or
+                                                           "not measured here"))
+    for what, number in outcomes.refused.items():
+        print(f"left out, made by other code: {number} searches ({what})")
+    if options.keep:
+        outcomes.kept.write()
     if options.output:
         pathlib.Path(options.output).write_text(json.dumps(report, indent=1) + "\n")
 

@@ -18,11 +18,14 @@ import pathlib
 import random
 import shlex
 import statistics
-import subprocess
+import sys
 
 import sides
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+sys.path.append(str(ROOT / "bench"))
+import driver  # noqa: E402
+
 CURVES = pathlib.Path(__file__).resolve().parent / "curves"
 FLOOR = 1e-4
 ETA = 3
@@ -208,11 +211,10 @@ def run(options):
         if row["budget_percent"] == 25:
             print(f"{row['jetcal']} / {row['optuna']} at 25 %: {row['ratio']} {row['interval']} {row['wins_ties_losses']}")
     if options.output:
-        commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
         regret = {f"{side} {algorithm}": {str(part): round(math.exp(statistics.fmean(
             value for key, value in logs.items() if key[:3] == (side, algorithm, part))), 5) for part in PARTS} for side, algorithm in searches}
-        options.output.write_text(json.dumps({
-            "commit": commit, "tasks": names, "workers": options.workers, "seeds": options.seeds, "trainings": TRAININGS, "floor": FLOOR,
+        options.output.write_text(json.dumps(driver.machine(shlex.split(options.program)[0]) | {
+            "tasks": names, "workers": options.workers, "seeds": options.seeds, "trainings": TRAININGS, "floor": FLOOR,
             "regret": regret, "configurations": {" ".join(key): round(statistics.fmean(value), 1) for key, value in tried.items()},
             "comparisons": comparisons}, indent=1) + "\n")
 

@@ -22,6 +22,7 @@ def test_both_sides_search_the_same_curves(tmp_path):
     searched = document["configurations"]
     assert searched["jetcal bohb"] > 2 * searched["jetcal tpe"]  # nine epochs each, of 540
     assert len(document["comparisons"]) == 2 * 2 * 4
+    assert document["cpu"] and document["isa"] and document["cores"] >= 1
 
 
 def test_curves_are_those_of_a_whole_study(jetcal, tmp_path):
