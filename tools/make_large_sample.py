@@ -83,20 +83,29 @@ def make_batch(sample, first, count, seed):
                                                         pa.array(values, field.type.value_type)))
         else:
             arrays.append(pa.array(values, field.type))
-    return pa.RecordBatch.from_arrays(arrays, schema=schema), len(index)
+    return pa.RecordBatch.from_arrays(arrays, schema=schema), np.array([len(index), count_unusable(columns)])
+
+
+def count_unusable(columns):
+    """Particles that edm::is_usable_particle() refuses."""
+    pt, angles = columns["pf_pt"], (columns["pf_d_eta"], columns["pf_d_phi"])
+    usable = (pt > 0) & np.isfinite(pt)
+    for angle in angles:
+        usable &= np.abs(angle) <= 1e9
+    return int(np.count_nonzero(~usable))
 
 
 def write_shard(arguments):
     path, first, count, batch_jets, seed = arguments
-    num_particles = 0
+    particles = np.zeros(2, np.int64)  # all of them, and unusable ones
     part = path.with_suffix(".arrow.part")
     with pa.OSFile(str(part), "wb") as file, pa.ipc.new_file(file, SAMPLE[0]) as writer:
         for start in range(first, first + count, batch_jets):
-            batch, particles = make_batch(SAMPLE, start, min(batch_jets, first + count - start), seed)
+            batch, of_batch = make_batch(SAMPLE, start, min(batch_jets, first + count - start), seed)
             writer.write_batch(batch)
-            num_particles += particles
+            particles += of_batch
     part.rename(path)
-    return num_particles
+    return particles.tolist()
 
 
 def load_sample(folder, constituents):
@@ -138,15 +147,15 @@ def main():
     template = manifest["files"][0]
     manifest["options"] |= {"shard_batch_jets": options.batch_jets, "inputs": []}
     manifest["files"] = []
-    for (split, name, first, count), num_particles in zip(shards, particles):
+    for (split, name, first, count), (num_particles, unusable) in zip(shards, particles):
         entry = copy.deepcopy(template) | {"path": f"repeated from jet {first}", "num_entries": count, "size": 0}
         entry["counts"] = {"read": count, "selected": count, "particles_read": num_particles,
-                           "particles_selected": num_particles}
+                           "particles_selected": num_particles, "particles_unusable": unusable}
         entry["shards"] = [{"name": name, "split": split, "num_jets": count, "num_particles": num_particles}]
         manifest["files"].append(entry)
     (options.output / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
     size = sum(path.stat().st_size for path, *_ in work)
-    print(f"{options.jets} jets, {sum(particles)} particles, {size / 1e9:.2f} GB in {len(shards)} shards in {options.output}")
+    print(f"{options.jets} jets, {sum(number for number, _ in particles)} particles, {size / 1e9:.2f} GB in {len(shards)} shards in {options.output}")
 
 
 if __name__ == "__main__":

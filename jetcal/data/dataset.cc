@@ -39,6 +39,7 @@ Dataset Dataset::open(const std::filesystem::path& dir, Split split) {
          " has not finished, run it again to resume it");
   }
   Dataset dataset;
+  dataset.particles_usable_ = detail::make_report(*manifest).counts.particles_unusable == 0;
   // shared: copies of a Dataset read the same mappings
   auto mapped = std::make_shared<std::vector<detail::MappedShard>>();
   for (const auto& file : manifest->files) {
@@ -91,12 +92,13 @@ void Dataset::append_features(std::span<const std::int64_t> rows, const edm::Inp
 }
 
 Dataset Dataset::of_views(std::vector<edm::JetView> views, std::int64_t num_particles,
-                          std::shared_ptr<const void> memory) {
+                          std::shared_ptr<const void> memory, bool particles_usable) {
   Dataset dataset;
   for (const edm::JetView& view : views)
     dataset.first_rows_.push_back(dataset.num_jets() + view.num_jets);
   dataset.views_ = std::move(views);
   dataset.num_particles_ = num_particles;
+  dataset.particles_usable_ = particles_usable;
   dataset.mapped_ = std::move(memory);
   return dataset;
 }

@@ -53,12 +53,15 @@ class Dataset {
 
   /// Takes views of memory that `memory` keeps.
   static Dataset of_views(std::vector<edm::JetView> views, std::int64_t num_particles,
-                          std::shared_ptr<const void> memory);
+                          std::shared_ptr<const void> memory, bool particles_usable = false);
 
   std::int64_t num_jets() const noexcept { return first_rows_.back(); }
   std::int64_t num_particles() const noexcept { return num_particles_; }
   /// Tells whether all jets came from files with particles; without them no network can be used.
   bool has_particles() const noexcept { return without_particles_.empty(); }
+
+  /// Tells whether ingest found no particle that features leave out.
+  bool particles_usable() const noexcept { return particles_usable_; }
 
   /// Counts the views that shard() gives. A shard file holds one or more of them (its record
   /// batches, at most ingest's 16,384 jets each); they follow each other in the order of the rows.
@@ -93,7 +96,7 @@ class Dataset {
   std::vector<ShardExtras> extras_;  // beside views_
   std::vector<std::string> groups_;  // beside views_
   std::vector<std::string> observers_;
-  bool has_weights_ = false;
+  bool has_weights_ = false, particles_usable_ = false;
   std::vector<std::int64_t> first_rows_{0};  // one more than views_
   std::int64_t num_particles_ = 0;
   std::string without_particles_;  // the first input file without particles, if any

@@ -23,7 +23,9 @@
 #include "jetcal/base/files.h"
 #include "jetcal/data/detail/manifest.h"
 #include "jetcal/data/detail/shard_batch.h"
+#include "jetcal/data/detail/shard_columns.h"
 #include "jetcal/data/detail/shard_footer.h"
+#include "jetcal/edm/regression_target.h"
 
 namespace jetcal::data {
 
@@ -151,6 +153,7 @@ JetBlocks JetBlocks::open(std::shared_ptr<const FileStore> store, Split split, i
     hash = hash_bytes(fmt::format("{:016x}", shard.hash), hash);
   }
   const IngestCounts counts = detail::make_report(manifest).counts;
+  blocks.particles_usable_ = counts.particles_unusable == 0;
   blocks.find_weights(counts);
   if (blocks.has_weights_) {
     for (const double sum : counts.weight_by_split)
@@ -232,13 +235,35 @@ void JetBlocks::load(std::int64_t block, JetBlock& into) const {
   const detail::BatchView view = detail::view_batch(name, **batch);
   into.jets = view.jets;
   into.weights.clear();
-  for (const float weight : view.extras.weight)
-    into.weights.push_back(static_cast<float>(weight * weight_scale_));
+  append_weights(view.extras.weight, into.weights);
+  require_jets(block, into.jets.num_jets);
+}
+
+void JetBlocks::append_targets(std::int64_t block, JetTargets& out) const {
+  const Place& place = blocks_[static_cast<std::size_t>(block)];
+  const Shard& shard = (*shards_)[place.shard];
+  std::vector<std::string> columns{"pt_reco", "pt_gen"};
+  if (has_weights_) columns.emplace_back("training_weight");
+  const auto batch = detail::read_columns(*store_, shard.file,
+                                          {place.offset, place.description_bytes, place.body_bytes},
+                                          shard.schema, columns);
+  const detail::TargetView view = detail::view_targets(store_->name_of(shard.file), *batch);
+  require_jets(block, view.jets.num_jets);
+  for (std::int64_t row = 0; row < view.jets.num_jets; ++row)
+    out.target.push_back(edm::regression_target(view.jets, row));
+  append_weights(view.weight, out.weight);
+}
+
+void JetBlocks::append_weights(std::span<const float> stored, std::vector<float>& out) const {
+  for (const float weight : stored) out.push_back(static_cast<float>(weight * weight_scale_));
+}
+
+void JetBlocks::require_jets(std::int64_t block, std::int64_t num_jets) const {
   const std::int64_t wanted = starts_[block + 1] - starts_[block];
-  if (into.jets.num_jets != wanted) {
-    fail(ErrorCode::DataLoss, "a record batch of the shard ", name, " has ", into.jets.num_jets,
-         " jets, by its manifest it should have ", wanted);
-  }
+  if (num_jets == wanted) return;
+  fail(ErrorCode::DataLoss, "a record batch of the shard ",
+       store_->name_of((*shards_)[blocks_[static_cast<std::size_t>(block)].shard].file), " has ",
+       num_jets, " jets, by its manifest it should have ", wanted);
 }
 
 LoadedJets load_dataset(const JetBlocks& blocks, int connections) {
@@ -253,8 +278,30 @@ LoadedJets load_dataset(const JetBlocks& blocks, int connections) {
     views.push_back(block.jets);
     weights.insert(weights.end(), block.weights.begin(), block.weights.end());
   }
-  return {Dataset::of_views(std::move(views), blocks.num_particles(), std::move(memory)),
+  return {Dataset::of_views(std::move(views), blocks.num_particles(), std::move(memory),
+                            blocks.particles_usable()),
           std::move(weights)};
+}
+
+JetTargets load_targets(const JetBlocks& blocks, int connections,
+                        const std::function<void()>& check) {
+  JetTargets whole;
+  whole.target.reserve(static_cast<std::size_t>(blocks.num_jets()));
+  // Some at a time, so that `check` is heard between them and they are put together in order.
+  std::vector<JetTargets> parts(static_cast<std::size_t>(8 * std::max(connections, 1)));
+  for (std::int64_t first = 0; first < blocks.num_blocks(); first += std::ssize(parts)) {
+    if (check) check();
+    const std::int64_t count = std::min(std::ssize(parts), blocks.num_blocks() - first);
+    run_concurrently(count, connections, [&](std::int64_t i) {
+      parts[i] = {};
+      blocks.append_targets(first + i, parts[i]);
+    });
+    for (const JetTargets& part : std::span(parts).first(count)) {
+      whole.target.insert(whole.target.end(), part.target.begin(), part.target.end());
+      whole.weight.insert(whole.weight.end(), part.weight.begin(), part.weight.end());
+    }
+  }
+  return whole;
 }
 
 }  // namespace jetcal::data

@@ -33,6 +33,12 @@ class PageMemory {
   std::span<std::byte> bytes_;
 };
 
+/// What the loss compares with, of some jets.
+struct JetTargets {
+  std::vector<float> target;  ///< As edm::FeatureBatch::target [J].
+  std::vector<float> weight;  ///< As JetBlock::weights [J] or empty.
+};
+
 /// One block in memory; `jets` views `memory`. Can be filled again with another block.
 struct JetBlock {
   PageMemory memory;
@@ -64,6 +70,8 @@ class JetBlocks {
   std::int64_t largest_block_bytes() const noexcept { return largest_bytes_; }
   /// Throws FailedPrecondition when jets came from files without particles.
   void require_particles() const;
+  /// Tells whether ingest found no particle that features leave out.
+  bool particles_usable() const noexcept { return particles_usable_; }
   /// Tells whether ingest stored weights.
   bool has_weights() const noexcept { return has_weights_; }
   /// Returns what stored weights are multiplied with.
@@ -76,6 +84,9 @@ class JetBlocks {
 
   /// Reads a block. Throws DataLoss naming the shard, and what the store throws.
   void load(std::int64_t block, JetBlock& into) const;
+  /// Appends the targets and weights of a block, for which it reads no other column. Throws as
+  /// load().
+  void append_targets(std::int64_t block, JetTargets& out) const;
 
  private:
   struct Shard;
@@ -85,6 +96,8 @@ class JetBlocks {
   };
   void add_shard(const Shard& shard, std::int64_t batch_jets);
   void find_weights(const IngestCounts& counts);
+  void require_jets(std::int64_t block, std::int64_t num_jets) const;
+  void append_weights(std::span<const float> stored, std::vector<float>& out) const;
 
   std::shared_ptr<const FileStore> store_;            // shared: one client for all splits
   std::shared_ptr<const std::vector<Shard>> shards_;  // shared by copies
@@ -92,7 +105,7 @@ class JetBlocks {
   std::vector<std::int64_t> starts_{0};
   std::int64_t num_particles_ = 0, total_bytes_ = 0, largest_bytes_ = 0;
   std::string without_particles_, fingerprint_;
-  bool has_weights_ = false;
+  bool has_weights_ = false, particles_usable_ = false;
   double weight_scale_ = 1;
 };
 
@@ -104,6 +117,11 @@ struct LoadedJets {
 
 /// Reads every block into memory, where any row can be had at once.
 LoadedJets load_dataset(const JetBlocks& blocks, int connections);
+
+/// Reads the targets and weights of all jets, in the order of the rows, without their particles.
+/// `check` is called now and then on the caller's thread, and may throw.
+JetTargets load_targets(const JetBlocks& blocks, int connections,
+                        const std::function<void()>& check = {});
 
 /// Calls work(i) for i in [0, count) on up to `num_threads` threads of its own, which may wait for
 /// a network. The first exception is rethrown after all have ended.

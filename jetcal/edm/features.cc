@@ -10,6 +10,7 @@
 #include "jetcal/base/error.h"
 #include "jetcal/edm/detail/vector_math.h"
 #include "jetcal/edm/flavor.h"
+#include "jetcal/edm/regression_target.h"
 
 namespace jetcal::edm {
 
@@ -343,8 +344,7 @@ void append_features(const JetView& jets, std::int64_t row, const InputOptions& 
     batch.log_jec.push_back(std::log(pt_reco / pt_jet));
     batch.jets.push_back(batch.log_jec.back());
   }
-  const float pt_gen = jets.pt_gen[row];
-  batch.target.push_back(pt_gen > 0 ? std::log(pt_gen / pt_reco) : 0.0F);
+  batch.target.push_back(regression_target(jets, row));
   const Flavor flavor = jets.hadron_flavor.empty()  // real jets have none
                             ? Flavor::Undefined
                             : jet_flavor(jets.hadron_flavor[row], jets.parton_flavor[row]);

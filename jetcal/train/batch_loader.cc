@@ -14,6 +14,20 @@
 namespace jetcal::train {
 namespace {
 
+bool usable_weight(float weight) { return weight >= 0 && std::isfinite(weight); }
+
+// `weight` may be null.
+void check_target(const JetSource& source, std::int64_t row, float target, const float* weight) {
+  if (!std::isfinite(target)) {
+    fail(ErrorCode::InvalidArgument, "jet ", row, " of the ", source.name(),
+         " has the target log(pt_gen / pt_reco) = ", target);
+  }
+  if (weight != nullptr && !usable_weight(*weight)) {
+    fail(ErrorCode::InvalidArgument, "jet ", row, " of the ", source.name(), " has the weight ",
+         *weight, ", which must be finite and not negative");
+  }
+}
+
 void check_usable(const JetSource& source, std::span<const std::int64_t> rows,
                   const edm::FeatureBatch& batch) {
   const auto usable = [](float feature) { return std::abs(feature) <= edm::kLargestFeature; };
@@ -21,7 +35,7 @@ void check_usable(const JetSource& source, std::span<const std::int64_t> rows,
   std::size_t unusable = 0;
   for (const float feature : batch.jets) unusable += usable(feature) ? 0 : 1;
   for (const float target : batch.target) unusable += usable(target) ? 0 : 1;
-  for (const float weight : batch.weight) unusable += weight >= 0 && std::isfinite(weight) ? 0 : 1;
+  for (const float weight : batch.weight) unusable += usable_weight(weight) ? 0 : 1;
   if (!batch.weight.empty() && batch.weight.size() != rows.size()) {
     fail(ErrorCode::Internal, "the ", source.name(), " gave ", batch.weight.size(), " weights for ",
          rows.size(), " jets");
@@ -36,14 +50,8 @@ void check_usable(const JetSource& source, std::span<const std::int64_t> rows,
              names[f], " = ", value, std::isfinite(value) ? ", which no jet reaches" : "");
       }
     }
-    if (!std::isfinite(batch.target[j])) {
-      fail(ErrorCode::InvalidArgument, "jet ", rows[j], " of the ", source.name(),
-           " has the target log(pt_gen / pt_reco) = ", batch.target[j]);
-    }
-    if (!batch.weight.empty() && !(batch.weight[j] >= 0 && std::isfinite(batch.weight[j]))) {
-      fail(ErrorCode::InvalidArgument, "jet ", rows[j], " of the ", source.name(),
-           " has the weight ", batch.weight[j], ", which must be finite and not negative");
-    }
+    check_target(source, rows[j], batch.target[j],
+                 batch.weight.empty() ? nullptr : &batch.weight[j]);
   }
 }
 
@@ -134,6 +142,13 @@ void BatchLoader::make(std::int64_t index, edm::FeatureBatch& batch) {
   const std::span<const std::int64_t> rows =
       reader_->append(begin + slice_.begin(count), begin + slice_.end(count), batch);
   check_usable(source_, rows, batch);
+}
+
+void check_targets(const JetSource& source, const data::JetTargets& targets) {
+  for (std::size_t j = 0; j < targets.target.size(); ++j) {
+    check_target(source, static_cast<std::int64_t>(j), targets.target[j],
+                 targets.weight.empty() ? nullptr : &targets.weight[j]);
+  }
 }
 
 std::vector<std::int64_t> storage_order(std::int64_t n) {

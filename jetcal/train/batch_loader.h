@@ -88,6 +88,10 @@ class BatchLoader {
   std::thread thread_;  // last: it uses the others
 };
 
+/// Throws as BatchLoader::next() where the target or the weight of a row of `source` cannot be
+/// used.
+void check_targets(const JetSource& source, const data::JetTargets& targets);
+
 /// Returns 0 to n - 1.
 std::vector<std::int64_t> storage_order(std::int64_t n);
 

@@ -18,9 +18,10 @@ struct FirstPass {
   SplitCounts train;
 };
 
-/// Reads the training split once, or twice where the standardisation has bounds: values beyond them
-/// are counted. With another model's weights its standardisation is taken. Throws Cancelled when
-/// `should_stop` says so, and as JetSource.
+/// Reads the targets of the training split, without its features where the source can do so and no
+/// standardisation is fitted to them; once more where the standardisation has bounds: values beyond
+/// them are counted. With another model's weights its standardisation is taken. Throws Cancelled
+/// when `should_stop` says so, and as JetSource.
 FirstPass pass_over_training_split(const TrainOptions& options, const JetSource& train,
                                    const std::function<bool()>& should_stop);
 

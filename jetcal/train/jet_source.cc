@@ -11,7 +11,7 @@
 #include "jetcal/base/error.h"
 #include "jetcal/base/files.h"
 #include "jetcal/data/file_store.h"
-#include "jetcal/data/jet_blocks.h"
+#include "jetcal/edm/regression_target.h"
 #include "jetcal/train/selected_source.h"
 #include "jetcal/train/streamed_source.h"
 
@@ -63,6 +63,19 @@ class ShardSource final : public JetSource {
       hash = hash_column(jets.event, hash);
     }
     return fmt::format("{:016x}", hash);
+  }
+
+  std::optional<data::JetTargets> read_targets(const std::function<void()>& check) const override {
+    if (!dataset_.particles_usable()) return std::nullopt;
+    data::JetTargets targets;
+    targets.target.reserve(static_cast<std::size_t>(num_jets()));
+    for (std::int64_t i = 0; i < dataset_.num_shards(); ++i) {
+      if (check) check();
+      const edm::JetView& jets = dataset_.shard(i);
+      for (std::int64_t row = 0; row < jets.num_jets; ++row)
+        targets.target.push_back(edm::regression_target(jets, row));
+    }
+    return targets;
   }
 
   std::string name() const override { return name_; }

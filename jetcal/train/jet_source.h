@@ -7,10 +7,12 @@
 #include <functional>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <span>
 #include <string>
 
 #include "jetcal/data/dataset.h"
+#include "jetcal/data/jet_blocks.h"
 #include "jetcal/data/row_order.h"
 #include "jetcal/edm/features.h"
 #include "jetcal/train/storage.h"
@@ -43,6 +45,13 @@ class JetSource {
   /// Starts to read in an order of this source; as given here through append_features(). The source
   /// must outlive the reader.
   virtual std::unique_ptr<JetReader> read(data::RowOrder order) const;
+  /// Reads the targets and weights of all rows, without their features. Nothing where features
+  /// are needed to tell that none of their particles is left out. `check` is called now and then,
+  /// and may throw.
+  virtual std::optional<data::JetTargets> read_targets(
+      [[maybe_unused]] const std::function<void()>& check) const {
+    return std::nullopt;
+  }
   /// Tells how epoch_order() mixes jets, where that is not a full shuffle; part of what a run is.
   virtual std::string order_name() const { return {}; }
   /// Returns hexadecimal digits that change when the jets do.

@@ -47,6 +47,24 @@ class SelectedSource final : public JetSource {
       out.weight.push_back(selected_.weights[static_cast<std::size_t>(row)]);
   }
 
+  std::optional<data::JetTargets> read_targets(const std::function<void()>& check) const override {
+    std::optional<data::JetTargets> targets = source_->read_targets(check);
+    if (!targets) return targets;
+    const auto take = [this](std::vector<float>& values) {
+      if (selected_.all || values.empty()) return;
+      std::vector<float> taken;
+      taken.reserve(selected_.rows.size());
+      for (const std::int64_t row : selected_.rows)
+        taken.push_back(values[static_cast<std::size_t>(row)]);
+      values = std::move(taken);
+    };
+    take(targets->target);
+    take(targets->weight);
+    targets->weight.insert(targets->weight.end(), selected_.weights.begin(),
+                           selected_.weights.end());
+    return targets;
+  }
+
   std::string fingerprint() const override {
     std::uint64_t hash = hash_bytes(source_->fingerprint());
     hash = hash_values(selected_.rows, hash);

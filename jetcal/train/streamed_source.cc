@@ -68,6 +68,12 @@ std::unique_ptr<JetReader> StreamedSource::read(data::RowOrder order) const {
   return std::make_unique<StreamReader>(blocks_, std::move(order), inputs_, connections_);
 }
 
+std::optional<data::JetTargets> StreamedSource::read_targets(
+    const std::function<void()>& check) const {
+  if (!blocks_.particles_usable()) return std::nullopt;
+  return data::load_targets(blocks_, connections_, check);
+}
+
 std::string StreamedSource::order_name() const {
   return fmt::format("windows of {} of {} blocks", window_blocks_, blocks_.num_blocks());
 }

@@ -24,6 +24,7 @@ class StreamedSource final : public JetSource {
   data::RowOrder epoch_order(std::uint64_t seed, std::int64_t epoch) const override;
   data::RowOrder stored_order() const override;
   std::unique_ptr<JetReader> read(data::RowOrder order) const override;
+  std::optional<data::JetTargets> read_targets(const std::function<void()>& check) const override;
   std::string order_name() const override;
   std::string fingerprint() const override { return blocks_.fingerprint(); }
   std::string name() const override { return name_; }

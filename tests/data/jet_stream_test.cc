@@ -46,7 +46,9 @@ class WatchedStore final : public FileStore {
 // Three files of 50, 70 and 3 jets in blocks of 16: 4 + 5 + 1 blocks.
 class JetStreamTest : public ::testing::Test {
  protected:
-  void SetUp() override {
+  void SetUp() override { write_shards(); }
+
+  void write_shards(const DataRules& rules = {}) {
     const std::vector<std::int64_t> sizes{50, 70, 3};
     for (std::size_t i = 0; i < sizes.size(); ++i)
       write_jet_ntuple(folder_ / (std::to_string(i) + ".root"), make_jets(sizes[i], i + 1));
@@ -56,6 +58,7 @@ class JetStreamTest : public ::testing::Test {
     options.selection = {.gen_pt_min = -1, .gen_eta_max = 10, .keep_unmatched = true};
     options.split.fractions = {1, 0, 0};
     options.shard_batch_jets = 16;
+    options.rules = rules;
     ingest(options);
   }
 
@@ -234,6 +237,56 @@ TEST_F(JetStreamTest, LoadsEverythingIntoMemory) {
   expect_same(got, want);
 }
 
+TEST_F(JetStreamTest, ReadsTargetsWithoutTheParticles) {
+  const JetBlocks blocks = open();
+  ASSERT_TRUE(blocks.particles_usable());
+  const StoreCounts before = blocks.store().counts();
+  for (const int connections : {1, 3}) {
+    const JetTargets targets = load_targets(blocks, connections);
+    EXPECT_EQ(targets.target, mapped(RowOrder::stored(blocks.starts(), 1)).target);
+    EXPECT_TRUE(targets.weight.empty());
+  }
+  const StoreCounts after = blocks.store().counts();
+  // Of each block its description and two columns.
+  EXPECT_EQ(after.reads - before.reads, 2 * 3 * blocks.num_blocks());
+  EXPECT_LT(after.bytes - before.bytes, blocks.total_bytes());  // of both passes
+}
+
+TEST_F(JetStreamTest, ReadsWeightsBesideTheTargets) {
+  DataRules rules;
+  rules.weight = "pt_reco / 50";
+  std::filesystem::remove_all(shards_);
+  write_shards(rules);
+  const JetBlocks blocks = open();
+  ASSERT_TRUE(blocks.has_weights());
+  const JetTargets targets = load_targets(blocks, 2);
+  EXPECT_EQ(targets.target, mapped(RowOrder::stored(blocks.starts(), 1)).target);
+  EXPECT_EQ(targets.weight, load_dataset(blocks, 2).weights);
+}
+
+TEST_F(JetStreamTest, TellsOfAStoreThatFailsAmongTheTargets) {
+  std::atomic<int> left{1000};
+  const auto store = std::make_shared<WatchedStore>(shards_, [&](const std::string&, std::int64_t) {
+    if (--left < 0) fail(ErrorCode::Unavailable, "the server died");
+  });
+  const JetBlocks blocks = JetBlocks::open(store, Split::Train, 2);
+  for (const int reads : {0, 1, 2, 7}) {
+    left = reads;
+    try {
+      load_targets(blocks, 2);
+      FAIL() << "the server was not missed";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::Unavailable);
+      EXPECT_STREQ(error.what(), "the server died");
+    }
+  }
+}
+
+TEST_F(JetStreamTest, HearsACheckBetweenTheTargets) {
+  const JetBlocks blocks = open();
+  EXPECT_THROW(load_targets(blocks, 1, [] { fail(ErrorCode::Cancelled, "stopped"); }), Error);
+}
+
 TEST_F(JetStreamTest, FingerprintTellsSamplesApart) {
   const std::string before = open().fingerprint();
   EXPECT_EQ(open().fingerprint(), before);
@@ -278,6 +331,8 @@ TEST_F(JetStreamTest, SurvivesChangedBytesAllOverAShard) {
       const JetBlocks blocks = open();
       JetBlock block;
       blocks.load(blocks.num_blocks() - 1, block);
+      JetTargets targets;
+      blocks.append_targets(blocks.num_blocks() - 1, targets);
     } catch (const Error& error) {
       EXPECT_EQ(error.code(), ErrorCode::DataLoss);
       EXPECT_THAT(error.what(), HasSubstr("train-00002.arrow")) << at;

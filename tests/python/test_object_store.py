@@ -101,6 +101,38 @@ def test_streamed_run_reports_its_window(streamed):
     assert storage["read_mb"] > 3 * 1.5  # preparation and two epochs of 24 blocks
 
 
+def test_targets_alone_are_read_before_the_first_step(jetcal, shards, streamed, tmp_path):
+    """A standardisation is fitted to all features, which are read for it; without one, of each of the 24 blocks two columns are."""
+    _, standardised = streamed
+    plain = train(jetcal, shards, tmp_path / "run", *STREAMED, "--no-standardise")
+    assert plain["storage"]["reads"] - standardised["storage"]["reads"] == 2 * 24  # description and columns in place of the block
+    of_training = sum(path.stat().st_size for path in shards.glob("train-*.arrow")) / 2**20
+    saved = standardised["storage"]["read_mb"] - plain["storage"]["read_mb"]
+    assert 0.8 * of_training < saved < of_training
+    assert plain["baselines"] == standardised["baselines"], "the best constant, to the last bit"
+
+
+def test_particles_that_are_left_out_are_counted(jetcal, small, tmp_path):
+    """Where ingest found some, the sample is read before the first step."""
+    folder = make_sample(small, tmp_path / "shards", "--jets", 600, "--batch-jets", 100)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    path = folder / "train-00000.arrow"
+    table = pa.ipc.open_file(str(path)).read_all()
+    lists = table["pf_pt"].combine_chunks()
+    values = lists.values.to_numpy().copy()
+    values[[3, 50]] = -1
+    column = pa.LargeListArray.from_arrays(lists.offsets, pa.array(values))
+    field = table.schema.get_field_index("pf_pt")
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
+        for batch in table.set_column(field, table.schema.field(field), column).to_batches(max_chunksize=100):
+            writer.write_batch(batch)
+    manifest["files"][0]["counts"]["particles_unusable"] = 2
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    for mode in ("streamed", "mapped"):
+        result = train(jetcal, folder, tmp_path / mode, "--data-mode", mode, "--no-standardise")
+        assert result["dropped_particles"]["train"] == 2
+
+
 def test_streamed_epoch_is_another_order_but_no_other_sample(jetcal, shards, streamed, tmp_path):
     _, document = streamed
     mapped = train(jetcal, shards, tmp_path / "run")

@@ -30,12 +30,20 @@ class BatchViewer {
     return view;
   }
 
+  TargetView targets() {
+    TargetView view;
+    view.jets.num_jets = batch_.num_rows();
+    view.jets.pt_reco = scalars<float>("pt_reco");
+    view.jets.pt_gen = scalars<float>("pt_gen");
+    view.weight = weight();
+    return view;
+  }
+
   ShardExtras extras() {
     ShardExtras extras;
     extras.source_entry = scalars<std::int64_t>("source_entry");
     extras.source_jet = scalars<std::int32_t>("source_jet");
-    if (batch_.GetColumnByName("training_weight"))
-      extras.weight = scalars<float>("training_weight");
+    extras.weight = weight();
     for (const std::shared_ptr<arrow::Field>& field : batch_.schema()->fields()) {
       if (is_own(field->name())) continue;
       extras.observers.push_back(observer(field->name().c_str(), field->type()->id()));
@@ -44,6 +52,11 @@ class BatchViewer {
   }
 
  private:
+  std::span<const float> weight() const {
+    if (!batch_.GetColumnByName("training_weight")) return {};
+    return scalars<float>("training_weight");
+  }
+
   static bool is_own(const std::string& name) {
 #define JETCAL_IS(type, column) \
   if (name == #column) return true;
@@ -125,6 +138,10 @@ class BatchViewer {
 BatchView view_batch(const std::string& name, const arrow::RecordBatch& batch) {
   BatchViewer viewer(name, batch);
   return {viewer.view(), viewer.extras()};
+}
+
+TargetView view_targets(const std::string& name, const arrow::RecordBatch& batch) {
+  return BatchViewer(name, batch).targets();
 }
 
 }  // namespace jetcal::data::detail
