@@ -21,7 +21,6 @@ import os
 import pathlib
 import shlex
 import statistics
-import struct
 import subprocess
 import sys
 
@@ -126,16 +125,9 @@ On the test jets, with bootstrap errors (`tools/train_default_models.py`):
 
 
 def copy_model(source, target):
-    """Copies a model file, a safetensors one; of the folder that its jets lay in only the name goes along."""
-    content = source.read_bytes()
-    (length,) = struct.unpack_from("<Q", content)
-    header = json.loads(content[8:8 + length])
-    notes = header["__metadata__"]
-    notes["provenance.data"] = pathlib.PurePath(notes["provenance.data"]).name
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
+    """Copies a model file, completely or not at all."""
     part = target.with_name(target.name + ".part")
-    part.write_bytes(struct.pack("<Q", len(text)) + text + content[8 + length:])
+    part.write_bytes(source.read_bytes())
     part.replace(target)
 
 

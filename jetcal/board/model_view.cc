@@ -30,6 +30,20 @@ Json manifest_of(const fs::path& folder) {
   return manifest.is_object() ? Json{{"path", path.string()}, {"manifest", manifest}} : Json();
 }
 
+// The manifest of the jets that a model was trained on: of the folder that the run beside it names,
+// or a model of older versions itself. Null where it is not here.
+Json manifest_of(const models::Model& model, const fs::path& file) {
+  const auto data = model.provenance.find("data");
+  if (data == model.provenance.end()) return {};
+  if (!model.provenance.contains("data_manifest")) return manifest_of(data->second);
+  const fs::path history = file.parent_path() / "history.json";
+  std::error_code error;
+  if (!fs::is_regular_file(history, error)) return {};
+  const Json run = Json::parse(read_file(history), nullptr, false);
+  if (!run.is_object() || !run.contains("data") || !run["data"].is_string()) return {};
+  return manifest_of(run["data"].get<std::string>());
+}
+
 // Manifests of the datasets that the steps of a lineage gave.
 void add_manifests(const fs::path& store, const Json& lineage, Json& manifests) {
   for (const Json& step : lineage.value("steps", Json::array())) {
@@ -77,9 +91,8 @@ Json describe(const fs::path& file, const std::vector<fs::path>& stores) {
       if (error.code() != ErrorCode::NotFound) throw;  // made elsewhere
     }
   }
-  const auto data = model.provenance.find("data");
-  if (manifests.empty() && data != model.provenance.end()) {
-    Json found = manifest_of(data->second);
+  if (manifests.empty()) {
+    Json found = manifest_of(model, file);
     if (!found.is_null()) manifests.push_back(std::move(found));
   }
   document["lineage"] = std::move(lineages);

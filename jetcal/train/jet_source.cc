@@ -122,9 +122,11 @@ JetSources map_shards(const std::filesystem::path& folder, const edm::InputOptio
     return std::make_unique<ShardSource>(data::Dataset::open(folder, split), inputs,
                                          split_name_at(split, folder.string()));
   };
-  return {open(data::Split::Train), open(data::Split::Validation), open(data::Split::Test), [] {
+  return {open(data::Split::Train), open(data::Split::Validation), open(data::Split::Test),
+          [] {
             return nlohmann::ordered_json{{"mode", "mapped"}};
-          }};
+          },
+          data::read_origin(*data::open_store(folder.string()))};
 }
 
 nlohmann::ordered_json report_storage(std::string_view mode, const data::FileStore& store,
@@ -166,8 +168,11 @@ JetSources open_blocks(const std::string& location, const edm::InputOptions& inp
     if (split == data::Split::Train) window_blocks = source->window_blocks();
     return source;
   };
-  JetSources sources{
-      open(data::Split::Train), open(data::Split::Validation), open(data::Split::Test), {}};
+  JetSources sources{open(data::Split::Train),
+                     open(data::Split::Validation),
+                     open(data::Split::Test),
+                     {},
+                     data::read_origin(*store)};
   sources.storage_report = [keep, store, window_blocks] {
     return report_storage(keep ? "memory" : "streamed", *store, window_blocks);
   };

@@ -14,6 +14,7 @@
 #include "jetcal/data/dataset.h"
 #include "jetcal/data/jet_blocks.h"
 #include "jetcal/data/row_order.h"
+#include "jetcal/data/sample_origin.h"
 #include "jetcal/edm/features.h"
 #include "jetcal/train/storage.h"
 
@@ -69,6 +70,8 @@ struct JetSources {
   /// `window_blocks` and, where files are not mapped, `reads`, `read_mb` and `retries`. May be
   /// empty.
   std::function<nlohmann::ordered_json()> storage_report = {};
+  /// Of jets that jetcal ingested.
+  std::optional<data::SampleOrigin> origin = {};
 };
 
 /// Tells whether open_shards() leaves the jets in the files of a folder.

@@ -113,13 +113,14 @@ static std::string event_file_name(double start_time, std::int64_t epoch) {
 }
 
 RunFiles::RunFiles(const fs::path& output, double start_time, nlohmann::json hyperparameters,
-                   fs::path metrics_file)
+                   fs::path metrics_file, std::string data)
     : output_(output),
       metrics_(output / kMetricsName),
       events_(output / kEventsFolder / event_file_name(start_time, 0)),
       history_(output / kHistoryName),
       metrics_file_(std::move(metrics_file)),
       hyperparameters_(std::move(hyperparameters)),
+      data_(std::move(data)),
       start_time_(start_time) {}
 
 // All metrics, to both places.
@@ -199,6 +200,7 @@ void RunFiles::write_figures(const EpochRecord& epoch,
 void RunFiles::write_history(const std::vector<EpochRecord>& history,
                              const std::optional<TestResult>& test) const {
   nlohmann::ordered_json document;
+  if (!data_.empty()) document["data"] = data_;
   document["epochs"] = nlohmann::json(history);
   if (test) document["test"] = nlohmann::json(*test);
   write_if_changed(history_, document.dump(2) + "\n");

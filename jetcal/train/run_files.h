@@ -31,9 +31,10 @@ class RunFiles {
   /// `start_time` (seconds since 1970) names the event file. `hyperparameters` is an object of JSON
   /// scalars for TensorBoard's tab HParams. `metrics_file`, if given, gets the metrics too: as
   /// lines of JSON objects of texts where it ends in .json or .jsonl, as metrics.txt otherwise.
+  /// `data`, if given, is where the jets lie, for history.json.
   RunFiles(const std::filesystem::path& output, double start_time,
            nlohmann::json hyperparameters = nlohmann::json::object(),
-           std::filesystem::path metrics_file = {});
+           std::filesystem::path metrics_file = {}, std::string data = {});
 
   /// Brings the files to what the history says, whatever an earlier process left behind.
   void rewrite(const std::vector<EpochRecord>& history,
@@ -63,6 +64,7 @@ class RunFiles {
   std::filesystem::path event_file(const char* folder, std::int64_t epoch) const;
   std::filesystem::path output_, metrics_, events_, history_, metrics_file_;
   nlohmann::json hyperparameters_;
+  std::string data_;
   double start_time_;
 };
 

@@ -100,7 +100,8 @@ JetSources select_jets(JetSources sources, data::RowSelection selection) {
   };
   return {narrow(std::move(sources.train), selection.splits[0]),
           narrow(std::move(sources.validation), selection.splits[1]),
-          narrow(std::move(sources.test), selection.splits[2]), std::move(sources.storage_report)};
+          narrow(std::move(sources.test), selection.splits[2]), std::move(sources.storage_report),
+          std::move(sources.origin)};
 }
 
 }  // namespace jetcal::train

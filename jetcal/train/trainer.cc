@@ -13,6 +13,7 @@
 
 #include "jetcal/base/error.h"
 #include "jetcal/base/random.h"
+#include "jetcal/data/file_store.h"
 #include "jetcal/train/batch_loader.h"
 #include "jetcal/train/calibrate.h"
 #include "jetcal/train/detail/folder_lock.h"
@@ -75,7 +76,7 @@ class Run {
     earlier_jets_ = state_.epoch_jets;
     earlier_seconds_ = state_.epoch_seconds;
     const RunFiles files(options_.output, state_.start_time, hyperparameters(options_),
-                         options_.metrics_file);
+                         options_.metrics_file, data_location());
     if (group_.is_first()) {
       files.rewrite(state_.history,
                     state_.result ? std::optional(state_.result->test) : std::nullopt);
@@ -99,6 +100,12 @@ class Run {
   }
 
  private:
+  // Where this machine finds the jets, for whoever looks at the run here.
+  std::string data_location() const {
+    if (data::is_remote(options_.data.string())) return options_.data.string();
+    return fs::absolute(options_.data).lexically_normal().string();
+  }
+
   double now() const { return hooks_.now ? hooks_.now() : system_seconds(); }
   bool stopping() const { return hooks_.should_stop && hooks_.should_stop(); }
 
@@ -404,7 +411,7 @@ class Run {
     model.buffers = state_.best_buffers;
     model.calibration = state_.calibration;
     if (!state_.result) return model;
-    model.provenance = provenance_of(options_, state_.identity, *state_.result);
+    model.provenance = provenance_of(options_, state_.identity, *state_.result, sources_.origin);
     return model;
   }
 

@@ -74,7 +74,7 @@ def losses(document):
 
 
 def model_of(output):
-    # Where the jets lay is part of the provenance.
+    # The name of the place where the jets lay is part of the provenance.
     data = (output / "model.jetcal").read_bytes()
     length = int.from_bytes(data[:8], "little")
     return data[8 + length:]
@@ -144,6 +144,20 @@ def test_streamed_epoch_is_another_order_but_no_other_sample(jetcal, shards, str
     assert memory["storage"]["mode"] == "memory"
     assert losses(memory) == losses(mapped)
     assert (tmp_path / "memory" / "model.jetcal").read_bytes() == (tmp_path / "run" / "model.jetcal").read_bytes()
+
+
+def test_the_same_sample_elsewhere_gives_the_same_file(jetcal, sample, streamed, shards, small, tmp_path):
+    output, _ = streamed
+    shutil.copytree(shards, tmp_path / "shards")
+    train(jetcal, tmp_path / "shards", tmp_path / "run", *STREAMED)
+    assert (tmp_path / "run" / "model.jetcal").read_bytes() == (output / "model.jetcal").read_bytes()
+    assert json.loads((tmp_path / "run" / "history.json").read_text())["data"] == str(tmp_path / "shards")
+    provenance = jetcal("model", "show", output / "model.jetcal")["provenance"]
+    assert provenance["data"] == "shards" and re.fullmatch("[0-9a-f]{64}", provenance["data_manifest"])
+    assert not any(str(part) in value for value in provenance.values() for part in (shards.parent, tmp_path))
+    jetcal("train", "--data", small, "--output", tmp_path / "small", "--preset", "small-pfn", "--epochs", 1)
+    other = jetcal("model", "show", tmp_path / "small" / "model.jetcal")["provenance"]
+    assert other["data_inputs"] == sample.name and other["data_manifest"] != provenance["data_manifest"]
 
 
 def test_same_bits_from_the_store_as_from_the_folder(jetcal, store, remote, streamed, tmp_path):

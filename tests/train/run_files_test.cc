@@ -66,12 +66,14 @@ TEST(RunFiles, GrowToWhatARewriteGives) {
   const TemporaryFolder written;
   const std::vector<EpochRecord> history{record(1), record(2), record(3)};
   const TestResult test{0.0876, 0.0948, 0.0916, kStart + 9};
-  const RunFiles files(grown.path(), kStart);
+  const RunFiles files(grown.path(), kStart, {}, {}, "/data/shards");
   files.rewrite({}, std::nullopt);
   for (std::size_t n = 1; n <= history.size(); ++n)
     files.add_epoch({history.begin(), history.begin() + static_cast<std::ptrdiff_t>(n)});
   files.add_test(history, test);
-  RunFiles(written.path(), kStart).rewrite(history, test);
+  RunFiles(written.path(), kStart, {}, {}, "/data/shards").rewrite(history, test);
+  EXPECT_NE(read_file(grown.path() / "history.json").find("\"data\": \"/data/shards\""),
+            std::string::npos);
   for (const char* const name : {"metrics.txt", "history.json"}) {
     EXPECT_EQ(read_file(grown.path() / name), read_file(written.path() / name)) << name;
   }

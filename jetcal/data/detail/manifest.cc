@@ -215,7 +215,7 @@ std::int64_t Manifest::batch_jets() const {
   return jets;
 }
 
-void save_manifest(const std::filesystem::path& dir, const Manifest& manifest) {
+Json manifest_json(const Manifest& manifest) {
   Json json{{"version", kVersion},
             {"complete", manifest.complete()},
             {"options", Json::parse(manifest.options)},
@@ -224,7 +224,11 @@ void save_manifest(const std::filesystem::path& dir, const Manifest& manifest) {
     json["files"].push_back(file ? write_ingested(*file) : Json(nullptr));
   for (const auto& [group, counts] : sum_groups(manifest))
     json["groups"][group] = write_counts(counts);
-  write_file(dir / kFileName, json.dump(1) + "\n");
+  return json;
+}
+
+void save_manifest(const std::filesystem::path& dir, const Manifest& manifest) {
+  write_file(dir / kFileName, manifest_json(manifest).dump(1) + "\n");
 }
 
 void remove_manifest(const std::filesystem::path& dir) noexcept {

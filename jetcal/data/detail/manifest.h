@@ -44,6 +44,8 @@ Manifest read_finished_manifest(const FileStore& store);
 
 /// Returns nothing when the folder has no manifest. Throws DataLoss when it cannot be understood.
 std::optional<Manifest> load_manifest(const std::filesystem::path& dir);
+/// Returns what manifest.json holds.
+nlohmann::ordered_json manifest_json(const Manifest& manifest);
 /// Writes the manifest completely or not at all.
 void save_manifest(const std::filesystem::path& dir, const Manifest& manifest);
 
