@@ -46,13 +46,11 @@ struct Sample {
 double kernel(const Sample& sample, const Point& a, const Point& b) {
   double r2 = 0;
   for (std::size_t axis = 0; axis < a.size(); ++axis) {
-    double d = 0;
-    if (std::isnan(a[axis]) != std::isnan(b[axis])) {
-      d = 1;
-    } else if (!std::isnan(a[axis])) {
-      d = axis == 2 ? (a[axis] == b[axis] ? 0 : 1) : a[axis] - b[axis];
-    }
-    r2 += d * d * std::exp(-2 * sample.parameters.log_lengths[static_cast<Eigen::Index>(axis)]);
+    const auto middle = [](double u) { return std::isnan(u) ? 0.5 : u; };
+    double d2 = std::pow(middle(a[axis]) - middle(b[axis]), 2);
+    if (axis == 2) d2 = a[axis] == b[axis] ? 0 : 1;
+    if (std::isnan(a[axis]) != std::isnan(b[axis])) d2 += 1;
+    r2 += d2 * std::exp(-2 * sample.parameters.log_lengths[static_cast<Eigen::Index>(axis)]);
   }
   const double r = std::sqrt(5 * r2);
   return std::exp(sample.parameters.log_scale) * (1 + r + r * r / 3) * std::exp(-r);
@@ -92,6 +90,15 @@ TEST(GaussianProcess, PredictsAsTheDenseFormulaSays) {
     EXPECT_NEAR(means[static_cast<Eigen::Index>(i)], mean, 1e-8);
     EXPECT_NEAR(variances[static_cast<Eigen::Index>(i)], variance, 1e-8);
   }
+}
+
+TEST(GaussianProcess, FactorsManyPointsWithAndWithoutAParameter) {
+  Sample sample(600);
+  sample.parameters.log_lengths = Eigen::Vector4d(3, 3, 3, 2);
+  sample.parameters.log_noise = -13.8;
+  GaussianProcess process(sample.encoding);
+  process.set_data(sample.pointers, sample.y);
+  EXPECT_NO_THROW(process.condition(sample.parameters));
 }
 
 TEST(GaussianProcess, SlopesMeetCentralDifferences) {

@@ -14,6 +14,7 @@ namespace {
 
 const double kRootFive = std::sqrt(5.0);
 constexpr double kJitter = 1e-8;
+constexpr double kMiddle = 0.5;  // of an axis, beside which absent parameters lie
 // Range in which the fit may move: lengths from a fiftieth of the cube to where an axis is flat.
 constexpr double kShortest = -4;
 constexpr double kLongest = 5;
@@ -32,12 +33,13 @@ constexpr double kNoiseVariance = 9;
 
 GaussianProcess::GaussianProcess(const Encoding& encoding) : encoding_(encoding) {}
 
-double GaussianProcess::difference(std::size_t axis, double a, double b) const {
+double GaussianProcess::squared_difference(std::size_t axis, double a, double b) const {
   const bool lacks_a = std::isnan(a);
   const bool lacks_b = std::isnan(b);
-  if (lacks_a || lacks_b) return lacks_a == lacks_b ? 0 : 1;
-  if (encoding_.is_categorical(axis)) return std::abs(a - b) > 1e-9 ? 1 : 0;
-  return a - b;
+  const bool differs = lacks_a != lacks_b;
+  if (encoding_.is_categorical(axis)) return differs || std::abs(a - b) > 1e-9 ? 1 : 0;
+  const double along = (lacks_a ? kMiddle : a) - (lacks_b ? kMiddle : b);
+  return along * along + (differs ? 1 : 0);
 }
 
 void GaussianProcess::set_data(const std::vector<const Point*>& x, const Eigen::VectorXd& y) {
@@ -55,10 +57,8 @@ void GaussianProcess::measure_pairs() {
   squares_.resize(count * (count - 1) / 2, x_.rows());
   for (Eigen::Index a = 0; a < x_.rows(); ++a)
     for (Eigen::Index j = 0, pair = 0; j < count; ++j)
-      for (Eigen::Index i = j + 1; i < count; ++i) {
-        const double d = difference(static_cast<std::size_t>(a), x_(a, i), x_(a, j));
-        squares_(pair++, a) = d * d;
-      }
+      for (Eigen::Index i = j + 1; i < count; ++i)
+        squares_(pair++, a) = squared_difference(static_cast<std::size_t>(a), x_(a, i), x_(a, j));
 }
 
 GpParameters GaussianProcess::start() const {
@@ -156,10 +156,8 @@ Eigen::ArrayXd GaussianProcess::scaled_distances(const Point& point) const {
       r2 += (rows_.col(a).array() - u).square() * weight;
       continue;
     }
-    for (Eigen::Index i = 0; i < rows_.rows(); ++i) {
-      const double d = difference(axis, u, rows_(i, a));
-      r2[i] += d * d * weight;
-    }
+    for (Eigen::Index i = 0; i < rows_.rows(); ++i)
+      r2[i] += squared_difference(axis, u, rows_(i, a)) * weight;
   }
   return r2;
 }
@@ -246,9 +244,8 @@ GpPrediction GaussianProcess::predict(const Point& point, bool slopes) const {
     const auto axis = static_cast<std::size_t>(a);
     if (encoding_.is_categorical(axis) || std::isnan(point[axis])) continue;
     const double weight = std::exp(-2 * parameters_.log_lengths[a]);
-    // Trials without this parameter lie at a fixed distance, which has no slope.
-    const Eigen::ArrayXd away = (point[axis] - rows_.col(a).array()).unaryExpr([](double d) {
-      return std::isnan(d) ? 0 : d;
+    const Eigen::ArrayXd away = point[axis] - rows_.col(a).array().unaryExpr([](double x) {
+      return std::isnan(x) ? kMiddle : x;
     });
     prediction.mean_slope[a] = weight * (by_mean * away).sum();
     prediction.variance_slope[a] = -2 * weight * (by_variance * away).sum();

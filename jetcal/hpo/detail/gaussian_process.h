@@ -24,8 +24,9 @@ struct GpPrediction {
   Eigen::VectorXd variance_slope;
 };
 
-/// Matern-5/2 kernel with one length an axis. On a categorical axis, and where a parameter does
-/// not exist on one side, different values lie a distance of 1 apart.
+/// Matern-5/2 kernel with one length an axis. On a categorical axis different values lie a distance
+/// of 1 apart. A parameter that does not exist lies a distance of 1 beside the middle of its axis:
+/// with one distance to all its values points would fit into no space, and no covariance to them.
 class GaussianProcess {
  public:
   explicit GaussianProcess(const Encoding& encoding);
@@ -57,7 +58,7 @@ class GaussianProcess {
 
  private:
   Eigen::ArrayXd scaled_distances(const Point& point) const;
-  double difference(std::size_t axis, double a, double b) const;
+  double squared_difference(std::size_t axis, double a, double b) const;
   Eigen::VectorXd column(const Point& point) const;
   Eigen::VectorXd solve(const Eigen::VectorXd& right) const;
 
