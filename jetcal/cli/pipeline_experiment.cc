@@ -8,8 +8,6 @@
 namespace jetcal::cli {
 namespace {
 
-constexpr const char* kMount = "/mnt/data";  // as training jobs have it
-
 const pipeline::Step& search_of(const pipeline::Pipeline& graph) {
   for (const pipeline::Step& step : graph.steps)
     if (step.role == "tune") return step;
@@ -37,7 +35,8 @@ pipeline::Binding bind_to_cluster(const pipeline::Pipeline& graph, const pipelin
       fail(ErrorCode::InvalidArgument, "the step ", step.name, " takes the value '", port.name,
            "' of another step, which an Experiment cannot know");
     }
-    const std::string folder = options.bucket.empty() ? kMount : "s3://" + options.bucket;
+    const std::string folder =
+        options.bucket.empty() ? pipeline::kClusterMount : "s3://" + options.bucket;
     pipeline::BoundInput& input = binding.inputs[port.name];
     input.type = port.type;
     input.artifacts.push_back({.path = folder + "/" + port.name, .sha256 = {}, .origin = {}});
@@ -53,11 +52,15 @@ void place_trials(const pipeline::RenderOptions& options, const std::string& tri
   katib.workers = options.workers;
   katib.gpus = options.gpus;
   if (katib.trial == hpo::KatibTrial::TrainJob) {
-    katib.runtime = options.gpus > 0 ? "jetcal-torch" : "jetcal-mpi";  // they mount the claim
+    // It mounts the claim, and trains on CPUs as well; Katib would watch the wrong pod of
+    // jetcal-mpi.
+    katib.runtime = "jetcal-torch";
+    katib.runtime_kind = "TrainingRuntime";
   } else {
     katib.service_account = options.service_account;
     if (options.bucket.empty())
-      katib.volumes.push_back({.claim = options.claim, .path = kMount, .read_only = true});
+      katib.volumes.push_back(
+          {.claim = options.claim, .path = pipeline::kClusterMount, .read_only = true});
   }
   if (options.bucket.empty()) return;
   katib.secret = options.secret;

@@ -114,6 +114,7 @@ void read_katib(const Config& config, TuneConfig& tune) {
   katib.image = config.get("katib.image", katib.image);
   katib.trial = hpo::parse_katib_trial(config.get<std::string>("katib.trial", "PyTorchJob"));
   katib.runtime = config.get("katib.runtime", katib.runtime);
+  katib.runtime_kind = config.get("katib.runtime_kind", katib.runtime_kind);
   katib.workers = config.get("katib.workers", katib.workers);
   katib.cpus = config.get("katib.cpus", katib.cpus);
   katib.memory = config.get("katib.memory", katib.memory);

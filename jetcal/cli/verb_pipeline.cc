@@ -63,7 +63,8 @@ void add_render_flags(CLI::App& app, PipelineFlags& run, RenderFlags& flags) {
   pipeline::RenderOptions& options = flags.options;
   app.add_option("--namespace", options.name_space, "namespace [kubeflow-user]");
   app.add_option("--image", options.image, "image of steps and training [jetcal:latest]");
-  app.add_option("--serving-image", options.serving_image, "image of serving");
+  app.add_option("--serving-image", options.serving_image,
+                 "image of serving [jetcal-serve:latest or jetcal-triton:latest]");
   app.add_option("--service-account", options.service_account, "service account [jetcal]");
   app.add_option("--secret", options.secret, "Secret with the S3 credentials [jetcal-s3]");
   app.add_option("--bucket", options.bucket, "S3 bucket of data and models [none: a claim]");

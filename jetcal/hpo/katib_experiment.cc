@@ -175,9 +175,12 @@ Json train_job_json(const KatibOptions& options) {
                {"command", options.command},
                {"resourcesPerNode", container["resources"]}};
   if (container.contains("env")) trainer["env"] = container["env"];
+  Json runtime{{"apiGroup", "trainer.kubeflow.org"},
+               {"kind", options.runtime_kind},
+               {"name", options.runtime}};
   return {{"apiVersion", "trainer.kubeflow.org/v1alpha1"},
           {"kind", "TrainJob"},
-          {"spec", {{"runtimeRef", {{"name", options.runtime}}}, {"trainer", std::move(trainer)}}}};
+          {"spec", {{"runtimeRef", std::move(runtime)}, {"trainer", std::move(trainer)}}}};
 }
 
 Json template_json(const StudyDefinition& study, const KatibOptions& options) {
@@ -226,6 +229,9 @@ void reject_what_katib_lacks(const StudyDefinition& study, const KatibOptions& o
          study.constraints.front().metric, "'");
   if (options.image.empty())
     fail(ErrorCode::InvalidArgument, "a trial in Katib needs a container image: give katib.image");
+  if (options.runtime_kind != "ClusterTrainingRuntime" && options.runtime_kind != "TrainingRuntime")
+    fail(ErrorCode::InvalidArgument, "katib.runtime_kind must be ClusterTrainingRuntime or ",
+         "TrainingRuntime, not '", options.runtime_kind, "'");
   if (options.workers < 1)
     fail(ErrorCode::InvalidArgument, "katib.workers must be at least 1, got ", options.workers);
   if (options.trial == KatibTrial::Job && options.workers > 1)

@@ -31,8 +31,9 @@ struct KatibOptions {
   std::string name, name_space;
   std::string image;
   KatibTrial trial = KatibTrial::PyTorchJob;
-  std::string runtime = "torch-distributed";  ///< Of TrainJob.
-  std::int64_t workers = 1;                   ///< Pods of a trial.
+  std::string runtime = "torch-distributed";  ///< Of TrainJob; its pods are called "node".
+  std::string runtime_kind = "ClusterTrainingRuntime";  ///< Or TrainingRuntime, of the namespace.
+  std::int64_t workers = 1;                             ///< Pods of a trial.
   std::int64_t parallel = 3;
   std::int64_t max_failed = 3;
   double cpus = 1;

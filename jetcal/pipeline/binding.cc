@@ -2,15 +2,12 @@
 #include "jetcal/pipeline/binding.h"
 
 #include "jetcal/pipeline/content_hash.h"
+#include "jetcal/pipeline/detail/json_field.h"
 
 namespace jetcal::pipeline {
 namespace {
 
 using Kind = Fragment::Kind;
-
-std::string text_of(const Json& value) {
-  return value.is_string() ? value.get<std::string>() : value.dump();
-}
 
 // The words that a fragment stands for; nothing where the input is absent.
 std::optional<std::vector<std::string>> texts(const Fragment& part, const Binding& binding) {

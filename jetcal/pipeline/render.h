@@ -15,7 +15,7 @@ struct RenderOptions {
   std::map<std::string, Json> parameters;  ///< Given ones; the others have their default.
   std::string name_space = "kubeflow-user";
   std::string image = "jetcal:latest";  ///< Of steps that name none.
-  std::string serving_image = "jetcal-serve:latest";
+  std::string serving_image;            ///< "": jetcal-serve:latest, or jetcal-triton:latest.
   std::string service_account = "jetcal";
   std::string secret = "jetcal-s3";   ///< Holds AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.
   std::string bucket;                 ///< S3; empty: a claim holds the data.
@@ -31,6 +31,9 @@ struct RenderOptions {
   std::string experiment;
 };
 
+/// Where containers see the claim with the data.
+inline constexpr const char* kClusterMount = "/mnt/data";
+
 /// Throws InvalidArgument for a name, count or percentage that no cluster takes.
 void validate(const RenderOptions& options);
 
@@ -45,7 +48,7 @@ Json render_argo(const Pipeline& pipeline, const RenderOptions& options);
 /// file has no `recurring`.
 Json render_scheduled(const Pipeline& pipeline, const RenderOptions& options);
 
-/// Training jobs of one command line (arguments of `jetcal train`).
+/// Training jobs of one command line (`jetcal train ...`). A TrainJob on CPUs starts it by mpirun.
 Json render_pytorch_job(const RenderOptions& options, const std::vector<std::string>& command);
 Json render_train_job(const RenderOptions& options, const std::vector<std::string>& command);
 /// Runtimes that TrainJobs name: torchrun's environment (NCCL on GPUs), or MPI on CPUs.

@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Argo Workflow, and the ScheduledWorkflow of Kubeflow Pipelines around it.
 #include <algorithm>
+#include <cmath>
 
 #include "jetcal/pipeline/detail/container_command.h"
+#include "jetcal/pipeline/detail/json_field.h"
 #include "jetcal/pipeline/render.h"
 
 namespace jetcal::pipeline {
 namespace {
-
-std::string text_of(const Json& value) {
-  return value.is_string() ? value.get<std::string>() : value.dump();
-}
 
 class ArgoWriter {
  public:
@@ -42,8 +40,6 @@ class ArgoWriter {
   }
 
  private:
-  static constexpr const char* kMount = "/mnt/data";
-
   Json workflow_parameters() const {
     Json parameters = Json::array();
     for (const Parameter& parameter : pipeline_.parameters) {
@@ -166,7 +162,7 @@ class ArgoWriter {
     if (!fan.step.empty())
       fail(ErrorCode::Unimplemented, "the step '", step.name, "' follows '", fan.step,
            "' item by item, which an Argo task cannot");
-    for (const std::string& field : item_fields(step))
+    for (const std::string& field : used_item_fields(step))
       parameters.push_back(
           {{"name", field.empty() ? "item" : "item-" + field}, {"value", item(field)}});
     if (!fan.source) {
@@ -177,16 +173,6 @@ class ArgoWriter {
       task["withParam"] =
           "{{tasks." + fan.source->step + ".outputs.parameters." + fan.source->name + "}}";
     }
-  }
-
-  static std::set<std::string> item_fields(const Step& step) {
-    std::set<std::string> fields;
-    for (const Word& word : step.command) {
-      for (const Fragment& part : word) {
-        if (part.kind == Fragment::Kind::Item) fields.insert(part.text);
-      }
-    }
-    return fields;
   }
 
   static std::string output_path(const OutputPort& port) {
@@ -205,7 +191,7 @@ class ArgoWriter {
         artifacts.push_back(artifact);
       }
     }
-    for (const std::string& field : item_fields(step))
+    for (const std::string& field : used_item_fields(step))
       parameters.push_back({{"name", field.empty() ? "item" : "item-" + field}});
     if (!parameters.empty()) one["inputs"]["parameters"] = parameters;
     if (!artifacts.empty()) one["inputs"]["artifacts"] = artifacts;
@@ -224,19 +210,16 @@ class ArgoWriter {
   }
 
   static void add_limits(const Step& step, Json& one) {
-    const auto seconds = [](double value) {
-      return std::to_string(static_cast<std::int64_t>(value + 0.5));
-    };
+    const auto seconds = [](double value) { return std::to_string(std::lround(value)); };
     if (step.retries.limit > 0) {
       Json& retry = one["retryStrategy"];
       retry["limit"] = std::to_string(step.retries.limit);
       retry["retryPolicy"] = "Always";
       retry["backoff"] = {{"duration", seconds(step.retries.delay)},
-                          {"factor", std::to_string(static_cast<int>(step.retries.factor))},
-                          {"maxDuration", seconds(step.retries.max_delay)}};
+                          {"factor", std::to_string(std::lround(step.retries.factor))},
+                          {"cap", seconds(step.retries.max_delay)}};
     }
-    if (step.time_limit > 0)
-      one["activeDeadlineSeconds"] = static_cast<std::int64_t>(step.time_limit + 0.5);
+    if (step.time_limit > 0) one["activeDeadlineSeconds"] = std::lround(step.time_limit);
   }
 
   Json container(const Step& step) {
@@ -248,7 +231,7 @@ class ArgoWriter {
       if (!is_artifact(port.type)) return "{{inputs.parameters." + port.name + "}}";
       if (!on_claim(port)) return "/tmp/jetcal-inputs/" + port.name;
       uses_claim_ = true;
-      return std::string(kMount) + "/" + external_path(port);
+      return std::string(kClusterMount) + "/" + external_path(port);
     };
     names.output = output_path;
     names.item = [](const std::string& field) {
@@ -277,7 +260,7 @@ class ArgoWriter {
                                     [this](const InputPort& port) { return on_claim(port); });
     if (mounts)
       container["volumeMounts"] =
-          Json::array({{{"name", "data"}, {"mountPath", kMount}, {"readOnly", true}}});
+          Json::array({{{"name", "data"}, {"mountPath", kClusterMount}, {"readOnly", true}}});
     return container;
   }
 

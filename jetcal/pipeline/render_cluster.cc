@@ -9,7 +9,8 @@
 namespace jetcal::pipeline {
 namespace {
 
-constexpr const char* kMount = "/mnt/data";
+constexpr int kUser = 65532;       // of jetcal's images
+constexpr int kSshPort = 2222;     // of their sshd, which does not run as root
 constexpr int kTritonUser = 1000;  // of its image, which runs as root otherwise
 
 Json metadata(const std::string& name, const RenderOptions& options) {
@@ -53,7 +54,7 @@ void add_data(Json& container, Json& pod, const RenderOptions& options) {
     container["env"] = secret_variables(options);
     return;
   }
-  container["volumeMounts"] = Json::array({{{"name", "data"}, {"mountPath", kMount}}});
+  container["volumeMounts"] = Json::array({{{"name", "data"}, {"mountPath", kClusterMount}}});
   Json volume = {{"name", "data"}};
   volume["persistentVolumeClaim"]["claimName"] = options.claim;
   pod["volumes"] = Json::array({volume});
@@ -75,6 +76,38 @@ Json training_pod(const RenderOptions& options, const char* container_name,
   pod["serviceAccountName"] = options.service_account;
   pod["containers"] = Json::array({container});
   return pod;
+}
+
+// mpirun hands variables of its pod to processes of others by name alone.
+std::vector<std::string> by_mpirun(const RenderOptions& options,
+                                   const std::vector<std::string>& command) {
+  std::vector<std::string> line{"mpirun"};
+  if (!options.bucket.empty()) {
+    for (const Json& variable : secret_variables(options))
+      line.insert(line.end(), {"-x", variable["name"].get<std::string>()});
+  }
+  line.insert(line.end(), command.begin(), command.end());
+  return line;
+}
+
+// One of the two jobs of an MPI runtime; the launcher waits until the nodes' sshd answers.
+Json mpi_job(const RenderOptions& options, bool launcher) {
+  Json job = {{"name", launcher ? "launcher" : "node"}};
+  if (launcher) {
+    job["dependsOn"] = Json::array({{{"name", "node"}, {"status", "Ready"}}});
+    job["template"]["metadata"]["labels"]["trainer.kubeflow.org/trainjob-ancestor-step"] =
+        "trainer";
+  }
+  std::vector<std::string> command;
+  if (!launcher) command = {"/usr/sbin/sshd", "-De", "-f", "/home/jetcal/.sshd_config"};
+  Json& pod = job["template"]["spec"]["template"]["spec"];
+  pod = training_pod(options, "node", command);
+  pod["securityContext"]["fsGroup"] = kUser;  // the keys are readable by root and this group
+  if (!launcher) {
+    pod["containers"][0]["readinessProbe"]["tcpSocket"]["port"] = kSshPort;
+    pod["containers"][0]["readinessProbe"]["periodSeconds"] = 1;
+  }
+  return job;
 }
 
 void check_name(const std::string& name, const char* what) {
@@ -131,8 +164,9 @@ Json render_train_job(const RenderOptions& options, const std::vector<std::strin
                         {"name", options.gpus > 0 ? "jetcal-torch" : "jetcal-mpi"}};
   Json& trainer = spec["trainer"];
   trainer["image"] = options.image;
-  trainer["command"] = Json::array({command.front()});
-  trainer["args"] = std::vector<std::string>(command.begin() + 1, command.end());
+  const std::vector<std::string> line = options.gpus > 0 ? command : by_mpirun(options, command);
+  trainer["command"] = Json::array({line.front()});
+  trainer["args"] = std::vector<std::string>(line.begin() + 1, line.end());
   trainer["numNodes"] = options.workers;
   trainer["numProcPerNode"] = std::max<std::int64_t>(1, options.gpus);  // a process a GPU
   trainer["resourcesPerNode"] = limits(kTrainingCores, kTrainingMemory, options.gpus);
@@ -164,18 +198,12 @@ Json render_mpi_runtime(const RenderOptions& options) {
                              {"numProcPerNode", 1},
                              {"sshAuthMountPath", "/home/jetcal/.ssh"},
                              {"runLauncherAsNode", true}};
-  const auto job = [&](const char* name, bool trainer) {
-    Json one = {{"name", name}};
-    if (trainer)
-      one["template"]["metadata"]["labels"]["trainer.kubeflow.org/trainjob-ancestor-step"] =
-          "trainer";
-    std::vector<std::string> command;
-    if (!trainer) command = {"/usr/sbin/sshd", "-De", "-f", "/home/jetcal/.sshd_config"};
-    one["template"]["spec"]["template"]["spec"] = training_pod(options, "node", command);
-    return one;
-  };
-  spec["template"]["spec"]["replicatedJobs"] =
-      Json::array({job("launcher", true), job("node", false)});
+  Json& jobs = spec["template"]["spec"];
+  jobs["network"]["publishNotReadyAddresses"] = true;
+  // The nodes' sshd never ends by itself.
+  jobs["successPolicy"] = {{"operator", "All"},
+                           {"targetReplicatedJobs", Json::array({"launcher"})}};
+  jobs["replicatedJobs"] = Json::array({mpi_job(options, false), mpi_job(options, true)});
   return runtime;
 }
 
@@ -190,8 +218,10 @@ Json render_serving_runtime(const RenderOptions& options) {
   spec["multiModel"] = false;
   spec["annotations"] = {{"prometheus.kserve.io/port", "8002"},
                          {"prometheus.kserve.io/path", "/metrics"}};
-  Json container = {{"name", "kserve-container"},
-                    {"image", options.serving_image}};  // KServe asks for this name
+  Json container = {{"name", "kserve-container"}};  // KServe asks for this name
+  container["image"] = !options.serving_image.empty() ? options.serving_image
+                       : triton                       ? "jetcal-triton:latest"
+                                                      : "jetcal-serve:latest";
   if (triton) {
     container["command"] = Json::array({"tritonserver"});
     container["args"] = {"--model-repository=/mnt/models", "--http-port=8080", "--grpc-port=9000",

@@ -8,8 +8,8 @@ namespace {
 
 // What a person would train by hand with the pipeline's data.
 std::vector<std::string> training_command(const RenderOptions& options) {
-  const std::string data =
-      options.bucket.empty() ? "/mnt/data/shards" : "s3://" + options.bucket + "/shards";
+  const std::string data = options.bucket.empty() ? std::string(kClusterMount) + "/shards"
+                                                  : "s3://" + options.bucket + "/shards";
   return {"jetcal", "train", "--data", data, "--output", "/tmp/run", "--preset", "paper-pfn"};
 }
 
@@ -60,16 +60,17 @@ std::map<std::string, std::string> render_kustomize(const Pipeline& pipeline,
       {{"patches",
         Json::array({patch("TrainJob", "jetcal-train",
                            Json::array({replace("/spec/runtimeRef/name", "jetcal-mpi")}))})}}));
-  const Json with_gpu = render_train_job(gpu, training_command(gpu));
+  const Json trainer = render_train_job(gpu, training_command(gpu))["spec"]["trainer"];
   const Json runtime = render_serving_runtime(gpu);
-  const Json patches =
-      Json::array({patch("TrainJob", "jetcal-train",
-                         Json::array({replace("/spec/runtimeRef/name", "jetcal-torch"),
-                                      replace("/spec/trainer/resourcesPerNode",
-                                              with_gpu["spec"]["trainer"]["resourcesPerNode"])})),
-                   patch("ServingRuntime", runtime["metadata"]["name"],
-                         Json::array({replace("/spec/containers/0/resources",
-                                              runtime["spec"]["containers"][0]["resources"])}))});
+  const Json patches = Json::array(
+      {patch("TrainJob", "jetcal-train",
+             Json::array({replace("/spec/runtimeRef/name", "jetcal-torch"),
+                          replace("/spec/trainer/command", trainer["command"]),
+                          replace("/spec/trainer/args", trainer["args"]),
+                          replace("/spec/trainer/resourcesPerNode", trainer["resourcesPerNode"])})),
+       patch("ServingRuntime", runtime["metadata"]["name"],
+             Json::array({replace("/spec/containers/0/resources",
+                                  runtime["spec"]["containers"][0]["resources"])}))});
   files["overlays/gpu/kustomization.yaml"] =
       yaml_text(kustomization({"../../base"}, {{"patches", patches}}));
   return files;

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """All that jetcal renders for Kubernetes, and the record of what a real kube-apiserver took."""
 
+import copy
 import hashlib
 import json
 import pathlib
@@ -30,6 +31,33 @@ def everything(jetcal, folder):
             for resource in yaml.safe_load_all(result.stdout):
                 if resource:
                     yield form, resource
+    yield from kustomized(jetcal, folder / "deploy", "--bucket", "jets", "--workers", "3")
+
+
+def patched(resource, operations):
+    """A resource after the JSON patch of an overlay, which replaces fields that are there."""
+    resource = copy.deepcopy(resource)
+    for operation in operations:
+        *parents, last = operation["path"].strip("/").split("/")
+        place = resource
+        for part in parents:
+            place = place[int(part)] if isinstance(place, list) else place[part]
+        assert operation["op"] == "replace" and last in place, operation
+        place[last] = operation["value"]
+    return resource
+
+
+def kustomized(jetcal, folder, *flags):
+    """(name, resource) of everything that kustomize makes of the base and of each overlay, each resource once."""
+    result = jetcal.raw("pipeline", "render", "--format", "kustomize", "--output", folder, *flags)
+    assert result.returncode == 0, result.stderr
+    names = yaml.safe_load((folder / "base" / "kustomization.yaml").read_text())["resources"]
+    base = [yaml.safe_load((folder / "base" / name).read_text()) for name in names]
+    yield from (("kustomize", resource) for resource in base)
+    for overlay in ("cpu", "gpu"):
+        for patch in yaml.safe_load((folder / "overlays" / overlay / "kustomization.yaml").read_text())["patches"]:
+            target, = (one for one in base if (one["kind"], one["metadata"]["name"]) == (patch["target"]["kind"], patch["target"]["name"]))
+            yield f"kustomize for {overlay}", patched(target, json.loads(patch["patch"]))
 
 
 def fingerprint(resource):

@@ -159,16 +159,27 @@ def instructions(name):
     return [line.split(None, 1) for line in text.splitlines() if line.strip() and not line.startswith("#")]
 
 
-@pytest.mark.parametrize("name", ["Containerfile.serve", "Containerfile.train"])
-def test_containerfiles_copy_what_exists_and_run_as_nobody(name):
+@pytest.mark.parametrize("name, user", [("Containerfile.serve", "65532:65532"), ("Containerfile.train", "65532:65532"), ("Containerfile.triton", "1000:1000")])
+def test_containerfiles_copy_what_exists_and_run_as_nobody(name, user):
     lines = instructions(name)
-    assert {word for word, _ in lines} <= {"FROM", "ENV", "RUN", "COPY", "WORKDIR", "USER", "EXPOSE", "STOPSIGNAL", "ENTRYPOINT", "CMD"}
-    assert [rest for word, rest in lines if word == "USER"][-1] == "65532:65532"
+    assert {word for word, _ in lines} <= {"ARG", "FROM", "ENV", "RUN", "COPY", "WORKDIR", "USER", "EXPOSE", "STOPSIGNAL", "ENTRYPOINT", "CMD"}
+    assert [rest for word, rest in lines if word == "USER"][-1] == user
     for tool in re.findall(r"python3 (\S+\.py)", " ".join(rest for word, rest in lines if word == "RUN")):
         assert (ROOT / tool).exists()
     for word, rest in lines:
         if word == "COPY" and rest.startswith("--from=build /src/data"):
             assert (ROOT / rest.split()[1].removeprefix("/src/")).is_dir()
+        if word == "COPY" and not rest.startswith("--from"):
+            assert (ROOT / rest.split()[0]).exists()
+
+
+def test_the_backend_for_triton_needs_nothing_of_debian():
+    library = pathlib.Path(JETCAL).parent.parent / "lib" / "triton" / "jetcal" / "libtriton_jetcal.so"
+    if not library.exists():
+        pytest.skip("the target triton_jetcal is not built")
+    listing = subprocess.run(["readelf", "-d", library], capture_output=True, text=True).stdout
+    assert set(re.findall(r"\(NEEDED\).*\[(.*?)\]", listing)) <= {"libstdc++.so.6", "libm.so.6", "libgcc_s.so.1", "libc.so.6", "ld-linux-x86-64.so.2"}
+    assert "COPY --from=build /src/build/release/lib/triton/jetcal /opt/tritonserver/backends/jetcal" in (ROOT / "deploy" / "Containerfile.triton").read_text()
 
 
 def test_training_image_installs_every_library_that_the_programs_link():

@@ -114,7 +114,8 @@ def test_a_train_job(tmp_path):
         "  volumes: [{claim: shards, path: /data, read_only: true}]\n", "")
     template = manifest(tmp_path, text)["spec"]["trialTemplate"]
     assert template["trialSpec"]["kind"] == "TrainJob"
-    assert template["trialSpec"]["spec"]["runtimeRef"] == {"name": "torch-distributed"}
+    assert template["trialSpec"]["spec"]["runtimeRef"] == {
+        "apiGroup": "trainer.kubeflow.org", "kind": "ClusterTrainingRuntime", "name": "torch-distributed"}
     assert template["trialSpec"]["spec"]["trainer"]["numNodes"] == 3
     assert template["primaryContainerName"] == "node"
 

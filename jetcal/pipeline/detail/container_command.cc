@@ -18,6 +18,21 @@ bool must_be_moved(const OutputPort& port) {
   return port.path_given || port.from_stdout || !port.field.empty();
 }
 
+// What placeholders of one kind name in all that a step says.
+std::set<std::string> used(const Step& step, Kind kind) {
+  std::set<std::string> names;
+  const auto take = [&](const Fragment& part) {
+    if (part.kind == kind) names.insert(part.text);
+  };
+  const auto look = [&](const Word& word) { std::for_each(word.begin(), word.end(), take); };
+  std::for_each(step.command.begin(), step.command.end(), look);
+  if (step.service) std::for_each(step.service->command.begin(), step.service->command.end(), look);
+  for (const auto& [name, word] : step.environment) look(word);
+  for (const auto& [name, word] : step.files) look(word);
+  if (step.condition) for_each_reference(*step.condition, take);
+  return names;
+}
+
 // As `jetcal pipeline exec --output` reads it: PATH, PATH#FIELD, -, -#FIELD, -#FIELD/PATH.
 std::string moved_output(const OutputPort& port) {
   std::string from = port.from_stdout ? "-" : port.path;
@@ -97,27 +112,13 @@ std::vector<std::string> container_command(const Step& step, const Placeholders&
   return line;
 }
 
+std::set<std::string> used_item_fields(const Step& step) { return used(step, Kind::Item); }
+
 std::vector<std::string> used_parameters(const Pipeline& pipeline, const Step& step) {
-  std::set<std::string> used;
-  const auto look = [&used](const std::vector<Word>& words) {
-    for (const Word& word : words) {
-      for (const Fragment& part : word) {
-        if (part.kind == Kind::Parameter) used.insert(part.text);
-      }
-    }
-  };
-  look(step.command);
-  if (step.service) look(step.service->command);
-  for (const auto& [name, word] : step.environment) look({word});
-  for (const auto& [name, word] : step.files) look({word});
-  if (step.condition) {
-    for_each_reference(*step.condition, [&used](const Fragment& part) {
-      if (part.kind == Kind::Parameter) used.insert(part.text);
-    });
-  }
+  const std::set<std::string> found = used(step, Kind::Parameter);
   std::vector<std::string> names;
   for (const Parameter& parameter : pipeline.parameters) {
-    if (used.count(parameter.name) != 0) names.push_back(parameter.name);
+    if (found.count(parameter.name) != 0) names.push_back(parameter.name);
   }
   return names;
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -31,6 +32,9 @@ std::string container_word(const Step& step, const Word& word, const Placeholder
 
 /// Parameters of the pipeline that the step's words and condition name, in the pipeline's order.
 std::vector<std::string> used_parameters(const Pipeline& pipeline, const Step& step);
+
+/// Fields of the item that the step's words and condition name; "" is the whole item.
+std::set<std::string> used_item_fields(const Step& step);
 
 /// "4Gi" or "500M" of bytes; "1500m" or "2" of cores.
 std::string memory_text(std::int64_t bytes);

@@ -22,4 +22,14 @@ const Json* find_field(const Json& document, const std::string& dotted) {
   return node;
 }
 
+const Json& field_at(const Json& document, const std::string& dotted) {
+  static const Json kNothing;
+  const Json* const found = find_field(document, dotted);
+  return found == nullptr ? kNothing : *found;
+}
+
+std::string text_of(const Json& value) {
+  return value.is_string() ? value.get<std::string>() : value.dump();
+}
+
 }  // namespace jetcal::pipeline

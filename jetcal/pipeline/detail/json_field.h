@@ -12,4 +12,10 @@ namespace jetcal::pipeline {
 /// nowhere.
 const Json* find_field(const Json& document, const std::string& dotted);
 
+/// The same with null where it leads nowhere.
+const Json& field_at(const Json& document, const std::string& dotted);
+
+/// Text as it is, any other value as JSON.
+std::string text_of(const Json& value);
+
 }  // namespace jetcal::pipeline
