@@ -87,7 +87,8 @@ int render_pipeline(const PipelineFlags& run, const RenderFlags& flags, bool jso
 
 int lint_files(const std::vector<std::string>& files, bool json) {
   Json findings = Json::array();
-  std::int64_t resources = 0, pipelines = 0;
+  std::vector<Json> resources;
+  std::int64_t pipelines = 0;
   for (const std::string& file : files) {
     const auto nodes = pipeline::parse_documents(read_file(file), file);
     const bool is_pipeline = !nodes.empty() && (nodes.front().find("format") != nullptr ||
@@ -104,19 +105,21 @@ int lint_files(const std::vector<std::string>& files, bool json) {
     for (const auto& node : nodes) {
       const Json document = to_json(node);
       if (document.is_null()) continue;
-      ++resources;
+      resources.push_back(document);
       for (const std::string& finding : pipeline::lint_resource(document))
         findings.push_back({{"file", file}, {"line", node.at.line}, {"finding", finding}});
     }
   }
+  for (const std::string& finding : pipeline::lint_together(resources))
+    findings.push_back({{"file", files.back()}, {"finding", finding}});
   if (json) {
-    print_json({{"pipelines", pipelines}, {"resources", resources}, {"findings", findings}});
+    print_json({{"pipelines", pipelines}, {"resources", resources.size()}, {"findings", findings}});
   } else {
     for (const Json& one : findings)
       std::printf("%s: %s\n", one["file"].get<std::string>().c_str(),
                   one["finding"].get<std::string>().c_str());
-    std::printf("%lld pipelines, %lld resources, %zu findings\n", static_cast<long long>(pipelines),
-                static_cast<long long>(resources), findings.size());
+    std::printf("%lld pipelines, %zu resources, %zu findings\n", static_cast<long long>(pipelines),
+                resources.size(), findings.size());
   }
   return findings.empty() ? 0 : exit_status(ErrorCode::InvalidArgument);
 }

@@ -18,7 +18,8 @@ using Finding = std::string;
 /// PyTorchJob, TrainJob, TrainingRuntime, ScheduledWorkflow, and that no Secret holds a value.
 std::vector<Finding> lint_resource(const Json& resource);
 
-/// Checks every document of a file of resources.
-std::vector<Finding> lint_documents(const std::vector<Json>& documents);
+/// Checks what each of several resources may be alone, but not beside the others: ServingRuntimes
+/// that KServe could not choose between.
+std::vector<Finding> lint_together(const std::vector<Json>& resources);
 
 }  // namespace jetcal::pipeline
