@@ -7,6 +7,8 @@
 #include "jetcal/base/files.h"
 #include "jetcal/models/model.h"
 #include "jetcal/pipeline/content_hash.h"
+#include "jetcal/pipeline/render.h"
+#include "jetcal/pipeline/yaml_text.h"
 
 namespace jetcal::board {
 namespace {
@@ -100,6 +102,18 @@ Json describe(const fs::path& file, const std::vector<fs::path>& stores) {
   return document;
 }
 
+// What serves the model on a cluster, or why nothing can be written for a model of this name.
+Json deployment_of(const std::string& name) {
+  const pipeline::RenderOptions options;
+  try {
+    return {{"manifests",
+             pipeline::yaml_documents({pipeline::render_serving_runtime(options),
+                                       pipeline::render_inference_service(options, name)})}};
+  } catch (const Error& error) {
+    return {{"reason", error.what()}};
+  }
+}
+
 bool is_version(const std::string& name) {
   return !name.empty() && name.find_first_not_of("0123456789") == std::string::npos;
 }
@@ -150,7 +164,9 @@ Json ModelShelf::repository(const fs::path& folder, const std::vector<fs::path>&
     }
     versions.push_back(std::move(one));
   }
-  return {{"config", read_file(folder / "config.pbtxt")}, {"versions", versions}};
+  return {{"config", read_file(folder / "config.pbtxt")},
+          {"deployment", deployment_of(folder.filename().string())},
+          {"versions", versions}};
 }
 
 }  // namespace jetcal::board

@@ -20,7 +20,8 @@ class ModelShelf {
   /// (folders of pipelines) that made it, and manifests of the data it came from. Throws DataLoss
   /// for a file that is damaged.
   Json model(const std::filesystem::path& file, const std::vector<std::filesystem::path>& stores);
-  /// A folder with config.pbtxt: its text, and every version with its files and its model.
+  /// A folder with config.pbtxt: its text, KServe's resources for it, and every version with its
+  /// files and its model.
   Json repository(const std::filesystem::path& folder,
                   const std::vector<std::filesystem::path>& stores);
 

@@ -227,14 +227,15 @@ def test_a_failure_is_read_on_the_first_screen(browser, shown, place):
 
 
 def test_the_first_paint_is_quick(browser, shown):
+    """Below half a second; a machine that does other things gets more tries, until it does nothing else for once."""
     paints = []
-    for _ in range(5):
+    while len(paints) < 5 or (min(paints) >= 500 and len(paints) < 60):
         with page_of(browser, shown.url) as page:
             page.goto(shown.url)
             page.locator("h1").wait_for()
             paints.append(page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime"))
-    print(f"first contentful paint: median {sorted(paints)[2]:.0f} ms of {[round(one) for one in paints]}")
-    assert min(paints) < 4000, "a bound for a machine that does other things; alone it takes a tenth of a second or two"
+    print(f"first contentful paint: median {sorted(paints)[len(paints) // 2]:.0f} ms of {[round(one) for one in paints]}")
+    assert min(paints) < 500
 
 
 WATCHED = """

@@ -7,6 +7,7 @@ import subprocess
 import time
 
 import pytest
+import yaml
 
 from board_page import Watch, board, browser, page_of  # noqa: F401 (browser is a fixture)
 from conftest import JETCAL
@@ -76,6 +77,8 @@ def test_a_model_leads_back_to_data_and_commit(shown, place):
     served = next(model for model in shown.api("models")["models"] if model["kind"] == "repository")
     document = shown.api(f"models/repository/{served['id']}")
     assert 'name: "optimal"' in document["config"]
+    kinds = {resource["kind"]: resource for resource in yaml.safe_load_all(document["deployment"]["manifests"])}
+    assert kinds["InferenceService"]["metadata"]["name"] == "optimal" and "ServingRuntime" in kinds
     version = document["versions"][0]
     assert version["version"] == "1" and {"model.onnx", "model.jetcal"} <= {file["name"] for file in version["files"]}
     lineage = version["model"]["lineage"][0]
@@ -127,6 +130,8 @@ def test_pages_of_models_and_trainings(browser, shown):
         page.locator("#step h2", has_text="export").wait_for()
         page.locator("#step").get_by_role("link", name="repository").click()  # and back to what it gave
         page.locator("h2", has_text="config.pbtxt").wait_for()
+        page.locator("summary", has_text="Manifests").last.click()
+        page.locator("pre", has_text="kind: InferenceService").wait_for()
 
 
 def test_a_report_is_opened(browser, shown):

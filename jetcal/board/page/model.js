@@ -47,7 +47,10 @@ export function mount(place, parameters, signal, title) {
           version.error && problem("Its model cannot be read", version.error), version.model && modelCards(version.model, one.stores),
           h("section", {class: "card", "aria-label": "Files"}, h("h2", {}, "Files"), facts(version.files.map(file => [file.name, bytes(file.bytes)]))))),
         versions.length === 0 && h("p", {class: "note"}, "This repository has no version."),
-        h("section", {class: "card", "aria-label": "config.pbtxt"}, h("h2", {}, "config.pbtxt"), h("pre", {class: "command"}, one.config))]
+        h("section", {class: "card", "aria-label": "config.pbtxt"}, h("h2", {}, "config.pbtxt"), h("pre", {class: "command"}, one.config)),
+        h("section", {class: "card", "aria-label": "On KServe"}, h("h2", {}, "On KServe"), one.deployment.manifests ? [
+          h("p", {class: "remark long"}, "As ", h("code", {}, `jetcal pipeline render --format serving --model-name ${name}`), " writes them; its flags say image, bucket, replicas and canary."),
+          h("details", {}, h("summary", {}, "Manifests"), h("pre", {class: "command"}, one.deployment.manifests))] : h("p", {class: "reason"}, one.deployment.reason))]
         : modelCards(one, one.stores));
   }, () => 8000, error => show(place, problem("This model cannot be had", error.message)));
 }
