@@ -224,6 +224,17 @@ Json to_json(const Node& node) {
   return nullptr;
 }
 
+std::string field_text(const Node& node, std::string_view name) {
+  const Node* found = node.find(name);
+  return found == nullptr ? "" : found->text;
+}
+
+double number_at(const std::string& source, const Node& node, const std::string& what) {
+  const Json value = to_json(node);
+  if (!value.is_number()) fail_at(source, node.at, what, " must be a number, got ", value.dump());
+  return value.get<double>();
+}
+
 MappingReader::MappingReader(const std::string& source, const Node& node, std::string what)
     : source_(&source), node_(&node), what_(std::move(what)) {
   if (node.kind != Node::Kind::Mapping)

@@ -64,6 +64,22 @@ template <typename... Parts>
   fail(ErrorCode::InvalidArgument, source, ":", at.line, ":", at.column, ": ", parts...);
 }
 
+/// The text of a mapping's field, or "".
+std::string field_text(const Node& node, std::string_view name);
+
+/// Calls `parse` on the text of a scalar, and puts the place in front of its error.
+template <typename Parse>
+auto parse_at(const std::string& source, const Node& node, const Parse& parse) {
+  try {
+    return parse(node.text);
+  } catch (const Error& error) {
+    fail_at(source, node.at, error.what());
+  }
+}
+
+/// The number of a scalar. Throws with the place for anything else; `what` names it.
+double number_at(const std::string& source, const Node& node, const std::string& what);
+
 /// Reads a mapping field by field; what nobody asked for is an error of done().
 class MappingReader {
  public:

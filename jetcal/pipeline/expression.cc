@@ -46,6 +46,9 @@ class ExpressionParser {
       : text_(text), source_(source), position_(at) {}
 
   Expression parse() {
+    if (text_.size() > kMaxLength)
+      fail_at(source_, position_, "a condition has at most ", kMaxLength, " letters, this has ",
+              text_.size());
     Expression whole = parse_or(0);
     skip_space();
     if (at_ < text_.size()) stop("there is '" + text_.substr(at_) + "' after its end");
@@ -55,6 +58,7 @@ class ExpressionParser {
  private:
   using Kind = Expression::Kind;
   static constexpr int kMaxDepth = 32;
+  static constexpr std::size_t kMaxLength = 4096;
 
   [[noreturn]] void stop(const std::string& reason) const {
     fail_at(source_, position_, "the condition '", text_, "' cannot be read: ", reason);

@@ -130,6 +130,7 @@ struct FanOut {
   std::vector<Json> items;       ///< A list in the file; or
   std::optional<Source> source;  ///< a list parameter or a list output; or
   std::string step;              ///< the instances of another fanned out step.
+  std::string loop;              ///< Steps with the same name here run along with each other.
   Position at;
 };
 
@@ -191,8 +192,17 @@ struct Pipeline {
   const Step* find_step(std::string_view name) const noexcept;
 };
 
+/// More steps than anybody draws; a file with more is refused before it takes hours to order them.
+inline constexpr std::size_t kMaxSteps = 1000;
+
 /// Names of the steps that must end before `step` starts, each once, in the order of the file.
 std::vector<std::string> needs(const Pipeline& pipeline, const Step& step);
+
+/// Name of the loop that a step runs in, which steps that run along with each other share: they see
+/// what the others gave for their own item. "" outside of loops.
+std::string loop_of(const Pipeline& pipeline, const Step& step);
+/// Tells whether an input of `step` gathers what `producer` gives for all of its items.
+bool gathers(const Pipeline& pipeline, const Step& step, const Step& producer);
 
 /// Steps in an order in which each comes after those it needs; ties in the order of the file.
 /// Requires a checked pipeline.

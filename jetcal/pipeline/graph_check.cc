@@ -25,6 +25,7 @@ bool is_identifier(const std::string& name) {
 template <typename T>
 std::vector<std::string> names_of(const std::vector<T>& all) {
   std::vector<std::string> names;
+  names.reserve(all.size());
   for (const T& one : all) names.push_back(one.name);
   return names;
 }
@@ -80,6 +81,9 @@ class GraphChecker {
   }
 
   void check_step_names() const {
+    if (pipeline_.steps.size() > kMaxSteps)
+      stop(pipeline_.steps[kMaxSteps].at, "a pipeline has at most ", kMaxSteps, " steps, this has ",
+           pipeline_.steps.size(), "; 'for_each' runs one step many times");
     std::map<std::string, Position> seen;
     for (const Step& step : pipeline_.steps) {
       if (!is_label(step.name, kMaxStepName))
@@ -154,8 +158,7 @@ class GraphChecker {
   bool collects(const Step& step, const InputPort& port) const {
     if (port.source.kind != Source::Kind::Step) return false;
     const Step* producer = pipeline_.find_step(port.source.step);
-    if (producer == nullptr || !producer->fan_out) return false;
-    return !(step.fan_out && step.fan_out->step == producer->name);
+    return producer != nullptr && gathers(pipeline_, step, *producer);
   }
 
   void check_order(const Step& step) const {
@@ -177,6 +180,9 @@ class GraphChecker {
     }
     if (fan.source && type_of(*fan.source, fan.at, what) != Type::List)
       stop(fan.at, what, " needs a list");
+    if (fan.source && fan.source->kind == Source::Kind::Step &&
+        pipeline_.find_step(fan.source->step)->fan_out)
+      stop(fan.at, what, " needs one list, and '", fan.source->step, "' gives one for each item");
   }
 
   void find_cycle() const {
@@ -334,17 +340,18 @@ std::vector<std::string> needs(const Pipeline& pipeline, const Step& step) {
 }
 
 std::vector<const Step*> in_order(const Pipeline& pipeline) {
+  std::vector<std::vector<std::string>> before;
+  for (const Step& step : pipeline.steps) before.push_back(needs(pipeline, step));
   std::vector<const Step*> order;
-  const auto placed = [&order](const std::string& name) {
-    return std::any_of(order.begin(), order.end(),
-                       [&name](const Step* step) { return step->name == name; });
-  };
+  std::set<std::string> placed;
+  const auto is_placed = [&placed](const std::string& name) { return placed.count(name) != 0; };
   while (order.size() < pipeline.steps.size()) {
-    for (const Step& step : pipeline.steps) {
-      if (placed(step.name)) continue;
-      const std::vector<std::string> before = needs(pipeline, step);
-      if (!std::all_of(before.begin(), before.end(), placed)) continue;
+    for (std::size_t i = 0; i < pipeline.steps.size(); ++i) {
+      const Step& step = pipeline.steps[i];
+      if (is_placed(step.name) || !std::all_of(before[i].begin(), before[i].end(), is_placed))
+        continue;
       order.push_back(&step);
+      placed.insert(step.name);
       break;
     }
   }

@@ -4,7 +4,10 @@
 #include <algorithm>
 
 #include "jetcal/pipeline/detail/kfp_container.h"
+#include "jetcal/pipeline/detail/kfp_groups.h"
+#include "jetcal/pipeline/detail/kfp_platform.h"
 #include "jetcal/pipeline/detail/kfp_text.h"
+#include "jetcal/pipeline/detail/kfp_types.h"
 #include "jetcal/pipeline/pipeline_file.h"
 
 namespace jetcal::pipeline {
@@ -27,21 +30,23 @@ class KfpReader {
   KfpReader(const std::vector<Node>& documents, const std::string& source)
       : spec_(documents.front()), source_(source) {
     if (documents.size() > 1) platform_ = &documents[1];
+    mounts_ = kfp_claim_mounts(platform_);
   }
 
   Pipeline read(const std::string& folder) {
     Pipeline pipeline;
     pipeline.source = source_;
     pipeline.folder = folder;
-    const std::string version = text(spec_, "schemaVersion");
+    const std::string version = field_text(spec_, "schemaVersion");
     if (version != "2.1.0" && version != "2.0.0")
       fail_at(source_, spec_.at, "the schemaVersion must be 2.1.0, got '", version, "'");
-    pipeline.name = text(require(spec_, "pipelineInfo", "the PipelineSpec"), "name");
+    pipeline.name = field_text(require(spec_, "pipelineInfo", "the PipelineSpec"), "name");
     const Node& root = require(spec_, "root", "the PipelineSpec");
     Scope scope;
     if (const Node* inputs = root.find("inputDefinitions"))
       read_root_inputs(*inputs, pipeline, scope);
     read_dag(require(root, "dag", "the root"), scope, "", pipeline);
+    groups_.resolve(pipeline);
     return pipeline;
   }
 
@@ -52,48 +57,36 @@ class KfpReader {
     return *found;
   }
 
-  static std::string text(const Node& node, const char* name) {
-    const Node* found = node.find(name);
-    return found == nullptr ? "" : found->text;
-  }
-
-  Type parameter_type(const Node& node) const {
-    const std::string name = text(node, "parameterType");
-    if (name == "STRING") return Type::String;
-    if (name == "NUMBER_INTEGER") return Type::Integer;
-    if (name == "NUMBER_DOUBLE") return Type::Number;
-    if (name == "BOOLEAN") return Type::Boolean;
-    if (name == "LIST") return Type::List;
-    if (name == "STRUCT") return Type::Struct;
-    fail_at(source_, node.at, "the parameterType '", name, "' is unknown");
-  }
-
-  static Type artifact_type(const Node& node) {
-    const Node* type = node.find("artifactType");
-    const std::string title = type == nullptr ? "" : text(*type, "schemaTitle");
-    if (title == "system.Dataset") return Type::Dataset;
-    if (title == "system.Model") return Type::Model;
-    if (title.find("Metrics") != std::string::npos) return Type::Metrics;
-    return Type::Artifact;
-  }
-
-  // kfp writes whole numbers of NUMBER_DOUBLE as 3.0 and those of NUMBER_INTEGER too.
-  static Json typed(Type type, Json value) {
-    if (type == Type::Integer && value.is_number_float())
-      value = static_cast<std::int64_t>(value.get<double>());
-    return value;
+  // A parameter that is a path on a claim: data from outside, beside the file of the pipeline here.
+  bool read_place(const Field& field, Pipeline& pipeline, Scope& scope) const {
+    const Node* fallback = field.value.find("defaultValue");
+    const std::string path = fallback == nullptr ? "" : path_on_claim(mounts_, fallback->text);
+    if (path.empty()) return false;
+    const std::string ending = "_path";
+    ExternalInput input;
+    input.name = field.name.ends_with(ending)
+                     ? field.name.substr(0, field.name.size() - ending.size())
+                     : field.name;
+    input.paths.push_back(path);
+    input.description = field_text(field.value, "description");
+    input.at = field.at;
+    scope.inputs[field.name] = {Source::Kind::External, "", input.name, {}};
+    scope.types[field.name] = input.type;
+    pipeline.inputs.push_back(std::move(input));
+    return true;
   }
 
   void read_root_inputs(const Node& inputs, Pipeline& pipeline, Scope& scope) const {
     if (const Node* parameters = inputs.find("parameters")) {
       for (const Field& field : parameters->fields) {
+        if (read_place(field, pipeline, scope)) continue;
         Parameter parameter;
         parameter.name = field.name;
         parameter.at = field.at;
-        parameter.type = parameter_type(field.value);
-        parameter.description = text(field.value, "description");
+        parameter.type = read_kfp_type(field.value, source_);
+        parameter.description = field_text(field.value, "description");
         if (const Node* fallback = field.value.find("defaultValue"))
-          parameter.fallback = typed(parameter.type, to_json(*fallback));
+          parameter.fallback = read_kfp_value(parameter.type, to_json(*fallback));
         pipeline.parameters.push_back(parameter);
         scope.inputs[field.name] = {Source::Kind::Parameter, "", field.name, {}};
         scope.types[field.name] = parameter.type;
@@ -102,38 +95,67 @@ class KfpReader {
     if (const Node* artifacts = inputs.find("artifacts")) {
       for (const Field& field : artifacts->fields) {
         pipeline.inputs.push_back({field.name,
-                                   artifact_type(field.value),
+                                   read_kfp_schema(field.value),
                                    {},
-                                   text(field.value, "description"),
+                                   field_text(field.value, "description"),
                                    field.at});
         scope.inputs[field.name] = {Source::Kind::External, "", field.name, {}};
-        scope.types[field.name] = artifact_type(field.value);
+        scope.types[field.name] = read_kfp_schema(field.value);
       }
     }
   }
 
-  void read_dag(const Node& dag, Scope scope, const std::string& prefix, Pipeline& pipeline) {
+  void read_dag(const Node& dag, Scope scope, const std::string& group, Pipeline& pipeline) {
     const Node& tasks = require(dag, "tasks", "the DAG");
+    const std::string prefix = group.empty() ? "" : group + "-";
     for (const Field& task : tasks.fields) {
       const bool taken = pipeline.find_step(task.name) != nullptr || names_.count(task.name) != 0;
       scope.task_names[task.name] = taken ? prefix + task.name : task.name;
       names_.insert(scope.task_names[task.name]);
+      if (names_.size() > kMaxSteps)
+        fail_at(source_, task.at, "the pipeline has more than ", kMaxSteps, " tasks");
     }
     for (const Field& task : tasks.fields) read_importer(task, scope, pipeline);
+    if (const Node* outputs = dag.find("outputs")) read_outputs(*outputs, scope, group);
     for (const Field& task : tasks.fields) {
       if (importers_.count(scope.task_names[task.name]) != 0) continue;
+      if (!group.empty()) groups_.add_member(group, scope.task_names[task.name]);
       const Node& reference = require(task.value, "componentRef", "the task '" + task.name + "'");
-      const std::string name = text(reference, "name");
+      const std::string name = field_text(reference, "name");
       const Node* components = spec_.find("components");
       const Node* component = components == nullptr ? nullptr : components->find(name);
       if (component == nullptr)
         fail_at(source_, reference.at, "the task '", task.name, "' names the unknown component '",
                 name, "'");
-      if (const Node* inner = component->find("dag")) {
-        read_dag(*inner, enter(task, *component, scope), scope.task_names[task.name] + "-",
-                 pipeline);
-      } else {
+      const Node* inner = component->find("dag");
+      if (inner == nullptr) {
         pipeline.steps.push_back(read_step(task, *component, scope));
+        continue;
+      }
+      if (!open_.insert(name).second)
+        fail_at(source_, reference.at, "the component '", name, "' stands in itself");
+      read_dag(*inner, enter(task, *component, scope), scope.task_names[task.name], pipeline);
+      open_.erase(name);
+    }
+  }
+
+  // What a DAG gives is what tasks in it give.
+  void read_outputs(const Node& outputs, const Scope& scope, const std::string& group) {
+    const auto add = [&](const std::string& output, const Node* from, const char* key) {
+      const Node* task = from == nullptr ? nullptr : from->find("producerSubtask");
+      const auto step = scope.task_names.find(task == nullptr ? "" : task->text);
+      if (step != scope.task_names.end())
+        groups_.add_output(group, output, step->second, field_text(*from, key));
+    };
+    if (const Node* parameters = outputs.find("parameters")) {
+      for (const Field& field : parameters->fields)
+        add(field.name, field.value.find("valueFromParameter"), "outputParameterKey");
+    }
+    if (const Node* artifacts = outputs.find("artifacts")) {
+      for (const Field& field : artifacts->fields) {
+        const Node* list = field.value.find("artifactSelectors");
+        const bool one = list != nullptr && list->items.size() == 1;
+        add(field.name, one ? &list->items[0] : nullptr, "outputArtifactKey");
       }
     }
   }
@@ -141,10 +163,10 @@ class KfpReader {
   // The executor of a task, or nullptr.
   const Node* executor_of(const Field& task) const {
     const Node* node = task.value.find("componentRef");
-    const std::string component = node == nullptr ? "" : text(*node, "name");
+    const std::string component = node == nullptr ? "" : field_text(*node, "name");
     node = spec_.find("components");
     node = node == nullptr ? nullptr : node->find(component);
-    const std::string label = node == nullptr ? "" : text(*node, "executorLabel");
+    const std::string label = node == nullptr ? "" : field_text(*node, "executorLabel");
     node = spec_.find("deploymentSpec");
     node = node == nullptr ? nullptr : node->find("executors");
     return node == nullptr ? nullptr : node->find(label);
@@ -160,18 +182,19 @@ class KfpReader {
     input.name = task.name.rfind(prefix, 0) == 0 ? task.name.substr(prefix.size()) : task.name;
     input.at = task.at;
     const Node& uri = require(*importer, "artifactUri", "the importer '" + task.name + "'");
-    std::string place = text(uri, "constant");
+    Json place = field_text(uri, "constant");
     for (const auto& [name, source] : sources_of(task, scope)) {
-      if (name != text(uri, "runtimeParameter")) continue;
+      if (name != field_text(uri, "runtimeParameter")) continue;
       const Parameter* parameter =
           source.kind == Source::Kind::Parameter ? pipeline.find_parameter(source.name) : nullptr;
-      if (source.kind == Source::Kind::Constant) place = source.constant.get<std::string>();
-      if (parameter != nullptr && parameter->fallback)
-        place = parameter->fallback->get<std::string>();
+      if (source.kind == Source::Kind::Constant) place = source.constant;
+      if (parameter != nullptr && parameter->fallback) place = *parameter->fallback;
     }
-    if (const Node* schema = importer->find("typeSchema"))
-      input.type = find_type(text(*schema, "schemaTitle").substr(7)).value_or(Type::Artifact);
-    if (!place.empty()) input.paths.push_back(place);
+    if (!place.is_string())
+      fail_at(source_, uri.at, "the importer '", task.name, "' needs the text of a place, got ",
+              place.dump());
+    input.type = read_kfp_schema(*importer, "typeSchema");
+    if (!place.get<std::string>().empty()) input.paths.push_back(place.get<std::string>());
     importers_[scope.task_names.at(task.name)] = input.name;
     pipeline.inputs.push_back(std::move(input));
   }
@@ -186,30 +209,53 @@ class KfpReader {
     for (const char* name : {"componentInputParameter", "componentInputArtifact"}) {
       const Node* found = input.find(name);
       if (found == nullptr) continue;
-      if (found->text == scope.item_input && !scope.item_input.empty())
-        return {Source::Kind::Item, "", "", {}};
-      const std::string field_of = scope.item_input + "-subvar-";
-      if (!scope.item_input.empty() && found->text.rfind(field_of, 0) == 0)
-        return {Source::Kind::Item, "", found->text.substr(field_of.size()), {}};
-      const auto outer = scope.inputs.find(found->text);
-      if (outer == scope.inputs.end())
-        fail_at(source_, found->at, what, " refers to the input '", found->text,
-                "' that its DAG does not have");
-      return outer->second;
+      Source from = input_of_dag(*found, scope, what);
+      const std::string part = selected_field(input, what);
+      if (part.empty()) return from;
+      if (from.kind != Source::Kind::Item || !from.name.empty())
+        fail_at(source_, input.at, what, " is the field '", part,
+                "' of a value; only items of loops have fields here");
+      from.name = part;
+      return from;
     }
     for (const auto& [name, key] : {std::pair{"taskOutputParameter", "outputParameterKey"},
                                     {"taskOutputArtifact", "outputArtifactKey"}}) {
       const Node* found = input.find(name);
       if (found == nullptr) continue;
-      const std::string producer = text(*found, "producerTask");
+      const std::string producer = field_text(*found, "producerTask");
       const auto step = scope.task_names.find(producer);
       if (step == scope.task_names.end())
         fail_at(source_, found->at, what, " comes from the unknown task '", producer, "'");
       if (const auto importer = importers_.find(step->second); importer != importers_.end())
         return {Source::Kind::External, "", importer->second, {}};
-      return {Source::Kind::Step, step->second, text(*found, key), {}};
+      return {Source::Kind::Step, step->second, field_text(*found, key), {}};
     }
     fail_at(source_, input.at, what, " comes from nothing that is known here");
+  }
+
+  Source input_of_dag(const Node& name, const Scope& scope, const std::string& what) const {
+    const std::string field_of = scope.item_input + "-subvar-";
+    if (!scope.item_input.empty() && name.text == scope.item_input)
+      return {Source::Kind::Item, "", "", {}};
+    if (!scope.item_input.empty() && name.text.starts_with(field_of))
+      return {Source::Kind::Item, "", name.text.substr(field_of.size()), {}};
+    const auto outer = scope.inputs.find(name.text);
+    if (outer == scope.inputs.end())
+      fail_at(source_, name.at, what, " refers to the input '", name.text,
+              "' that its DAG does not have");
+    return outer->second;
+  }
+
+  // The field that an input takes of a value, or "".
+  std::string selected_field(const Node& input, const std::string& what) const {
+    const Node* selector = input.find("parameterExpressionSelector");
+    if (selector == nullptr) return "";
+    const std::string begin = "parseJson(string_value)[\"", end = "\"]", &text = selector->text;
+    if (text.size() <= begin.size() + end.size() || !text.starts_with(begin) ||
+        !text.ends_with(end))
+      fail_at(source_, selector->at, what, " takes a part of a value by '", text,
+              "', which means nothing here");
+    return text.substr(begin.size(), text.size() - begin.size() - end.size());
   }
 
   // Names and sources of the inputs of a task.
@@ -232,10 +278,11 @@ class KfpReader {
     const Node* definitions = component.find("inputDefinitions");
     if (definitions == nullptr) return types;
     if (const Node* parameters = definitions->find("parameters")) {
-      for (const Field& field : parameters->fields) types[field.name] = parameter_type(field.value);
+      for (const Field& field : parameters->fields)
+        types[field.name] = read_kfp_type(field.value, source_);
     }
     if (const Node* artifacts = definitions->find("artifacts")) {
-      for (const Field& field : artifacts->fields) types[field.name] = artifact_type(field.value);
+      for (const Field& field : artifacts->fields) types[field.name] = read_kfp_schema(field.value);
     }
     return types;
   }
@@ -279,17 +326,22 @@ class KfpReader {
               "' stands inside of another loop, which does not run here");
     FanOut fan;
     fan.at = task.at;
-    inner.item_input = text(iterator, "itemInput");
+    fan.loop = outer.task_names.at(task.name);
+    inner.item_input = field_text(iterator, "itemInput");
     const Node& items = require(iterator, "items", "the parameterIterator");
     if (const Node* raw = items.find("raw")) {
-      const Json list = Json::parse(raw->text, nullptr, false);
-      if (!list.is_array()) fail_at(source_, raw->at, "the items of the loop are no list");
-      for (const Json& item : list) fan.items.push_back(item);
+      for (const Json& item : read_kfp_items(*raw, source_)) fan.items.push_back(item);
     } else {
-      const auto source = inner.inputs.find(text(items, "inputParameter"));
+      const auto source = inner.inputs.find(field_text(items, "inputParameter"));
       if (source == inner.inputs.end())
         fail_at(source_, items.at, "the items of the loop come from nowhere");
-      fan.source = source->second;
+      if (source->second.kind != Source::Kind::Constant) {
+        fan.source = source->second;
+      } else {
+        if (!source->second.constant.is_array())
+          fail_at(source_, items.at, "the items of the loop are no list");
+        for (const Json& item : source->second.constant) fan.items.push_back(item);
+      }
     }
     inner.fan_out = fan;
   }
@@ -315,12 +367,12 @@ class KfpReader {
     step.name = scope.task_names.at(task.name);
     step.at = task.at;
     const Node& container = container_of(task, component);
-    step.image = text(container, "image");
+    step.image = field_text(container, "image");
     step.after = before_of(task, scope);
     read_ports(task, component, scope, step);
     read_kfp_container(container, step, source_);
-    read_kfp_options(task.value, step);
-    if (scope.fan_out) follow_loop(scope, step);
+    read_kfp_options(task.value, step, source_);
+    step.fan_out = scope.fan_out;
     if (const Node* trigger = task.value.find("triggerPolicy")) {
       if (const Node* strategy = trigger->find("strategy");
           strategy != nullptr && strategy->text != "ALL_UPSTREAM_TASKS_SUCCEEDED")
@@ -339,12 +391,12 @@ class KfpReader {
       step.condition = parse_expression(condition, source_, task.at);
       for (const auto& [name, source] : scope.condition_inputs) add_port(step, name, source);
     }
-    read_secrets(text(component, "executorLabel"), step);
+    read_kfp_platform(platform_, field_text(component, "executorLabel"), step, source_);
     return step;
   }
 
   const Node& container_of(const Field& task, const Node& component) const {
-    const std::string label = text(component, "executorLabel");
+    const std::string label = field_text(component, "executorLabel");
     const Node& deployment = require(spec_, "deploymentSpec", "the PipelineSpec");
     const Node& executors = require(deployment, "executors", "the deploymentSpec");
     const Node* executor = executors.find(label);
@@ -379,7 +431,7 @@ class KfpReader {
       // rest.
       port.typed = is_artifact(port.type);
       if (source.kind == Source::Kind::Constant)
-        port.source.constant = typed(port.type, source.constant);
+        port.source.constant = read_kfp_value(port.type, source.constant);
     }
     add_defaults(component, step);
     const Node* outputs = component.find("outputDefinitions");
@@ -391,8 +443,8 @@ class KfpReader {
         OutputPort port;
         port.name = entry.name;
         port.at = entry.at;
-        port.type = group == std::string("artifacts") ? artifact_type(entry.value)
-                                                      : parameter_type(entry.value);
+        port.type = group == std::string("artifacts") ? read_kfp_schema(entry.value)
+                                                      : read_kfp_type(entry.value, source_);
         port.path = "out/" + entry.name;
         port.path_given = true;  // kfp does not ask that a command names its outputs
         step.outputs.push_back(port);
@@ -407,45 +459,19 @@ class KfpReader {
     for (const Field& field : parameters->fields) {
       const Node* fallback = field.value.find("defaultValue");
       if (fallback == nullptr || step.find_input(field.name) != nullptr) continue;
-      const Type type = parameter_type(field.value);
-      add_port(step, field.name, {Source::Kind::Constant, "", "", typed(type, to_json(*fallback))});
+      const Type type = read_kfp_type(field.value, source_);
+      add_port(step, field.name,
+               {Source::Kind::Constant, "", "", read_kfp_value(type, to_json(*fallback))});
       step.inputs.back().type = type;
-    }
-  }
-
-  // Tasks of a loop that need another one of the same loop run along with it, item by item.
-  static void follow_loop(const Scope& scope, Step& step) {
-    step.fan_out = scope.fan_out;
-    for (const InputPort& port : step.inputs) {
-      const bool sibling =
-          port.source.kind == Source::Kind::Step &&
-          std::any_of(scope.task_names.begin(), scope.task_names.end(),
-                      [&port](const auto& task) { return task.second == port.source.step; });
-      if (!sibling) continue;
-      step.fan_out = FanOut{};
-      step.fan_out->step = port.source.step;
-      step.fan_out->at = step.at;
-      return;
-    }
-  }
-
-  void read_secrets(const std::string& label, Step& step) const {
-    const Node* node = platform_;
-    for (const char* name : {"platforms", "kubernetes", "deploymentSpec", "executors"})
-      node = node == nullptr ? nullptr : node->find(name);
-    node = node == nullptr ? nullptr : node->find(label);
-    const Node* secrets = node == nullptr ? nullptr : node->find("secretAsEnv");
-    if (secrets == nullptr) return;
-    for (const Node& secret : secrets->items) {
-      const Node* pairs = secret.find("keyToEnv");
-      if (pairs == nullptr) continue;
-      for (const Node& pair : pairs->items) step.pass.push_back(text(pair, "envVar"));
     }
   }
 
   const Node& spec_;
   const Node* platform_ = nullptr;
   const std::string& source_;
+  std::vector<std::string> mounts_;  // of claims
+  KfpGroups groups_;
+  std::set<std::string> open_;  // components that are being read
   std::set<std::string> names_;
   std::map<std::string, std::string> importers_;  // step -> input of the pipeline
 };

@@ -8,6 +8,8 @@
 namespace jetcal::pipeline {
 namespace {
 
+constexpr std::int64_t kMaxRetries = 1000;
+
 // Reads one file; every function reads what its name says.
 class FileReader {
  public:
@@ -62,16 +64,6 @@ class FileReader {
                          : "; did you mean '" + near + "'?");
   }
 
-  // Calls `parse` on text and puts the place in front of its error.
-  template <typename Parse>
-  auto placed(const Node& node, const Parse& parse) {
-    try {
-      return parse(node.text);
-    } catch (const Error& error) {
-      fail_at(source_, node.at, error.what());
-    }
-  }
-
   Parameter parameter(const Field& field) {
     Parameter parameter;
     parameter.name = field.name;
@@ -84,6 +76,9 @@ class FileReader {
     parameter.description = fields.text("description", "");
     if (const Node* node = fields.optional("default")) parameter.fallback = value(*node, parameter);
     if (const Node* node = fields.optional("choices")) {
+      if (node->kind != Node::Kind::Sequence)
+        fail_at(source_, node->at, "the choices of the parameter '", field.name,
+                "' must be a list");
       for (const Node& item : node->items) parameter.choices.push_back(value(item, parameter));
     }
     if (fields.optional("minimum") != nullptr) parameter.minimum = fields.number("minimum", 0);
@@ -121,7 +116,8 @@ class FileReader {
     MappingReader fields(source_, node, "the field 'recurring'");
     Recurrence recurrence;
     const Node& cron = fields.require("cron");
-    recurrence.cron = placed(cron, [](const std::string& text) { return Cron(text).text(); });
+    recurrence.cron =
+        parse_at(source_, cron, [](const std::string& text) { return Cron(text).text(); });
     recurrence.max_concurrency = static_cast<int>(fields.integer("max_concurrency", 1));
     recurrence.catch_up = fields.boolean("catch_up", false);
     fields.done();
@@ -131,7 +127,7 @@ class FileReader {
   std::vector<Word> command(const Node& node) {
     std::vector<Word> words;
     if (node.kind == Node::Kind::Scalar) {
-      for (const std::string& word : placed(node, split_words))
+      for (const std::string& word : parse_at(source_, node, split_words))
         words.push_back(parse_word(word, source_, node.at));
     } else if (node.kind == Node::Kind::Sequence) {
       for (const Node& item : node.items) {
@@ -204,9 +200,10 @@ class FileReader {
   Resources resources(const Node& node, const std::string& step) {
     MappingReader fields(source_, node, "the resources of the step '" + step + "'");
     Resources resources;
-    if (const Node* cores = fields.optional("cores")) resources.cores = placed(*cores, parse_cores);
+    if (const Node* cores = fields.optional("cores"))
+      resources.cores = parse_at(source_, *cores, parse_cores);
     if (const Node* memory = fields.optional("memory"))
-      resources.memory = placed(*memory, parse_memory);
+      resources.memory = parse_at(source_, *memory, parse_memory);
     resources.gpus = fields.integer("gpus", 0);
     if (resources.gpus < 0)
       fail_at(source_, node.at, "the step '", step, "' cannot have ", resources.gpus, " GPUs");
@@ -218,22 +215,24 @@ class FileReader {
     Retries retries;
     if (node.kind == Node::Kind::Scalar) {
       const Json limit = to_json(node);
-      if (!limit.is_number_integer() || limit.get<std::int64_t>() < 0)
+      if (!limit.is_number_integer() || limit.get<std::int64_t>() < 0 ||
+          limit.get<std::int64_t>() > kMaxRetries)
         fail_at(source_, node.at, "the retries of the step '", step,
-                "' must be a whole number from 0, got '", node.text, "'");
+                "' must be a whole number from 0 to ", kMaxRetries, ", got '", node.text, "'");
       retries.limit = limit.get<int>();
       return retries;
     }
     MappingReader fields(source_, node, "the retries of the step '" + step + "'");
-    retries.limit = static_cast<int>(fields.integer("limit", 0));
+    const std::int64_t limit = fields.integer("limit", 0);
     if (const Node* delay = fields.optional("delay"))
-      retries.delay = placed(*delay, parse_duration);
+      retries.delay = parse_at(source_, *delay, parse_duration);
     retries.factor = fields.number("factor", retries.factor);
     if (const Node* most = fields.optional("max_delay"))
-      retries.max_delay = placed(*most, parse_duration);
-    if (retries.limit < 0 || retries.factor < 1)
-      fail_at(source_, node.at, "the retries of the step '", step,
-              "' need a limit from 0 and a factor from 1");
+      retries.max_delay = parse_at(source_, *most, parse_duration);
+    if (limit < 0 || limit > kMaxRetries || retries.factor < 1)
+      fail_at(source_, node.at, "the retries of the step '", step, "' need a limit from 0 to ",
+              kMaxRetries, " and a factor from 1");
+    retries.limit = static_cast<int>(limit);
     fields.done();
     return retries;
   }
@@ -264,7 +263,7 @@ class FileReader {
     if (service.ready.empty() || service.ready.front() != '/')
       fail_at(source_, node.at, "the path 'ready' must begin with '/', got '", service.ready, "'");
     if (const Node* limit = fields.optional("start_limit"))
-      service.start_limit = placed(*limit, parse_duration);
+      service.start_limit = parse_at(source_, *limit, parse_duration);
     fields.done();
     return service;
   }
@@ -296,8 +295,12 @@ class FileReader {
     step.cache = fields.boolean("cache", true);
     step.resume = fields.boolean("resume", false);
     if (const Node* found = fields.optional("environment")) {
-      for (const Field& field : mapping(*found, "environment"))
+      for (const Field& field : mapping(*found, "environment")) {
+        if (field.value.kind != Node::Kind::Scalar)
+          fail_at(source_, field.value.at, "the variable '", field.name, "' of the step '",
+                  step.name, "' must be text");
         step.environment[field.name] = parse_word(field.value.text, source_, field.value.at);
+      }
     }
     if (const Node* found = fields.optional("files")) {
       for (const Field& field : mapping(*found, "files")) step.files[field.name] = file(field);
@@ -320,7 +323,7 @@ class FileReader {
       step.resources = resources(*node, step.name);
     if (const Node* node = fields.optional("retries")) step.retries = retries(*node, step.name);
     if (const Node* node = fields.optional("time_limit"))
-      step.time_limit = placed(*node, parse_duration);
+      step.time_limit = parse_at(source_, *node, parse_duration);
     if (const Node* node = fields.optional("when")) {
       step.condition_text = node->text;
       step.condition = parse_expression(node->text, source_, node->at);

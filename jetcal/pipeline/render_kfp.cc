@@ -1,68 +1,41 @@
 // SPDX-License-Identifier: Apache-2.0
 // Kubeflow Pipelines IR: PipelineSpec 2.1.0.
 #include <algorithm>
+#include <cmath>
+#include <set>
 
 #include "jetcal/pipeline/detail/container_command.h"
+#include "jetcal/pipeline/detail/kfp_text.h"
+#include "jetcal/pipeline/detail/kfp_types.h"
 #include "jetcal/pipeline/render.h"
 
 namespace jetcal::pipeline {
 namespace {
 
-const char* kfp_type(Type type) {
-  switch (type) {
-    case Type::Integer:
-      return "NUMBER_INTEGER";
-    case Type::Number:
-      return "NUMBER_DOUBLE";
-    case Type::Boolean:
-      return "BOOLEAN";
-    case Type::List:
-      return "LIST";
-    case Type::Struct:
-      return "STRUCT";
-    default:
-      return "STRING";
+constexpr const char* kItems = "loop-items";  // where a loop has its items from
+
+// The type that all of some values have; text where they differ, as kfp has it.
+Type type_of(const std::vector<Json>& values) {
+  for (const Type type : {Type::Boolean, Type::Integer, Type::Number, Type::List, Type::Struct}) {
+    if (!values.empty() && std::all_of(values.begin(), values.end(),
+                                       [type](const Json& one) { return holds(type, one); }))
+      return type;
   }
+  return Type::String;
 }
 
-Json schema(Type type) {
-  return {{"schemaTitle", "system." + std::string(type_name(type))}, {"schemaVersion", "0.0.1"}};
-}
+std::string seconds_text(double value) { return std::to_string(std::lround(value)) + "s"; }
 
-// Our conditions in CEL, as the backend evaluates them.
-std::string cel(const Expression& expression) {
-  using Kind = Expression::Kind;
-  const auto joined = [&](const char* token) {
-    return "(" + cel(expression.operands[0]) + " " + token + " " + cel(expression.operands[1]) +
-           ")";
-  };
-  switch (expression.kind) {
-    case Kind::Literal:
-      if (expression.literal.is_string()) return "'" + expression.literal.get<std::string>() + "'";
-      return expression.literal.dump();
-    case Kind::Reference:
-      return "inputs.parameter_values['" + expression.reference.text + "']";
-    case Kind::Not:
-      return "!(" + cel(expression.operands[0]) + ")";
-    case Kind::And:
-      return joined("&&");
-    case Kind::Or:
-      return joined("||");
-    case Kind::Equal:
-      return joined("==");
-    case Kind::NotEqual:
-      return joined("!=");
-    case Kind::Less:
-      return joined("<");
-    case Kind::LessEqual:
-      return joined("<=");
-    case Kind::Greater:
-      return joined(">");
-    case Kind::GreaterEqual:
-      return joined(">=");
-  }
-  return "";
-}
+// Where tasks stand: the root, or the loop of the steps that run item by item.
+struct Dag {
+  std::string loop;            // Its name; "" is the root.
+  const Step* head = nullptr;  // Of a loop: a step that says what its items are.
+  Json tasks = Json::object();
+  Json inputs = Json::object();     // Of a loop: what its component takes,
+  Json arguments = Json::object();  // and where the root has that from.
+  std::set<std::string> before;     // Of a loop: tasks of the root that come first.
+  std::set<std::pair<std::string, std::string>> gathered;  // Of a loop: values read as lists.
+};
 
 class KfpWriter {
  public:
@@ -70,40 +43,105 @@ class KfpWriter {
       : pipeline_(pipeline), options_(options) {}
 
   std::vector<Json> write() {
-    Json tasks = Json::object();
-    for (const ExternalInput& input : pipeline_.inputs) add_importer(input, tasks);
+    Dag root;
+    for (const ExternalInput& input : pipeline_.inputs) {
+      if (!on_claim(input)) add_importer(input, root.tasks);
+    }
     for (const Step* step : in_order(pipeline_)) {
       check(*step);
-      add_step(*step, tasks);
+      const std::string loop = loop_of(pipeline_, *step);
+      Dag& dag = loop.empty() ? root : loops_[loop];
+      dag.loop = loop;
+      if (step->fan_out && step->fan_out->step.empty()) dag.head = step;
+      add_step(*step, dag);
     }
+    for (const auto& [name, loop] : loops_) add_loop(loop, root.tasks);
     Json spec = {{"pipelineInfo", {{"name", pipeline_.name}}},
                  {"schemaVersion", "2.1.0"},
                  {"sdkVersion", "kfp-2.17.0"}};
     if (!pipeline_.description.empty()) spec["pipelineInfo"]["description"] = pipeline_.description;
     spec["components"] = components_;
     spec["deploymentSpec"]["executors"] = executors_;
-    spec["root"]["dag"]["tasks"] = tasks;
+    spec["root"]["dag"]["tasks"] = root.tasks;
     if (Json inputs = root_parameters(); !inputs.empty())
       spec["root"]["inputDefinitions"]["parameters"] = inputs;
     std::vector<Json> documents{spec};
-    if (!secrets_.empty())
+    if (!platform_.empty())
       documents.push_back(
-          {{"platforms", {{"kubernetes", {{"deploymentSpec", {{"executors", secrets_}}}}}}}});
+          {{"platforms", {{"kubernetes", {{"deploymentSpec", {{"executors", platform_}}}}}}}});
     return documents;
   }
 
  private:
   [[noreturn]] void cannot(const Step& step, const std::string& what) const {
     fail(ErrorCode::Unimplemented, "the step '", step.name, "' ", what,
-         ", which Kubeflow Pipelines cannot give to a container; Argo can: --format argo");
+         ", which Kubeflow Pipelines cannot give to a container");
   }
 
   void check(const Step& step) const {
-    if (step.fan_out) cannot(step, "runs once per item and is collected or fanned out here");
     for (const InputPort& port : step.inputs) {
       if (port.optional) cannot(step, "has the optional input '" + port.name + "'");
     }
   }
+
+  // ---- loops ----------------------------------------------------------------------------------
+
+  // Steps and the tasks made for them share names.
+  std::string made_task(const std::string& name) const {
+    if (pipeline_.find_step(name) != nullptr)
+      fail(ErrorCode::InvalidArgument, "the step '", name,
+           "' has the name that a task of Kubeflow Pipelines needs; give it another one");
+    return name;
+  }
+
+  std::string loop_task(const std::string& loop) const { return made_task("for-" + loop); }
+
+  Type item_type(const Step& head, const std::string& field) const {
+    const FanOut& fan = *head.fan_out;
+    if (field.empty()) return type_of(fan.items);
+    std::vector<Json> values;
+    for (const Json& item : fan.items)
+      values.push_back(item.is_object() ? item.value(field, Json()) : Json());
+    return type_of(values);
+  }
+
+  // The list that a loop goes through, as an input of it.
+  Json loop_items(const Dag& loop, Json& inputs, Json& arguments) const {
+    const FanOut& fan = *loop.head->fan_out;
+    if (!fan.source) return {{"raw", Json(fan.items).dump()}};
+    inputs["parameters"][kItems]["parameterType"] = write_kfp_type(Type::List);
+    InputPort list;
+    list.source = *fan.source;
+    list.type = Type::List;
+    arguments["parameters"][kItems] = source_of(*loop.head, list);
+    return {{"inputParameter", kItems}};
+  }
+
+  void add_loop(const Dag& loop, Json& tasks) {
+    const std::string name = loop_task(loop.loop);
+    Json inputs = loop.inputs, arguments = loop.arguments;
+    const Json items = loop_items(loop, inputs, arguments);
+    inputs["parameters"][kfp_item_input("")]["parameterType"] =
+        write_kfp_type(item_type(*loop.head, ""));
+    Json& component = components_["comp-" + name];
+    component["dag"]["tasks"] = loop.tasks;
+    component["inputDefinitions"] = inputs;
+    for (const auto& [step, output] : loop.gathered) {
+      const std::string key = std::string(step).append("-").append(output);
+      component["dag"]["outputs"]["parameters"][key]["valueFromParameter"] = {
+          {"outputParameterKey", output}, {"producerSubtask", step}};
+      component["outputDefinitions"]["parameters"][key]["parameterType"] =
+          write_kfp_type(Type::List);
+    }
+    Json& task = tasks[name];
+    task["componentRef"]["name"] = "comp-" + name;
+    if (!loop.before.empty()) task["dependentTasks"] = loop.before;
+    if (!arguments.empty()) task["inputs"] = arguments;
+    task["parameterIterator"] = {{"itemInput", kfp_item_input("")}, {"items", items}};
+    task["taskInfo"]["name"] = name;
+  }
+
+  // ---- what comes from outside ------------------------------------------------------------------
 
   Json root_parameters() const {
     Json inputs = Json::object();
@@ -117,164 +155,293 @@ class KfpWriter {
       }
       if (!parameter.description.empty()) one["description"] = parameter.description;
       if (one.contains("defaultValue")) one["isOptional"] = true;
-      one["parameterType"] = kfp_type(parameter.type);
+      one["parameterType"] = write_kfp_type(parameter.type);
     }
     for (const ExternalInput& input : pipeline_.inputs)
-      inputs[input.name + "_uri"] = {{"defaultValue", uri(input)},
-                                     {"description", "where the input " + input.name + " lies"},
-                                     {"isOptional", true},
-                                     {"parameterType", "STRING"}};
+      inputs[place_parameter(input)] = {{"defaultValue", place_of(input)},
+                                        {"description", "where the input " + input.name + " lies"},
+                                        {"isOptional", true},
+                                        {"parameterType", "STRING"}};
     return inputs;
   }
 
-  std::string uri(const ExternalInput& input) const {
-    const std::string path = input.paths.empty() ? input.name : input.paths.front();
+  static std::string path_of(const ExternalInput& input) {
+    return input.paths.empty() ? input.name : input.paths.front();
+  }
+
+  // Without a bucket, data lies on the claim; the importers of kfp know object stores alone.
+  bool on_claim(const ExternalInput& input) const {
+    return options_.bucket.empty() && path_of(input).find("://") == std::string::npos;
+  }
+  bool on_claim(const InputPort& port) const {
+    return port.source.kind == Source::Kind::External &&
+           on_claim(*pipeline_.find_external(port.source.name));
+  }
+
+  std::string place_parameter(const ExternalInput& input) const {
+    return input.name + (on_claim(input) ? "_path" : "_uri");
+  }
+
+  std::string place_of(const ExternalInput& input) const {
+    std::string path = path_of(input);
     if (path.find("://") != std::string::npos) return path;
-    return options_.bucket.empty() ? path : "s3://" + options_.bucket + "/" + path;
+    return (options_.bucket.empty() ? std::string(kClusterMount) : "s3://" + options_.bucket) +
+           "/" + path;
   }
 
   // Data from outside enters by an importer, as kfp has it.
   void add_importer(const ExternalInput& input, Json& tasks) {
-    const std::string name = "import-" + input.name;
+    const std::string name = made_task("import-" + input.name);
     components_["comp-" + name] = {
         {"executorLabel", "exec-" + name},
         {"inputDefinitions", {{"parameters", {{"uri", {{"parameterType", "STRING"}}}}}}},
         {"outputDefinitions",
-         {{"artifacts", {{"artifact", {{"artifactType", schema(input.type)}}}}}}}};
+         {{"artifacts", {{"artifact", {{"artifactType", write_kfp_schema(input.type)}}}}}}}};
     executors_["exec-" + name]["importer"] = {{"artifactUri", {{"runtimeParameter", "uri"}}},
-                                              {"typeSchema", schema(input.type)}};
-    tasks[name] = {
-        {"cachingOptions", {{"enableCache", true}}},
-        {"componentRef", {{"name", "comp-" + name}}},
-        {"inputs", {{"parameters", {{"uri", {{"componentInputParameter", input.name + "_uri"}}}}}}},
-        {"taskInfo", {{"name", name}}}};
+                                              {"typeSchema", write_kfp_schema(input.type)}};
+    Json& task = tasks[name];
+    task["cachingOptions"]["enableCache"] = true;
+    task["componentRef"]["name"] = "comp-" + name;
+    task["inputs"]["parameters"]["uri"]["componentInputParameter"] = place_parameter(input);
+    task["taskInfo"]["name"] = name;
   }
 
-  Json task_input(const InputPort& port) const {
-    switch (port.source.kind) {
+  // ---- steps ------------------------------------------------------------------------------------
+
+  bool is_parameter(const InputPort& port) const {
+    return !is_artifact(port.type) || on_claim(port);
+  }
+
+  static Json task_output(const char* kind, const std::string& task, const std::string& key) {
+    const bool artifact = kind == std::string("Artifact");
+    return {
+        {std::string("taskOutput") + kind,
+         {{artifact ? "outputArtifactKey" : "outputParameterKey", key}, {"producerTask", task}}}};
+  }
+
+  // Where an input comes from, seen from the root, or from a loop that its maker stands in too.
+  Json source_of(const Step& step, const InputPort& port) const {
+    const Source& source = port.source;
+    switch (source.kind) {
       case Source::Kind::Constant:
-        return {{"runtimeValue", {{"constant", port.source.constant}}}};
+        return {{"runtimeValue", {{"constant", source.constant}}}};
       case Source::Kind::Parameter:
-        return {{"componentInputParameter", port.source.name}};
+        return {{"componentInputParameter", source.name}};
       case Source::Kind::External:
-        return {
-            {"taskOutputArtifact",
-             {{"outputArtifactKey", "artifact"}, {"producerTask", "import-" + port.source.name}}}};
-      default:
+        if (on_claim(port))
+          return {
+              {"componentInputParameter", place_parameter(*pipeline_.find_external(source.name))}};
+        return task_output("Artifact", "import-" + source.name, "artifact");
+      case Source::Kind::Item: {
+        Json item = {{"componentInputParameter", kfp_item_input("")}};
+        if (!source.name.empty())
+          item["parameterExpressionSelector"] = "parseJson(string_value)[\"" + source.name + "\"]";
+        return item;
+      }
+      case Source::Kind::Step:
         break;
     }
+    const Step& producer = *pipeline_.find_step(source.step);
+    if (is_artifact(port.type)) return task_output("Artifact", producer.name, source.name);
+    if (!gathers(pipeline_, step, producer))
+      return task_output("Parameter", producer.name, source.name);
+    return task_output("Parameter", loop_task(loop_of(pipeline_, producer)),
+                       producer.name + "-" + source.name);
+  }
+
+  // Notes which values of a loop are read as a list from outside of it.
+  void note_gathered(const Step& step, const InputPort& port) {
+    if (port.source.kind != Source::Kind::Step) return;
+    const Step& producer = *pipeline_.find_step(port.source.step);
+    if (!gathers(pipeline_, step, producer)) return;
     if (is_artifact(port.type))
-      return {{"taskOutputArtifact",
-               {{"outputArtifactKey", port.source.name}, {"producerTask", port.source.step}}}};
-    return {{"taskOutputParameter",
-             {{"outputParameterKey", port.source.name}, {"producerTask", port.source.step}}}};
+      cannot(step, "gathers the artefacts '" + port.source.name + "' of '" + producer.name + "'");
+    loops_.at(loop_of(pipeline_, producer)).gathered.emplace(producer.name, port.source.name);
   }
 
-  std::vector<std::string> dependencies(const Step& step) const {
-    std::vector<std::string> names = needs(pipeline_, step);
-    for (const InputPort& port : step.inputs) {
-      const std::string name = "import-" + port.source.name;
-      if (port.source.kind == Source::Kind::External &&
-          std::find(names.begin(), names.end(), name) == names.end())
-        names.push_back(name);
+  Json task_input(const Step& step, const InputPort& port, Dag& dag) {
+    note_gathered(step, port);
+    const bool beside = port.source.kind == Source::Kind::Item ||
+                        (port.source.kind == Source::Kind::Step &&
+                         loop_of(pipeline_, *pipeline_.find_step(port.source.step)) == dag.loop);
+    if (dag.loop.empty() || beside) return source_of(step, port);
+    const bool parameter = is_parameter(port);
+    const char* group = parameter ? "parameters" : "artifacts";
+    const std::string name = step.name + "-" + port.name;
+    dag.inputs[group][name] = definition(port);
+    dag.arguments[group][name] = source_of(step, port);
+    return {{parameter ? "componentInputParameter" : "componentInputArtifact", name}};
+  }
+
+  Json definition(const InputPort& port) const {
+    if (!is_parameter(port)) return {{"artifactType", write_kfp_schema(port.type)}};
+    return {{"parameterType", write_kfp_type(port.type)}};
+  }
+
+  // Parameters of the pipeline and the item, which a step names without a port of its own.
+  void add_values(const Step& step, Dag& dag, Json& component, Json& task) const {
+    Json& inputs = component["inputDefinitions"]["parameters"];
+    for (const std::string& name : used_parameters(pipeline_, step)) {
+      const Json type = {{"parameterType", write_kfp_type(pipeline_.find_parameter(name)->type)}};
+      const Json source = {{"componentInputParameter", name}};
+      inputs[name] = type;
+      task["inputs"]["parameters"][name] = source;
+      if (dag.loop.empty()) continue;
+      dag.inputs["parameters"][name] = type;
+      dag.arguments["parameters"][name] = source;
     }
-    std::sort(names.begin(), names.end());
-    return names;
+    for (const std::string& field : used_item_fields(step)) {
+      InputPort item;
+      item.source = {Source::Kind::Item, "", field, {}};
+      inputs[kfp_item_input(field)]["parameterType"] = write_kfp_type(item_type(*dag.head, field));
+      task["inputs"]["parameters"][kfp_item_input(field)] = source_of(step, item);
+    }
+    if (inputs.empty()) component["inputDefinitions"].erase("parameters");
+    if (component["inputDefinitions"].empty()) component.erase("inputDefinitions");
   }
 
-  void add_step(const Step& step, Json& tasks) {
+  bool waits_for(const std::string& name, const std::string& loop,
+                 std::set<std::string>& seen) const {
+    if (!seen.insert(name).second) return false;
+    const std::vector<std::string> before = needs(pipeline_, *pipeline_.find_step(name));
+    return std::any_of(before.begin(), before.end(), [&](const std::string& one) {
+      return loop_of(pipeline_, *pipeline_.find_step(one)) == loop || waits_for(one, loop, seen);
+    });
+  }
+
+  // Tasks of the same DAG come before the task, others before the loop that it stands in.
+  void add_dependencies(const Step& step, Dag& dag, Json& task) const {
+    std::set<std::string> here, seen;
+    for (const std::string& name : needs(pipeline_, step)) {
+      const std::string loop = loop_of(pipeline_, *pipeline_.find_step(name));
+      const bool beside = loop == dag.loop;
+      if (!beside && !dag.loop.empty() && waits_for(name, dag.loop, seen))
+        cannot(step, "waits for '" + name + "', which waits for steps of the same loop");
+      (beside || dag.loop.empty() ? here : dag.before)
+          .insert(beside || loop.empty() ? name : loop_task(loop));
+    }
+    for (const InputPort& port : step.inputs) {
+      if (port.source.kind == Source::Kind::External && !on_claim(port))
+        (dag.loop.empty() ? here : dag.before).insert("import-" + port.source.name);
+    }
+    if (!here.empty()) task["dependentTasks"] = here;
+  }
+
+  void add_step(const Step& step, Dag& dag) {
     Json component = {{"executorLabel", "exec-" + step.name}};
     Json task = {{"cachingOptions", step.cache ? Json{{"enableCache", true}} : Json::object()},
                  {"componentRef", {{"name", "comp-" + step.name}}}};
-    if (const auto before = dependencies(step); !before.empty()) task["dependentTasks"] = before;
+    add_dependencies(step, dag, task);
     for (const InputPort& port : step.inputs) {
-      const bool artifact = is_artifact(port.type);
-      const char* group = artifact ? "artifacts" : "parameters";
-      component["inputDefinitions"][group][port.name] =
-          artifact ? Json{{"artifactType", schema(port.type)}}
-                   : Json{{"parameterType", kfp_type(port.type)}};
-      task["inputs"][group][port.name] = task_input(port);
+      const char* group = is_parameter(port) ? "parameters" : "artifacts";
+      component["inputDefinitions"][group][port.name] = definition(port);
+      task["inputs"][group][port.name] = task_input(step, port, dag);
     }
-    for (const std::string& name : used_parameters(pipeline_, step)) {
-      component["inputDefinitions"]["parameters"][name]["parameterType"] =
-          kfp_type(pipeline_.find_parameter(name)->type);
-      task["inputs"]["parameters"][name]["componentInputParameter"] = name;
-    }
+    add_values(step, dag, component, task);
     for (const OutputPort& port : step.outputs) {
+      Json& outputs = component["outputDefinitions"];
       if (is_artifact(port.type)) {
-        component["outputDefinitions"]["artifacts"][port.name]["artifactType"] = schema(port.type);
+        outputs["artifacts"][port.name]["artifactType"] = write_kfp_schema(port.type);
       } else {
-        component["outputDefinitions"]["parameters"][port.name]["parameterType"] =
-            kfp_type(port.type);
+        outputs["parameters"][port.name]["parameterType"] = write_kfp_type(port.type);
       }
     }
     if (step.retries.limit > 0)
       task["retryPolicy"] = {{"maxRetryCount", step.retries.limit},
-                             {"backoffDuration", seconds(step.retries.delay)},
+                             {"backoffDuration", seconds_text(step.retries.delay)},
                              {"backoffFactor", step.retries.factor},
-                             {"backoffMaxDuration", seconds(step.retries.max_delay)}};
+                             {"backoffMaxDuration", seconds_text(step.retries.max_delay)}};
     task["taskInfo"]["name"] = step.name;
-    if (step.condition) task["triggerPolicy"]["condition"] = cel(*step.condition);
+    if (step.condition) task["triggerPolicy"]["condition"] = write_kfp_condition(*step.condition);
     components_["comp-" + step.name] = component;
     executors_["exec-" + step.name]["container"] = container(step);
-    tasks[step.name] = task;
+    add_platform(step);
+    dag.tasks[step.name] = task;
   }
 
-  static std::string seconds(double value) {
-    return std::to_string(static_cast<std::int64_t>(value + 0.5)) + "s";
-  }
-
-  Json container(const Step& step) {
+  Placeholders placeholders() const {
     Placeholders names;
     names.parameter = [](const std::string& name) {
       return "{{$.inputs.parameters['" + name + "']}}";
     };
-    names.input = [](const InputPort& port) {
-      return is_artifact(port.type) ? "{{$.inputs.artifacts['" + port.name + "'].path}}"
-                                    : "{{$.inputs.parameters['" + port.name + "']}}";
+    names.input = [this](const InputPort& port) {
+      return is_parameter(port) ? "{{$.inputs.parameters['" + port.name + "']}}"
+                                : "{{$.inputs.artifacts['" + port.name + "'].path}}";
     };
     names.output = [](const OutputPort& port) {
       return is_artifact(port.type) ? "{{$.outputs.artifacts['" + port.name + "'].path}}"
                                     : "{{$.outputs.parameters['" + port.name + "'].output_file}}";
     };
-    names.item = [](const std::string&) { return std::string(); };
-    const std::vector<std::string> line = container_command(step, names);
+    names.item = [](const std::string& field) {
+      return "{{$.inputs.parameters['" + kfp_item_input(field) + "']}}";
+    };
+    return names;
+  }
+
+  Json container(const Step& step) const {
+    const Placeholders names = placeholders();
+    std::vector<std::string> line = container_command(step, names);
     Json container;
     container["image"] = !step.image.empty()        ? step.image
                          : !pipeline_.image.empty() ? pipeline_.image
                                                     : options_.image;
+    std::vector<std::string> variables;  // with placeholders, which kfp replaces in commands alone
+    for (const auto& [name, word] : step.environment) {
+      const std::string value = container_word(step, word, names);
+      if (value.find("{{$") == std::string::npos) {
+        container["env"].push_back({{"name", name}, {"value", value}});
+      } else {
+        variables.push_back(std::string(name).append("=").append(value));
+      }
+    }
+    if (!variables.empty()) {
+      variables.insert(variables.begin(), "env");
+      line.insert(line.begin(), variables.begin(), variables.end());
+    }
     container["command"] = {line.front()};
     container["args"] = std::vector<std::string>(line.begin() + 1, line.end());
-    for (const auto& [name, word] : step.environment)
-      container["env"].push_back({{"name", name}, {"value", container_word(step, word, names)}});
-    Json& resources = container["resources"];
-    resources["cpuLimit"] = step.resources.cores;
-    resources["resourceCpuLimit"] = cores_text(step.resources.cores);
-    if (step.resources.memory > 0) {
-      resources["memoryLimit"] = static_cast<double>(step.resources.memory) / 1e9;
-      resources["resourceMemoryLimit"] = memory_text(step.resources.memory);
-    }
-    if (step.resources.gpus > 0)
-      resources["accelerator"] = {{"count", std::to_string(step.resources.gpus)},
-                                  {"resourceCount", std::to_string(step.resources.gpus)},
-                                  {"resourceType", "nvidia.com/gpu"},
-                                  {"type", "nvidia.com/gpu"}};
-    add_secrets(step);
+    container["resources"] = resources(step.resources);
     return container;
   }
 
-  void add_secrets(const Step& step) {
-    if (step.pass.empty()) return;
+  static Json resources(const Resources& wanted) {
+    Json resources = {{"cpuLimit", wanted.cores}, {"resourceCpuLimit", cores_text(wanted.cores)}};
+    if (wanted.memory > 0) {
+      resources["memoryLimit"] = static_cast<double>(wanted.memory) / 1e9;
+      resources["resourceMemoryLimit"] = memory_text(wanted.memory);
+    }
+    if (wanted.gpus > 0)
+      resources["accelerator"] = {{"count", std::to_string(wanted.gpus)},
+                                  {"resourceCount", std::to_string(wanted.gpus)},
+                                  {"resourceType", "nvidia.com/gpu"},
+                                  {"type", "nvidia.com/gpu"}};
+    return resources;
+  }
+
+  // What only Kubernetes knows: secrets, the claim, the time limit.
+  void add_platform(const Step& step) {
+    Json platform = Json::object();
     Json pairs = Json::array();
     for (const std::string& name : step.pass)
       pairs.push_back({{"envVar", name}, {"secretKey", name}});
-    secrets_["exec-" + step.name]["secretAsEnv"] =
-        Json::array({{{"keyToEnv", pairs}, {"secretName", options_.secret}}});
+    if (!pairs.empty())
+      platform["secretAsEnv"] =
+          Json::array({{{"keyToEnv", pairs}, {"secretName", options_.secret}}});
+    if (std::any_of(step.inputs.begin(), step.inputs.end(),
+                    [this](const InputPort& port) { return on_claim(port); })) {
+      Json mount = {{"constant", options_.claim}, {"mountPath", kClusterMount}};
+      mount["pvcNameParameter"]["runtimeValue"]["constant"] = options_.claim;
+      platform["pvcMount"] = Json::array({mount});
+    }
+    if (step.time_limit > 0)
+      platform["activeDeadlineSeconds"] = std::max<std::int64_t>(1, std::lround(step.time_limit));
+    if (!platform.empty()) platform_["exec-" + step.name] = platform;
   }
 
   const Pipeline& pipeline_;
   const RenderOptions& options_;
-  Json components_ = Json::object(), executors_ = Json::object(), secrets_ = Json::object();
+  std::map<std::string, Dag> loops_;  // by the name of their first step
+  Json components_ = Json::object(), executors_ = Json::object(), platform_ = Json::object();
 };
 
 }  // namespace

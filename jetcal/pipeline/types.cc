@@ -40,6 +40,7 @@ std::optional<Type> find_type(std::string_view name) noexcept {
 
 std::vector<std::string> type_names() {
   std::vector<std::string> names;
+  names.reserve(kTypes.size());
   for (const auto& entry : kTypes) names.emplace_back(entry.first);
   return names;
 }
@@ -69,6 +70,22 @@ bool holds(Type type, const Json& value) noexcept {
     default:
       return false;
   }
+}
+
+std::string loop_of(const Pipeline& pipeline, const Step& step) {
+  const Step* head = step.fan_out ? &step : nullptr;
+  // Steps that follow each other in a circle are refused only later.
+  for (std::size_t i = 0; i < pipeline.steps.size() && head != nullptr && head->fan_out; ++i) {
+    if (head->fan_out->step.empty())
+      return head->fan_out->loop.empty() ? head->name : head->fan_out->loop;
+    head = pipeline.find_step(head->fan_out->step);
+  }
+  return "";
+}
+
+bool gathers(const Pipeline& pipeline, const Step& step, const Step& producer) {
+  return producer.fan_out &&
+         (!step.fan_out || loop_of(pipeline, step) != loop_of(pipeline, producer));
 }
 
 const InputPort* Step::find_input(std::string_view wanted) const noexcept {

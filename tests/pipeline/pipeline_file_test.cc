@@ -167,6 +167,11 @@ TEST(PipelineFile, RefusesWhatIsMissingOrMisspelt) {
               HasSubstr("memory is written as"));
   EXPECT_THAT(error_of(kHead + "steps: [{name: a, command: x, when: '1 <'}]\n"),
               HasSubstr("cannot be read"));
+  EXPECT_THAT(error_of(kHead + "steps: [{name: a, command: x, environment: {A: [1]}}]\n"),
+              HasSubstr("the variable 'A' of the step 'a' must be text"));
+  EXPECT_THAT(error_of(kHead + "parameters: {n: {type: string, choices: a}}\nsteps: [{name: a, "
+                               "command: x}]\n"),
+              HasSubstr("must be a list"));
   EXPECT_THAT(error_of(kHead + "steps: [{name: a, command: 'x ${item}'}]\n"),
               HasSubstr("no 'for_each'"));
   EXPECT_THAT(error_of(kHead + "steps: [{name: a, command: x, outputs: {o: {type: Model, path: "
@@ -174,6 +179,31 @@ TEST(PipelineFile, RefusesWhatIsMissingOrMisspelt) {
               HasSubstr("within the step's work folder"));
   EXPECT_THAT(error_of(kHead + "recurring: {cron: '61 * * * *'}\nsteps: [{name: a, command: x}]\n"),
               HasSubstr("the minute of a schedule"));
+}
+
+TEST(PipelineFile, RefusesWhatIsTooLarge) {
+  std::string many = kHead + "steps:\n";
+  for (int i = 0; i <= 1000; ++i) many += "  - {name: s" + std::to_string(i) + ", command: x}\n";
+  EXPECT_THAT(error_of(many), HasSubstr("p.yaml:1004:12: a pipeline has at most 1000 steps"));
+  std::string chain = kHead + "steps:\n";
+  for (int i = 1; i <= 1000; ++i) {
+    chain += "  - {name: s" + std::to_string(i) + ", command: x" +
+             (i < 1000 ? ", after: [s" + std::to_string(i + 1) + "]" : "") + "}\n";
+  }
+  EXPECT_EQ(in_order(parse_pipeline(chain, "p.yaml", "/")).front()->name, "s1000");
+  std::string condition = "1 == 1";
+  for (int i = 0; i < 1000; ++i) condition += " or 1 == 1";
+  EXPECT_THAT(error_of(kHead + "steps: [{name: a, command: x, when: '" + condition + "'}]\n"),
+              HasSubstr("a condition has at most 4096 letters"));
+  EXPECT_THAT(error_of(kHead + "steps: [{name: a, command: x, retries: 5000000000}]\n"),
+              HasSubstr("from 0 to 1000"));
+}
+
+TEST(PipelineFile, RefusesAListOfListsToLoopOver) {
+  EXPECT_THAT(
+      error_of(kHead + "steps:\n  - {name: a, for_each: [1, 2], command: x, outputs: {l: {type: "
+                       "list, stdout: true}}}\n  - {name: b, for_each: a.l, command: x}\n"),
+      HasSubstr("needs one list, and 'a' gives one for each item"));
 }
 
 TEST(PipelineFile, SurvivesEveryTruncationOfABuiltIn) {

@@ -5,6 +5,7 @@ import copy
 import json
 import os
 import pathlib
+import re
 import subprocess
 import tempfile
 
@@ -13,6 +14,7 @@ import pytest
 import yaml
 
 from conftest import JETCAL, ROOT
+from rendered import kustomized
 
 CRDS = ROOT.parent / "shared" / "crds"
 KFP = pathlib.Path(os.environ.get("JETCAL_DEPS") or pathlib.Path.home() / ".cache" / "jetcal") / "python-kfp" / "bin" / "python"
@@ -50,6 +52,47 @@ steps:
     command: [sh, -c, 'echo "$0 $1" > "$2"', '${parameters.name}', '${inputs.loss}', '${outputs.note}']
     inputs: {loss: score.loss}
     outputs: {note: {type: Artifact}}
+"""
+
+
+# Loops over a list, a parameter and what a step gives; a step beside another one, and one that gathers.
+LOOPS = """
+format: jetcal-pipeline/1
+name: loops
+parameters:
+  seeds: {type: list, default: [3, 5]}
+  limit: {type: integer, default: 4}
+steps:
+  - name: train
+    for_each: parameters.seeds
+    image: busybox
+    command: [sh, -c, 'echo "$0" > "$1"; echo "$0" > "$2"', '${item}', '${outputs.model}', '${outputs.loss}']
+    outputs: {model: {type: Model}, loss: {type: integer}}
+    retries: 1
+  - name: check
+    for_each: train
+    when: ${inputs.loss} < ${parameters.limit}
+    image: busybox
+    command: [sh, -c, 'sed s/^/good-/ "$0" > "$1"', '${inputs.model}', '${outputs.good}']
+    inputs: {model: train.model, loss: train.loss}
+    outputs: {good: {type: Model}}
+  - name: scan
+    for_each: [{rate: 0.5, name: low}, {rate: 2, name: high}]
+    image: busybox
+    environment: {NAME: '${item.name}'}
+    command: [sh, -c, 'echo "$NAME $0" > "$1"', '${item.rate}', '${outputs.note}']
+    outputs: {note: {type: string}}
+  - name: list
+    image: busybox
+    command: [sh, -c, 'echo "$0 $1" > "$2"; echo "[1, 2]" > "$3"', 'all ${inputs.losses}', 'notes ${inputs.notes}', '${outputs.all}', '${outputs.more}']
+    inputs: {losses: train.loss, notes: scan.note}
+    outputs: {all: {type: Artifact}, more: {type: list}}
+  - name: again
+    for_each: list.more
+    image: busybox
+    command: [sh, -c, 'cat "$1"; echo "$0" > "$2"', '${item}', '${inputs.all}', '${outputs.n}']
+    inputs: {all: list.all}
+    outputs: {n: {type: string}}
 """
 
 
@@ -164,8 +207,42 @@ def test_the_search_becomes_an_experiment(jetcal, schemas, tmp_path):
         assert problems(schemas, spec["trialTemplate"]["trialSpec"] | {"metadata": {"name": "t"}}) == []
         assert jetcal("pipeline", "lint", file)["findings"] == []
     job = render(jetcal, "paper", *flags, "--trial", "TrainJob", "--gpus", "1")[0]["spec"]["trialTemplate"]["trialSpec"]
-    assert (job["kind"], job["spec"]["runtimeRef"]) == ("TrainJob", {"name": "jetcal-torch"})
+    # Without a kind it would be looked for among those of the cluster; pods of jetcal-mpi are not the ones that Katib watches.
+    assert (job["kind"], job["spec"]["runtimeRef"]) == (
+        "TrainJob", {"apiGroup": "trainer.kubeflow.org", "kind": "TrainingRuntime", "name": "jetcal-torch"})
     assert job["spec"]["trainer"]["resourcesPerNode"]["limits"]["nvidia.com/gpu"] == "1"
+    on_cpus = render(jetcal, "paper", *flags, "--trial", "TrainJob")[0]["spec"]["trialTemplate"]
+    assert on_cpus["trialSpec"]["spec"]["runtimeRef"]["name"] == "jetcal-torch"
+    runtime = render(jetcal, "--format", "torch-runtime")[0]
+    assert on_cpus["primaryPodLabels"]["jobset.sigs.k8s.io/replicatedjob-name"] in [
+        one["name"] for one in runtime["spec"]["template"]["spec"]["replicatedJobs"]]
+
+
+def test_training_on_cpus_starts_by_mpirun_and_ends_with_it(jetcal):
+    flags = ["--bucket", "jets", "--endpoint", "https://s3.lab", "--workers", "3"]
+    trainer = render(jetcal, "--format", "trainjob", *TRAIN, *flags)[0]["spec"]["trainer"]
+    assert (trainer["command"], trainer["numNodes"]) == (["mpirun"], 3)
+    # Its processes on other pods have these variables by ssh alone.
+    assert trainer["args"] == ["-x", "AWS_ACCESS_KEY_ID", "-x", "AWS_SECRET_ACCESS_KEY", "-x", "AWS_ENDPOINT_URL",
+                               "jetcal", "train", "--data", "s3://jets/shards"]
+    assert render(jetcal, "--format", "trainjob", *TRAIN, "--gpus", "1")[0]["spec"]["trainer"]["command"] == ["jetcal"]
+    runtime = render(jetcal, "--format", "mpi-runtime", *flags)[0]["spec"]
+    jobs = runtime["template"]["spec"]
+    assert jobs["successPolicy"] == {"operator": "All", "targetReplicatedJobs": ["launcher"]}  # sshd never ends
+    node, launcher = jobs["replicatedJobs"]
+    assert launcher["dependsOn"] == [{"name": "node", "status": "Ready"}]
+    image = (ROOT / "deploy" / "Containerfile.train").read_text()
+    user = int(re.search(r"useradd --uid (\d+) --create-home jetcal", image)[1])
+    for job in (node, launcher):
+        pod = job["template"]["spec"]["template"]["spec"]
+        assert pod["securityContext"]["fsGroup"] == user, "the controller's keys are for root and the group"
+        assert {one["name"] for one in pod["containers"][0]["env"]} >= {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
+    container = node["template"]["spec"]["template"]["spec"]["containers"][0]
+    assert container["args"][-1] == "/home/jetcal/.sshd_config" and "COPY deploy/sshd_config /home/jetcal/.sshd_config" in image
+    settings = dict(line.split(None, 1) for line in (ROOT / "deploy" / "sshd_config").read_text().splitlines() if not line.startswith("#"))
+    assert int(settings["Port"]) == container["readinessProbe"]["tcpSocket"]["port"]
+    assert f"Port {settings['Port']}" in (ROOT / "deploy" / "ssh_config").read_text()
+    assert settings["HostKey"] == runtime["mlPolicy"]["mpi"]["sshAuthMountPath"] + "/id_rsa"
 
 
 def test_kustomize_is_complete_and_the_committed_one_is_current(jetcal, schemas, tmp_path):
@@ -175,25 +252,10 @@ def test_kustomize_is_complete_and_the_committed_one_is_current(jetcal, schemas,
     base = yaml.safe_load(files["base/kustomization.yaml"])
     assert {f"base/{name}" for name in base["resources"]} | {"base/kustomization.yaml"} == {
         name for name in files if name.startswith("base/")}
-    by_kind = {}
-    for name in base["resources"]:
-        resource = yaml.safe_load(files[f"base/{name}"])
+    for name, resource in kustomized(jetcal, tmp_path / "again"):
         assert problems(schemas, resource) == [], name
-        by_kind[resource["kind"], resource["metadata"]["name"]] = resource
     for overlay in ("cpu", "gpu"):
-        kustomization = yaml.safe_load(files[f"overlays/{overlay}/kustomization.yaml"])
-        assert kustomization["resources"] == ["../../base"]
-        for patch in kustomization["patches"]:
-            node = copy.deepcopy(by_kind[patch["target"]["kind"], patch["target"]["name"]])
-            resource = node
-            for operation in json.loads(patch["patch"]):
-                parts = operation["path"].strip("/").split("/")
-                place = resource
-                for part in parts[:-1]:
-                    place = place[int(part)] if isinstance(place, list) else place[part]
-                assert parts[-1] in place, "a replace needs the field"
-                place[parts[-1]] = operation["value"]
-            assert problems(schemas, resource) == []
+        assert yaml.safe_load(files[f"overlays/{overlay}/kustomization.yaml"])["resources"] == ["../../base"]
     for name, text in files.items():
         assert (ROOT / "deploy" / name).read_text() == text, f"deploy/{name}: jetcal pipeline render --format kustomize --output deploy"
 
@@ -220,22 +282,46 @@ LOAD = """
 import sys, yaml
 from google.protobuf import json_format
 from kfp import components
+from kfp.kubernetes import kubernetes_executor_config_pb2
 from kfp.pipeline_spec import pipeline_spec_pb2
 text = open(sys.argv[1]).read()
 components.load_component_from_text(text)
 spec = pipeline_spec_pb2.PipelineSpec()
-json_format.ParseDict(next(yaml.safe_load_all(text)), spec, ignore_unknown_fields=False)
+documents = list(yaml.safe_load_all(text))
+json_format.ParseDict(documents[0], spec, ignore_unknown_fields=False)
+for platform in documents[1:]:
+    for executor in platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"].values():
+        json_format.ParseDict(executor, kubernetes_executor_config_pb2.KubernetesExecutorConfig(), ignore_unknown_fields=False)
 print(len(spec.root.dag.tasks))
 """
 
 
 def test_kfp_loads_our_pipelines_strictly(jetcal, words, tmp_path):
     file = tmp_path / "ir.yaml"
-    for pipeline, tasks in [("paper", 6), ("shards", 4), ("simulate", 6), (words, 4)]:
-        assert jetcal.raw("pipeline", "render", pipeline, "--format", "kfp", "--output", file).returncode == 0
+    bucket = ["--bucket", "jets"]
+    for pipeline, more, tasks in [("paper", [], 5), ("paper", bucket, 6), ("shards", bucket, 4), ("simulate", [], 6), (words, bucket, 4),
+                                  (LOOPS, [], 4), (words, [], 3)]:
+        if pipeline is LOOPS:
+            pipeline = words.parent / "loops.yaml"
+            pipeline.write_text(LOOPS)
+        assert jetcal.raw("pipeline", "render", pipeline, "--format", "kfp", "--output", file, *more).returncode == 0
         assert int(kfp(LOAD, file)) == tasks
-    secrets = list(yaml.safe_load_all(file.read_text()))[1]["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
-    assert secrets["exec-sort"]["secretAsEnv"][0]["secretName"] == "jetcal-s3"
+    executors = list(yaml.safe_load_all(file.read_text()))[1]["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    assert executors["exec-sort"]["secretAsEnv"][0]["secretName"] == "jetcal-s3"
+    assert executors["exec-sort"]["pvcMount"][0]["mountPath"] == "/mnt/data" and executors["exec-score"]["activeDeadlineSeconds"] == 600
+
+
+def test_kfp_gets_what_it_can_use(jetcal, words):
+    """Its importers know object stores alone, and it replaces placeholders in commands, not in variables."""
+    spec = render(jetcal, words, "--format", "kfp")[0]
+    assert spec["root"]["inputDefinitions"]["parameters"]["words_path"]["defaultValue"] == "/mnt/data/words.txt"
+    assert not [one for one in spec["deploymentSpec"]["executors"].values() if "importer" in one]
+    container = spec["deploymentSpec"]["executors"]["exec-sort"]["container"]
+    assert "env" not in container and container["command"] == ["env"]
+    assert container["args"][:2] == ["RATE={{$.inputs.parameters['rate']}}", "sh"]
+    stored = render(jetcal, words, "--format", "kfp", "--bucket", "jets")[0]
+    assert stored["root"]["inputDefinitions"]["parameters"]["words_uri"]["defaultValue"] == "s3://jets/words.txt"
+    assert "importer" in stored["deploymentSpec"]["executors"]["exec-import-words"]
 
 
 COMPILE = """
@@ -284,6 +370,71 @@ def test_a_pipeline_that_kfp_compiled_runs_here(jetcal, tmp_path):
     assert states == {"make": "cached", "train": "finished", "report": "skipped", "make-2[0]": "cached", "make-2[1]": "cached"}
 
 
+LOOPS_OF_KFP = """
+import sys
+from typing import List
+from kfp import compiler, dsl, kubernetes
+from kfp.dsl import Artifact, Input, Model, Output
+
+@dsl.container_component
+def make(count: int, model: Output[Model], loss: dsl.OutputPath(float)):
+    return dsl.ContainerSpec(image="busybox", command=["sh", "-c", 'mkdir -p "$(dirname "$2")"; echo "$0" > "$1"; echo "$0.5" > "$2"'],
+                             args=[count, model.path, loss])
+
+@dsl.container_component
+def check(model: Input[Model], n: int, good: Output[Model]):
+    return dsl.ContainerSpec(image="busybox", command=["sh", "-c", 'echo "$(cat "$0") is $1" > "$2"'], args=[model.path, n, good.path])
+
+@dsl.container_component
+def gather(losses: List[float], text: Output[Artifact]):
+    return dsl.ContainerSpec(image="busybox", command=["sh", "-c", 'echo "$0" > "$1"'], args=[losses, text.path])
+
+@dsl.container_component
+def items(items: dsl.OutputPath(list)):
+    return dsl.ContainerSpec(image="busybox", command=["sh", "-c", 'mkdir -p "$(dirname "$0")"; echo "[7, 8]" > "$0"'], args=[items])
+
+@dsl.pipeline
+def inner(count: int) -> Model:
+    return make(count=count).outputs["model"]
+
+@dsl.pipeline(name="loops-of-kfp")
+def pipeline(seeds: list = [1, 2], limit: float = 2.0):
+    with dsl.ParallelFor(seeds) as seed:
+        made = kubernetes.set_timeout(make(count=seed), 20)
+        with dsl.If(made.outputs["loss"] < limit):
+            check(model=made.outputs["model"], n=seed)
+    with dsl.ParallelFor([{"a": 10, "b": 3}, {"a": 20, "b": 4}]) as pair:
+        first, second = make(count=pair.a), make(count=pair.b)
+        check(model=first.outputs["model"], n=pair.b).after(second)
+    gather(losses=dsl.Collected(made.outputs["loss"]))
+    with dsl.ParallelFor(items().output) as number:
+        make(count=number)
+    nested = inner(count=9)
+    check(model=nested.output, n=1)
+
+compiler.Compiler().compile(pipeline, sys.argv[1])
+"""
+
+
+def test_loops_conditions_in_them_and_pipelines_in_pipelines_of_kfp_run_here(jetcal, tmp_path):
+    file = tmp_path / "loops.yaml"
+    kfp(LOOPS_OF_KFP, file)
+    result = jetcal("pipeline", "run", file, "--directory", tmp_path / "runs", "--cores", 2)
+    assert result["state"] == "finished"
+    steps = {step["step"]: step for step in result["steps"]}
+
+    def text(step, output):
+        return pathlib.Path(steps[step]["paths"][output]).read_text().strip()
+
+    assert [text(f"make[{i}]", "model") for i in (0, 1)] == ["1", "2"]
+    assert (text("check[0]", "good"), steps["check[1]"]["state"]) == ("1 is 1", "skipped"), "a condition holds for its own item"
+    assert [text(f"make-2[{i}]", "model") for i in (0, 1)] == ["10", "20"], "fields of items"
+    assert [text(f"check-2[{i}]", "good") for i in (0, 1)] == ["10 is 3", "20 is 4"]
+    assert text("gather", "text") == "[1.5,2.5]"
+    assert sorted(one.get("outputs", {}).get("loss", 0) for name, one in steps.items() if name.startswith("make-4")) == [7.5, 8.5]
+    assert "9 is 1" in [text(name, "good") for name, one in steps.items() if "good" in one.get("paths", {})], sorted(steps)
+
+
 def test_python_function_components_are_refused_by_name(jetcal, tmp_path):
     file = tmp_path / "python.yaml"
     kfp("""
@@ -309,6 +460,58 @@ def test_our_own_ir_runs_here_as_the_pipeline_it_came_from(jetcal, words, tmp_pa
     there = jetcal("pipeline", "run", file, "--directory", tmp_path / "b", "--gpus", 1, env=environment)
     ours, theirs = ({step["step"]: step.get("outputs") for step in result["steps"]} for result in (here, there))
     assert ours == theirs and ours["score"]["loss"] == 0.5
+
+
+def test_our_loops_run_here_as_kfp_has_them(jetcal, tmp_path):
+    (tmp_path / "loops.yaml").write_text(LOOPS)
+    file = tmp_path / "ir.yaml"
+    assert jetcal.raw("pipeline", "render", tmp_path / "loops.yaml", "--format", "kfp", "--output", file).returncode == 0
+    results = [jetcal("pipeline", "run", one, "--directory", tmp_path / one.stem, "--cores", 2) for one in (tmp_path / "loops.yaml", file)]
+    ours, theirs = ({step["step"]: (step["state"], step.get("outputs")) for step in result["steps"]} for result in results)
+    # A list inside of a word is joined by commas here, and is JSON there.
+    texts = [pathlib.Path(next(step for step in result["steps"] if step["step"] == "list")["paths"]["all"]).read_text() for result in results]
+    assert texts == ["all 3,5 notes low 0.5,high 2\n", 'all [3,5] notes ["low 0.5","high 2"]\n']
+    for both in (ours, theirs):
+        del both["list"]
+    assert ours == theirs and ours["check[1]"] == ("skipped", None) and ours["again[1]"][1] == {"n": "2"}
+
+
+def test_a_loop_that_waits_for_what_waits_for_it_is_refused_for_kfp(jetcal, tmp_path):
+    file = tmp_path / "tangled.yaml"
+    file.write_text("""
+format: jetcal-pipeline/1
+name: tangled
+steps:
+  - {name: a, for_each: [1, 2], command: [sh, -c, 'echo 1 > "$0"', '${outputs.n}'], outputs: {n: {type: integer}}}
+  - {name: b, command: [sh, -c, 'echo "$0"', 'x${inputs.all}'], inputs: {all: a.n}}
+  - {name: c, for_each: a, command: 'true', after: [b]}
+""")
+    status, message = jetcal.fails("pipeline", "render", file, "--format", "kfp")
+    assert status != 0 and "the step 'c' waits for 'b', which waits for steps of the same loop" in message
+    assert jetcal("pipeline", "run", file, "--directory", tmp_path / "runs")["state"] == "finished"
+
+
+def test_argo_waits_between_tries_and_knows_the_item_everywhere(jetcal, tmp_path):
+    (tmp_path / "items.yaml").write_text("""
+format: jetcal-pipeline/1
+name: items
+steps:
+  - name: each
+    for_each: [{a: 1, b: x}, {a: 2, b: y}]
+    image: busybox
+    command: [sh, -c, 'cat note; echo "$A"']
+    environment: {A: '${item.a}'}
+    files: {note: 'for ${item.b}'}
+    retries: {limit: 3, delay: 2s, factor: 2, max_delay: 1m}
+    time_limit: 90s
+""")
+    spec = render(jetcal, tmp_path / "items.yaml", "--format", "argo")[0]["spec"]
+    task, = spec["templates"][0]["dag"]["tasks"]
+    assert task["arguments"]["parameters"] == [{"name": "item-a", "value": "{{item.a}}"}, {"name": "item-b", "value": "{{item.b}}"}]
+    each = spec["templates"][1]
+    assert each["inputs"]["parameters"] == [{"name": "item-a"}, {"name": "item-b"}] and each["activeDeadlineSeconds"] == 90
+    # maxDuration would bound all tries together, a long first one included.
+    assert each["retryStrategy"]["backoff"] == {"duration": "2", "factor": "2", "cap": "60"}
 
 
 # The rules of Katib's webhook (section 1 of its documentation of v1beta1), each broken once.
@@ -342,6 +545,27 @@ SERVICE_MUTANTS = [
     ("spec.predictor.canaryTrafficPercent", 10, "no effect"), ("spec.predictor.model.storageUri", "ftp://x/y", "storage initializer"),
     ("spec.predictor.triton", {}, "exactly one of"), ("spec.predictor.model.modelFormat", {}, "modelFormat.name"),
     ("spec.predictor", REMOVE, "spec.predictor must be specified"), ("metadata.name", REMOVE, "metadata.name is missing"),
+    ("spec.predictor.maxReplicas", -1, "whole number from 0"), ("spec.predictor.containerConcurrency", -1, "cannot be below 0"),
+    ("spec.predictor.logger", {"mode": "some"}, "one of all, request, response"), ("spec.predictor.model.name", "mine", "is not allowed"),
+    ("spec.predictor.model.protocolVersion", "v3", "one of grpc-v1, grpc-v2, v1, v2"),
+    ("spec.predictor.storageUris", [{"uri": "s3://a/b"}], "both storageUri and storageUris"),
+    ("spec.predictor.storageUris", [{"uri": "s3://a/b", "mountPath": "/mnt/../etc"}], "without '..'"),
+    ("spec.predictor.containers", [{"name": "kserve-container"}], "exactly one of"),
+    ("spec.predictor.containers", [{"name": "transformer-container", "env": [{"name": "STORAGE_URI", "value": "s3://a"}]}], "cannot have STORAGE_URI"),
+    ("spec.predictor.workerSpec", {"pipelineParallelSize": 0}, "pipelineParallelSize cannot be below 1"),
+    ("spec.predictor.workerSpec", {"containers": [{}, {}]}, "takes one container"),
+    ("spec.transformer", {"minReplicas": 1}, "spec.transformer must have exactly one of containers, got 0"),
+    ("spec.transformer", {"containers": [{"name": "kserve-container"}], "minReplicas": 3, "maxReplicas": 2}, "spec.transformer.minReplicas cannot exceed"),
+    ("metadata.annotations", {"serving.kserve.io/autoscalerClass": "vpa"}, "one of external, hpa, keda, none"),
+    ("metadata.annotations", {"serving.kserve.io/deploymentMode": "Serverful"}, "is unknown"),
+]
+HPA = {"serving.kserve.io/deploymentMode": "Standard", "serving.kserve.io/autoscalerClass": "hpa"}
+KNATIVE = {"serving.kserve.io/deploymentMode": "Knative"}
+SCALING = [
+    (HPA, {"scaleMetric": "cpu", "scaleTarget": 80}, None), (HPA, {"scaleMetric": "rps"}, "one of cpu, memory"),
+    (HPA, {"scaleTarget": 120}, "percentage from 1 to 100"), (HPA | {"serving.kserve.io/autoscalerClass": "keda"}, {"scaleMetric": "cpu"}, "not for the autoscaler keda"),
+    (KNATIVE, {"scaleMetric": "rps", "scaleTarget": 10}, None), (KNATIVE, {"scaleMetric": "cpu"}, "one of concurrency, rps"),
+    (KNATIVE, {"scaleMetric": "rps", "scaleTarget": 0}, "at least 1"), (KNATIVE, {"deploymentStrategy": {}}, "mode Standard alone"),
 ]
 
 
@@ -382,6 +606,43 @@ def test_lint_refuses_what_kserves_webhook_refuses(jetcal, tmp_path, path, value
     service = render(jetcal, "--format", "serving")[1]
     findings = lint(jetcal, tmp_path, mutate(service, path, value))
     assert any(words_of_it in finding for finding in findings), findings
+
+
+@pytest.mark.parametrize("annotations, fields, words_of_it", SCALING)
+def test_lint_holds_the_rules_of_scaling(jetcal, tmp_path, annotations, fields, words_of_it):
+    service = render(jetcal, "--format", "serving")[1]
+    service["metadata"]["annotations"] = annotations
+    service["spec"]["predictor"].update(fields)
+    findings = lint(jetcal, tmp_path, service)
+    assert any(words_of_it in finding for finding in findings) if words_of_it else findings == [], findings
+
+
+def test_lint_takes_a_container_beside_the_model(jetcal, tmp_path):
+    service = render(jetcal, "--format", "serving")[1]
+    service["spec"]["predictor"]["containers"] = [{"name": "transformer-container", "image": "x"}]
+    assert lint(jetcal, tmp_path, service) == []
+
+
+def test_lint_sees_runtimes_that_kserve_cannot_choose_between(jetcal, tmp_path):
+    runtime = render(jetcal, "--format", "serving")[0]
+    runtime["spec"]["supportedModelFormats"] = [{"name": "onnx", "version": "1", "autoSelect": True, "priority": 2}]
+    other = mutate(runtime, "metadata.name", "other")
+    (tmp_path / "a.yaml").write_text(json.dumps(runtime))
+    for change, found in [({}, True), ({"priority": 3}, False), ({"autoSelect": False}, False)]:
+        other["spec"]["supportedModelFormats"] = [{"name": "onnx", "version": "1", "autoSelect": True, "priority": 2} | change]
+        (tmp_path / "b.yaml").write_text(json.dumps(other))
+        findings = json.loads(jetcal.raw("pipeline", "lint", tmp_path / "a.yaml", tmp_path / "b.yaml", "--json").stdout)["findings"]
+        assert ["the same priority, 2, for the model format onnx 1" in one["finding"] for one in findings] == [True] * found
+    runtime["spec"]["supportedModelFormats"].append({"name": "onnx", "version": "2", "autoSelect": True, "priority": 5})
+    assert "has two priorities, 2 and 5" in lint(jetcal, tmp_path, runtime)[0]
+    runtime["spec"]["supportedModelFormats"].pop()
+    runtime["spec"]["workerSpec"] = {"tensorParallelSize": 0}
+    assert "tensorParallelSize cannot be below 1" in lint(jetcal, tmp_path, runtime)[0]
+
+
+def test_lint_refuses_an_mpi_runtime_that_never_ends(jetcal, tmp_path):
+    runtime = render(jetcal, "--format", "mpi-runtime")[0]
+    assert "must name the launcher" in lint(jetcal, tmp_path, mutate(runtime, "spec.template.spec.successPolicy", REMOVE))[0]
 
 
 def test_lint_refuses_values_in_secrets_and_foreign_containers(jetcal, tmp_path):

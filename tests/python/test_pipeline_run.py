@@ -228,6 +228,20 @@ def test_retries_back_off_and_then_say_why_it_failed(jetcal, tmp_path):
     assert run["state"] == "failed" and run["message"] == "broken: the command ended with status 7"
 
 
+def test_a_step_that_resumes_finds_what_its_last_attempt_left(jetcal, tmp_path):
+    step = """
+  - name: {name}
+    resume: {resume}
+    retries: {{limit: 1, delay: 10ms}}
+    command: [sh, -c, ': {name}; echo x >> progress; test $(wc -l < progress) -ge 2 || exit 1; cp progress "$0"', '${{outputs.d}}']
+    outputs: {{d: {{type: Dataset}}}}
+"""
+    place = Place(tmp_path / "place", SMALL + step.format(name="long", resume="true") + step.format(name="fresh", resume="false"))
+    result = place.run(jetcal, status=6)
+    assert states(result) == {"long": "finished", "fresh": "failed"}
+    assert pathlib.Path(of_step(result, "long")["paths"]["d"]).read_text() == "x\nx\n"
+
+
 def test_time_limit_missing_program_missing_output_and_wrong_value_are_named(jetcal, tmp_path):
     place = Place(tmp_path / "place", SMALL + """
   - {name: slow, command: 'sleep 60', time_limit: 300ms}

@@ -9,11 +9,6 @@
 namespace jetcal::pipeline {
 namespace {
 
-std::string text(const Node& node, const char* name) {
-  const Node* found = node.find(name);
-  return found == nullptr ? "" : found->text;
-}
-
 void read_command(const Node& container, Step& step, const std::string& source_) {
   for (const char* name : {"command", "args"}) {
     const Node* words = container.find(name);
@@ -29,31 +24,30 @@ void read_command(const Node& container, Step& step, const std::string& source_)
   const Node* variables = container.find("env");
   if (variables == nullptr) return;
   for (const Node& variable : variables->items)
-    step.environment[text(variable, "name")] = {{Fragment::Kind::Text, text(variable, "value")}};
+    step.environment[field_text(variable, "name")] = {
+        {Fragment::Kind::Text, field_text(variable, "value")}};
 }
 
-Resources resources_of(const Node& node) {
+// The first of two fields, the newer one before the older one.
+const Node* either(const Node& node, const char* newer, const char* older) {
+  const Node* found = node.find(newer);
+  return found != nullptr && !found->text.empty() ? found : node.find(older);
+}
+
+Resources resources_of(const Node& node, const std::string& source) {
   Resources resources;
-  constexpr double kGigabyte = 1e9;
-  const auto number = [&node](const char* name) {
-    const Node* found = node.find(name);
-    return found == nullptr ? 0.0 : to_json(*found).get<double>();
-  };
-  if (const std::string cores = text(node, "resourceCpuLimit"); !cores.empty()) {
-    resources.cores = parse_cores(cores);
-  } else if (number("cpuLimit") > 0) {
-    resources.cores = number("cpuLimit");
-  }
-  if (const std::string memory = text(node, "resourceMemoryLimit"); !memory.empty()) {
-    resources.memory = parse_memory(memory);
-  } else {
-    resources.memory = static_cast<std::int64_t>(number("memoryLimit") * kGigabyte);
+  if (const Node* cores = either(node, "resourceCpuLimit", "cpuLimit"))
+    resources.cores = parse_at(source, *cores, parse_cores);
+  if (const Node* memory = node.find("resourceMemoryLimit")) {
+    resources.memory = parse_at(source, *memory, parse_memory);
+  } else if (const Node* gigabytes = node.find("memoryLimit")) {
+    resources.memory = parse_at(source, *gigabytes,
+                                [](const std::string& text) { return parse_memory(text + "G"); });
   }
   if (const Node* accelerator = node.find("accelerator")) {
-    const std::string count = text(*accelerator, "resourceCount").empty()
-                                  ? text(*accelerator, "count")
-                                  : text(*accelerator, "resourceCount");
-    resources.gpus = static_cast<std::int64_t>(parse_cores(count.empty() ? "1" : count));
+    resources.gpus = 1;
+    if (const Node* count = either(*accelerator, "resourceCount", "count"))
+      resources.gpus = static_cast<std::int64_t>(parse_at(source, *count, parse_cores));
   }
   return resources;
 }
@@ -63,23 +57,26 @@ Resources resources_of(const Node& node) {
 void read_kfp_container(const Node& container, Step& step, const std::string& source) {
   read_command(container, step, source);
   if (const Node* resources = container.find("resources"))
-    step.resources = resources_of(*resources);
+    step.resources = resources_of(*resources, source);
 }
 
-void read_kfp_options(const Node& task, Step& step) {
+void read_kfp_options(const Node& task, Step& step, const std::string& source) {
   const Node* caching = task.find("cachingOptions");
   const Node* enabled = caching == nullptr ? nullptr : caching->find("enableCache");
   step.cache = enabled != nullptr && to_json(*enabled) == Json(true);
   const Node* retry = task.find("retryPolicy");
   if (retry == nullptr) return;
-  if (const Node* limit = retry->find("maxRetryCount"))
-    step.retries.limit = to_json(*limit).get<int>();
+  if (const Node* limit = retry->find("maxRetryCount")) {
+    constexpr double kMost = 1000;
+    const double count = number_at(source, *limit, "the maxRetryCount");
+    step.retries.limit = static_cast<int>(std::clamp(count, 0.0, kMost));
+  }
   if (const Node* delay = retry->find("backoffDuration"))
-    step.retries.delay = parse_duration(delay->text);
+    step.retries.delay = parse_at(source, *delay, parse_duration);
   if (const Node* factor = retry->find("backoffFactor"))
-    step.retries.factor = std::max(1.0, to_json(*factor).get<double>());
+    step.retries.factor = std::max(1.0, number_at(source, *factor, "the backoffFactor"));
   if (const Node* most = retry->find("backoffMaxDuration"))
-    step.retries.max_delay = parse_duration(most->text);
+    step.retries.max_delay = parse_at(source, *most, parse_duration);
 }
 
 }  // namespace jetcal::pipeline

@@ -24,33 +24,40 @@ class WordReader {
   WordReader(const Step& step, const std::string& source, Position at)
       : step_(step), source_(source), at_(at) {}
 
-  std::vector<Word> words(const Json& value) const {
+  std::vector<Word> words(const Json& value, int depth = 0) {
+    constexpr int kMaxDepth = 32;
+    if (depth > kMaxDepth)
+      fail_at(source_, at_, "an argument of the step '", step_.name, "' is nested too deep");
     if (value.is_string()) return {word(value.get<std::string>())};
     if (value.is_array()) {
       std::vector<Word> all;
       for (const Json& one : value) {
-        for (Word& inner : words(one)) all.push_back(std::move(inner));
+        for (Word& inner : words(one, depth + 1)) all.push_back(std::move(inner));
       }
       return all;
     }
-    if (value.contains("Concat")) {
+    if (value.is_object() && value.contains("Concat")) {
       Word joined;
-      for (Word& part : words(value["Concat"]))
+      for (Word& part : words(value["Concat"], depth + 1))
         joined.insert(joined.end(), part.begin(), part.end());
       return {joined};
     }
-    if (value.contains("IfPresent")) {
+    if (value.is_object() && value.contains("IfPresent")) {
       const Json& branch = value["IfPresent"];
-      const std::string name = branch.value("InputName", "");
-      const char* way = step_.find_input(name) != nullptr ? "Then" : "Else";
-      return branch.contains(way) ? words(branch[way]) : std::vector<Word>{};
+      const char* way = has_input(branch) ? "Then" : "Else";
+      return branch.contains(way) ? words(branch[way], depth + 1) : std::vector<Word>{};
     }
     fail_at(source_, at_, "the argument ", value.dump(), " of the step '", step_.name,
             "' is neither text nor Concat nor IfPresent");
   }
 
  private:
-  Word word(const std::string& text) const {
+  bool has_input(const Json& branch) const {
+    return branch.is_object() && branch.contains("InputName") && branch["InputName"].is_string() &&
+           step_.find_input(branch["InputName"].get<std::string>()) != nullptr;
+  }
+
+  Word word(const std::string& text) {
     Word word;
     std::string plain;
     const auto flush = [&] {
@@ -78,7 +85,7 @@ class WordReader {
     return word;
   }
 
-  Word placeholder(const std::string& text, std::size_t& i) const {
+  Word placeholder(const std::string& text, std::size_t& i) {
     using Kind = Fragment::Kind;
     std::string name;
     if (take_named(text, i, "{{$.inputs.parameters['", "']}}", name)) return input(name);
@@ -107,25 +114,73 @@ class WordReader {
   }
 
   // A constant may be made of other inputs: its text takes the placeholder's place.
-  Word input(const std::string& name) const {
+  Word input(const std::string& name) {
     const InputPort* port = step_.find_input(name);
-    if (port != nullptr && port->source.kind == Source::Kind::Constant &&
-        port->source.constant.is_string() &&
-        port->source.constant.get<std::string>().find("{{$.inputs") != std::string::npos)
-      return word(port->source.constant.get<std::string>());
-    return {{Fragment::Kind::Input, name, true}};
+    const bool constant = port != nullptr && port->source.kind == Source::Kind::Constant &&
+                          port->source.constant.is_string();
+    const std::string text = constant ? port->source.constant.get<std::string>() : "";
+    if (text.find("{{$.inputs") == std::string::npos) return {{Fragment::Kind::Input, name, true}};
+    constexpr int kMaxConstants = 1000;
+    if (++constants_ > kMaxConstants)
+      fail_at(source_, at_, "the input '", name, "' of the step '", step_.name,
+              "' is made of itself, or of more than ", kMaxConstants, " others");
+    return word(text);
   }
 
   const Step& step_;
   const std::string& source_;
   Position at_;
+  int constants_ = 0;  // that were put in the place of placeholders
 };
+
+const char* cel_operator(Expression::Kind kind) {
+  using Kind = Expression::Kind;
+  switch (kind) {
+    case Kind::And:
+      return " && ";
+    case Kind::Or:
+      return " || ";
+    case Kind::Equal:
+      return " == ";
+    case Kind::NotEqual:
+      return " != ";
+    case Kind::Less:
+      return " < ";
+    case Kind::LessEqual:
+      return " <= ";
+    case Kind::Greater:
+      return " > ";
+    default:
+      return " >= ";
+  }
+}
 
 }  // namespace
 
+std::string kfp_item_input(const std::string& field) {
+  return field.empty() ? "loop-item" : "loop-item-" + field;
+}
+
+std::string write_kfp_condition(const Expression& condition) {
+  using Kind = Expression::Kind;
+  if (condition.kind == Kind::Literal) {
+    if (!condition.literal.is_string()) return condition.literal.dump();
+    return "'" + condition.literal.get<std::string>() + "'";
+  }
+  if (condition.kind == Kind::Reference) {
+    const Fragment& part = condition.reference;
+    const bool item = part.kind == Fragment::Kind::Item;
+    return "inputs.parameter_values['" + (item ? kfp_item_input(part.text) : part.text) + "']";
+  }
+  const std::string first = write_kfp_condition(condition.operands[0]);
+  if (condition.kind == Kind::Not) return "!(" + first + ")";
+  return "(" + first + cel_operator(condition.kind) + write_kfp_condition(condition.operands[1]) +
+         ")";
+}
+
 std::vector<Word> read_kfp_word(const std::string& text, const Step& step,
                                 const std::string& source, Position at) {
-  const WordReader reader(step, source, at);
+  WordReader reader(step, source, at);
   if (text.rfind("{\"Concat\"", 0) == 0 || text.rfind("{\"IfPresent\"", 0) == 0) {
     const Json value = Json::parse(text, nullptr, false);
     if (value.is_object()) return reader.words(value);

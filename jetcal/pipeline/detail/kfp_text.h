@@ -19,6 +19,12 @@ struct KfpCondition {
 /// than comparisons joined by &&, || and !.
 KfpCondition read_kfp_condition(const std::string& text, const std::string& source, Position at);
 
+/// The other way round, in CEL, as the backend evaluates it.
+std::string write_kfp_condition(const Expression& condition);
+
+/// Name of the input that holds the item of a loop, or a field of it.
+std::string kfp_item_input(const std::string& field);
+
 /// Reads one word of a command: placeholders, Concat and IfPresent, which may stand for several
 /// words or none. Throws with the place for placeholders that only exist on a cluster.
 std::vector<Word> read_kfp_word(const std::string& text, const Step& step,

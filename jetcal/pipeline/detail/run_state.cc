@@ -159,8 +159,8 @@ BoundInput RunState::from_step(const StepRun& run, const Instance& instance,
   BoundInput bound;
   bound.type = port.type;
   const StepRun& producer = find(port.source.step);
-  const bool follows = run.step->fan_out && run.step->fan_out->step == port.source.step;
-  bound.list = producer.step->fan_out.has_value() && !follows;
+  bound.list = gathers(pipeline_, *run.step, *producer.step);
+  const bool follows = producer.step->fan_out && !bound.list;
   if (bound.list && !is_artifact(port.type)) bound.value = Json::array();
   for (const Instance& one : producer.instances) {
     if ((follows && one.item != instance.item) || !one.record) continue;

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "jetcal/pipeline/kfp_reader.h"
+
+#include <gmock/gmock.h>
+
+#include <sstream>
+
+#include "jetcal/pipeline/pipeline_file.h"
+
+namespace jetcal::pipeline {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::MatchesRegex;
+
+// Two steps, the second one in a loop over fields of items and below a condition.
+const std::string kText = R"(
+components:
+  comp-make:
+    executorLabel: exec-make
+    inputDefinitions:
+      parameters: {n: {parameterType: NUMBER_INTEGER}, tag: {parameterType: STRING}}
+    outputDefinitions:
+      artifacts: {data: {artifactType: {schemaTitle: system.Dataset, schemaVersion: 0.0.1}}}
+      parameters: {loss: {parameterType: NUMBER_DOUBLE}}
+  comp-loop:
+    dag:
+      outputs:
+        parameters:
+          all: {valueFromParameter: {outputParameterKey: loss, producerSubtask: train}}
+      tasks:
+        train:
+          cachingOptions: {enableCache: true}
+          componentRef: {name: comp-make}
+          inputs:
+            parameters:
+              n:
+                componentInputParameter: item
+                parameterExpressionSelector: parseJson(string_value)["a"]
+              tag: {runtimeValue: {constant: "t-{{$.inputs.parameters['n']}}"}}
+          retryPolicy: {backoffDuration: 2s, backoffFactor: 2.0, backoffMaxDuration: 3600s, maxRetryCount: 2.0}
+          taskInfo: {name: train}
+          triggerPolicy: {condition: "int(inputs.parameter_values['n']) > 0"}
+    inputDefinitions:
+      parameters: {item: {parameterType: STRUCT}}
+    outputDefinitions:
+      parameters: {all: {parameterType: LIST}}
+deploymentSpec:
+  executors:
+    exec-make:
+      container:
+        args: ["{{$.inputs.parameters['tag']}}", "{{$.outputs.artifacts['data'].path}}", '{"Concat": ["a-", "{{$.inputs.parameters[''n'']}}"]}']
+        command: [sh, -c, 'echo "$0" > "$1"']
+        env: [{name: A, value: b}]
+        image: busybox
+        resources: {cpuLimit: 1.0, memoryLimit: 0.25, resourceCpuLimit: '1', resourceMemoryLimit: 256Mi, accelerator: {count: '1', type: nvidia.com/gpu}}
+    exec-import:
+      importer: {artifactUri: {runtimeParameter: uri}, typeSchema: {schemaTitle: system.Dataset, schemaVersion: 0.0.1}}
+pipelineInfo: {name: text}
+root:
+  dag:
+    tasks:
+      first:
+        cachingOptions: {}
+        componentRef: {name: comp-make}
+        inputs:
+          parameters: {n: {componentInputParameter: n}, tag: {componentInputParameter: place}}
+        taskInfo: {name: first}
+      loop:
+        componentRef: {name: comp-loop}
+        dependentTasks: [first]
+        parameterIterator: {itemInput: item, items: {raw: '[{"a": 1}, {"a": 2}]'}}
+        taskInfo: {name: loop}
+      last:
+        componentRef: {name: comp-make}
+        dependentTasks: [loop]
+        inputs:
+          parameters:
+            n: {runtimeValue: {constant: 1.0}}
+            tag: {taskOutputParameter: {outputParameterKey: all, producerTask: loop}}
+        taskInfo: {name: last}
+  inputDefinitions:
+    parameters:
+      n: {defaultValue: 3.0, parameterType: NUMBER_INTEGER}
+      place: {defaultValue: /mnt/data/x/jets.root, isOptional: true, parameterType: STRING}
+schemaVersion: 2.1.0
+sdkVersion: kfp-2.17.0
+---
+platforms:
+  kubernetes:
+    deploymentSpec:
+      executors:
+        exec-make:
+          activeDeadlineSeconds: '20'
+          pvcMount: [{constant: data, mountPath: /mnt/data}]
+          secretAsEnv: [{keyToEnv: [{envVar: KEY, secretKey: key}], secretName: s3}]
+)";
+
+// What is wrong with a text, or "".
+std::string error_of(const std::string& text) {
+  try {
+    parse_pipeline(text, "p.yaml", "/");
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::InvalidArgument) << error.what();
+    EXPECT_THAT(error.what(), MatchesRegex("p.yaml:[0-9]+:[0-9]+: .*"));
+    return error.what();
+  }
+  return "";
+}
+
+std::string replaced(std::string text, const std::string& from, const std::string& to) {
+  const std::size_t at = text.find(from);
+  EXPECT_NE(at, std::string::npos) << from;
+  return text.replace(at, from.size(), to);
+}
+
+TEST(KfpReader, ReadsLoopsLimitsSecretsAndClaims) {
+  const Pipeline pipeline = parse_pipeline(kText, "p.yaml", "/");
+  ASSERT_EQ(pipeline.steps.size(), 3U);
+  const Step& train = *pipeline.find_step("train");
+  EXPECT_DOUBLE_EQ(train.time_limit, 20);
+  EXPECT_EQ(train.retries.limit, 2);
+  EXPECT_THAT(train.pass, ElementsAre("KEY"));
+  EXPECT_EQ(train.resources.memory, 256LL << 20);
+  EXPECT_EQ(train.resources.gpus, 1);
+  EXPECT_EQ(train.find_input("n")->source.kind, Source::Kind::Item);
+  EXPECT_EQ(train.find_input("n")->source.name, "a");
+  EXPECT_EQ(train.fan_out->items.size(), 2U);
+  EXPECT_EQ(loop_of(pipeline, train), "loop");
+  EXPECT_THAT(train.after, ElementsAre("first"));
+  const Step& last = *pipeline.find_step("last");
+  EXPECT_EQ(last.find_input("tag")->source.step, "train");
+  EXPECT_EQ(last.find_input("tag")->type, Type::List);
+  EXPECT_THAT(last.after, ElementsAre("train"));
+  // A path on a claim is data from outside, beside the file.
+  EXPECT_EQ(pipeline.find_parameter("place"), nullptr);
+  EXPECT_THAT(pipeline.find_external("place")->paths, ElementsAre("x/jets.root"));
+}
+
+TEST(KfpReader, NamesThePlaceOfWhatItCannotRun) {
+  EXPECT_THAT(error_of(replaced(kText, "componentRef: {name: comp-make}",
+                                "componentRef: {name: comp-loop}")),
+              HasSubstr("the component 'comp-loop' stands in itself"));
+  EXPECT_THAT(error_of(replaced(kText, "outputParameterKey: all", "outputParameterKey: some")),
+              HasSubstr("the task 'loop' gives no output 'some'"));
+  EXPECT_THAT(error_of(replaced(kText, "parseJson(string_value)[\"a\"]", "seconds(x)")),
+              HasSubstr("which means nothing here"));
+  EXPECT_THAT(
+      error_of(replaced(kText, "t-{{$.inputs.parameters['n']}}", "{{$.inputs.parameters['tag']}}")),
+      HasSubstr("is made of itself"));
+  EXPECT_THAT(error_of(replaced(kText, "maxRetryCount: 2.0", "maxRetryCount: many")),
+              HasSubstr("the maxRetryCount must be a number"));
+  EXPECT_THAT(error_of(replaced(kText, "resourceMemoryLimit: 256Mi", "resourceMemoryLimit: much")),
+              HasSubstr("memory is written as"));
+  EXPECT_THAT(
+      error_of(replaced(kText, "activeDeadlineSeconds: '20'", "activeDeadlineSeconds: soon")),
+      HasSubstr("a time is written as"));
+  EXPECT_THAT(error_of(replaced(kText, "dependentTasks: [loop]", "dependentTasks: [lop]")),
+              HasSubstr("depends on the unknown task 'lop'"));
+}
+
+TEST(KfpReader, RefusesDagsThatMultiply) {
+  std::string text =
+      "schemaVersion: 2.1.0\npipelineInfo: {name: bomb}\nroot: {dag: {tasks: {t: "
+      "{componentRef: {name: c0}}}}}\ncomponents:\n";
+  for (int level = 0; level < 30; ++level) {
+    const std::string next = "{componentRef: {name: c" + std::to_string(level + 1) + "}}";
+    text +=
+        "  c" + std::to_string(level) + ": {dag: {tasks: {a: " + next + ", b: " + next + "}}}\n";
+  }
+  text += "  c30: {dag: {tasks: {}}}\n";
+  EXPECT_THAT(error_of(text), HasSubstr("more than 1000 tasks"));
+}
+
+TEST(KfpReader, SurvivesEveryTruncationAndEveryWrongValue) {
+  for (std::size_t length = 0; length < kText.size(); length += 3)
+    error_of(kText.substr(0, length));
+  // Each scalar after a colon, one after the other, becomes something else.
+  for (std::size_t at = kText.find(": "); at != std::string::npos; at = kText.find(": ", at + 2)) {
+    const std::size_t end = kText.find_first_of(",}]\n", at);
+    for (const char* value : {" x", " -1", " 1e300", " []", " {}", " [[1]]", " null", " ''"})
+      error_of(kText.substr(0, at + 1) + value + kText.substr(end));
+  }
+}
+
+}  // namespace
+}  // namespace jetcal::pipeline
