@@ -47,6 +47,11 @@ std::int64_t free_memory() {
 }
 
 void print_event(const Json& event) {
+  if (event.value("event", "") == "fetching") {
+    constexpr double kMega = 1e6;
+    std::fprintf(stderr, "fetching %s, %.1f MB\n", event.value("location", "").c_str(),
+                 event.value("bytes", 0.0) / kMega);
+  }
   if (event.value("event", "") != "step") return;
   const std::string name =
       pipeline::instance_name(event.value("step", ""), event.value("item", -1));

@@ -26,7 +26,7 @@ void add_run_flags(CLI::App& app, PipelineFlags& flags) {
       ->allow_extra_args(false);
   app.add_option("--parameters", flags.parameters, "YAML file of values of parameters");
   app.add_option("--input", flags.input,
-                 "NAME=PATH: files in place of the pipeline's own; repeatable")
+                 "NAME=PATH: files, or s3://bucket/key, in place of the pipeline's own; repeatable")
       ->allow_extra_args(false);
   app.add_option("--cores", flags.cores, "cores for all steps together [all]")
       ->check(CLI::PositiveNumber);

@@ -17,7 +17,8 @@ namespace jetcal::pipeline {
 struct BoundArtifact {
   std::filesystem::path path;
   std::string sha256;
-  std::string origin;  ///< A path for data from outside, "step:KEY:OUTPUT" for a step's output.
+  /// A path or s3://bucket/key for data from outside, "step:KEY:OUTPUT" for a step's output.
+  std::string origin;
 };
 
 /// What one input of a step is.

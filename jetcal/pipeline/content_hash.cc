@@ -101,20 +101,26 @@ HashCache::HashCache(fs::path path) : path_(std::move(path)) {
 }
 
 std::string HashCache::find(const fs::path& file) const {
-  const auto found = known_.find(file.string());
   struct stat info {};
-  if (found == known_.end() || ::stat(file.c_str(), &info) != 0) return "";
-  return found->second.first == state_of(info) ? found->second.second : "";
+  return ::stat(file.c_str(), &info) == 0 ? find(file.string(), state_of(info)) : "";
+}
+
+std::string HashCache::find(const std::string& location, const std::string& state) const {
+  const auto found = known_.find(location);
+  return found != known_.end() && found->second.first == state ? found->second.second : "";
 }
 
 void HashCache::remember(const fs::path& file, const std::string& hash) {
   struct stat info {};
-  if (::stat(file.c_str(), &info) != 0 || changed_just_now(info) ||
-      file.string().find('\n') != std::string::npos)
-    return;
-  const std::string state = state_of(info);
-  known_[file.string()] = {state, hash};
-  fresh_ += hash + "\t" + state + "\t" + file.string() + "\n";
+  if (::stat(file.c_str(), &info) == 0 && !changed_just_now(info))
+    remember(file.string(), state_of(info), hash);
+}
+
+void HashCache::remember(const std::string& location, const std::string& state,
+                         const std::string& hash) {
+  if (state.empty() || location.find('\n') != std::string::npos) return;
+  known_[location] = {state, hash};
+  fresh_ += hash + "\t" + state + "\t" + location + "\n";
 }
 
 void HashCache::save() {

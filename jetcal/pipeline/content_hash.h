@@ -41,6 +41,10 @@ class HashCache {
   /// The remembered hash of the file as it is now, or "".
   std::string find(const std::filesystem::path& file) const;
   void remember(const std::filesystem::path& file, const std::string& hash);
+  /// The same of what lies elsewhere, whose `state` changes when its content does; an empty one is
+  /// not remembered.
+  std::string find(const std::string& location, const std::string& state) const;
+  void remember(const std::string& location, const std::string& state, const std::string& hash);
   /// Appends what is new to the file.
   void save();
 

@@ -90,7 +90,8 @@ struct Parameter {
 struct ExternalInput {
   std::string name;
   Type type = Type::Dataset;
-  std::vector<std::string> paths;  ///< Default; relative to the pipeline file; * and ? in the end.
+  /// Default: s3://bucket/key, or relative to the pipeline file; * and ? in the end.
+  std::vector<std::string> paths;
   std::string description;
   Position at;
 };

@@ -6,6 +6,7 @@
 #include "jetcal/pipeline/detail/container_command.h"
 #include "jetcal/pipeline/detail/json_field.h"
 #include "jetcal/pipeline/render.h"
+#include "jetcal/store/object_store.h"
 
 namespace jetcal::pipeline {
 namespace {
@@ -56,7 +57,8 @@ class ArgoWriter {
   }
 
   bool on_claim(const InputPort& port) const {
-    return port.source.kind == Source::Kind::External && options_.bucket.empty();
+    return port.source.kind == Source::Kind::External && options_.bucket.empty() &&
+           !store::is_remote(external_path(port));
   }
 
   std::string external_path(const InputPort& port) const {
@@ -81,8 +83,10 @@ class ArgoWriter {
       return one;
     }
     Json& s3 = one["s3"];
-    s3["key"] = external_path(port);
-    s3["bucket"] = options_.bucket;
+    store::BucketPrefix place{options_.bucket, external_path(port)};
+    if (store::is_remote(place.prefix)) place = store::split_location(place.prefix);
+    s3["key"] = place.prefix;
+    s3["bucket"] = place.bucket;
     s3["accessKeySecret"] = {{"name", options_.secret}, {"key", "AWS_ACCESS_KEY_ID"}};
     s3["secretKeySecret"] = {{"name", options_.secret}, {"key", "AWS_SECRET_ACCESS_KEY"}};
     if (options_.endpoint.empty()) return one;

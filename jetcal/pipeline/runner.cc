@@ -239,7 +239,8 @@ class Run {
       const bool skipped = instance.state == State::Skipped;
       if (!skipped && (!forced || kept(step))) instance.record = store_.find(instance.key);
     } catch (const Error& error) {
-      settle(run, instance, State::Failed, error.what());
+      const bool stopped = error.code() == ErrorCode::Cancelled;
+      settle(run, instance, stopped ? State::Cancelled : State::Failed, error.what());
       return;
     }
     if (instance.state == State::Skipped) {

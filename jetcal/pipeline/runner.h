@@ -29,7 +29,8 @@ struct RunOptions {
   /// what is finished there is taken. Empty: none.
   std::string store;
   std::map<std::string, Json> parameters;  ///< Checked; those not named have their defaults.
-  std::map<std::string, std::vector<std::string>> inputs;  ///< Paths in place of the file's.
+  std::map<std::string, std::vector<std::string>>
+      inputs;  ///< Paths, or s3://bucket/key, in place of the file's.
   double cores = 1;
   std::int64_t memory = 0;  ///< Bytes; 0: no limit.
   std::int64_t gpus = 0;

@@ -78,5 +78,18 @@ TEST_F(ContentHashTest, CacheForgetsWhatChanged) {
   EXPECT_EQ(HashCache(folder_ / "cache").find(folder_ / "a" / "x"), "");
 }
 
+TEST_F(ContentHashTest, RemembersWhatLiesElsewhereByWhatItsServerSays) {
+  {
+    HashCache cache(folder_ / "cache");
+    cache.remember("s3://bucket/a", "etag 3", sha256("a"));
+    cache.remember("s3://bucket/b", "", sha256("b"));
+    cache.save();
+  }
+  const HashCache cache(folder_ / "cache");
+  EXPECT_EQ(cache.find("s3://bucket/a", "etag 3"), sha256("a"));
+  EXPECT_EQ(cache.find("s3://bucket/a", "etag 4"), "");
+  EXPECT_EQ(cache.find("s3://bucket/b", ""), "") << "a server that says nothing is asked again";
+}
+
 }  // namespace
 }  // namespace jetcal::pipeline

@@ -8,6 +8,8 @@
 #include <sstream>
 
 #include "jetcal/base/files.h"
+#include "jetcal/pipeline/detail/remote_inputs.h"
+#include "jetcal/store/object_store.h"
 
 namespace jetcal::pipeline {
 
@@ -135,8 +137,10 @@ const BoundInput& RunState::external(const std::string& name) {
   if (given != options_.inputs.end()) {
     patterns = given->second;
   } else {
-    for (const std::string& path : input.paths)
-      patterns.push_back((fs::path(pipeline_.folder) / path).string());
+    for (const std::string& path : input.paths) {
+      patterns.push_back(store::is_remote(path) ? path
+                                                : (fs::path(pipeline_.folder) / path).string());
+    }
   }
   if (patterns.empty())
     fail(ErrorCode::InvalidArgument, "the input '", name, "' (", type_name(input.type),
@@ -144,6 +148,11 @@ const BoundInput& RunState::external(const std::string& name) {
   BoundInput bound;
   bound.type = input.type;
   for (const std::string& pattern : patterns) {
+    if (store::is_remote(pattern)) {
+      for (BoundArtifact& artifact : fetch_inputs(pattern, options_, store_, hashes_))
+        bound.artifacts.push_back(std::move(artifact));
+      continue;
+    }
     for (const fs::path& path : glob_files(pattern)) {
       const fs::path whole = fs::absolute(path).lexically_normal();
       bound.artifacts.push_back({whole, hash_content(whole, &hashes_).sha256, whole.string()});
