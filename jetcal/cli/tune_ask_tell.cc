@@ -83,10 +83,12 @@ class Conversation {
     trial.state = hpo::TrialState::Running;
     trial.budget = proposal->budget;
     trial.bracket = proposal->bracket;
-    return {{"trial", trial.number},           {"resume", proposal->resume.has_value()},
-            {"values", to_json(trial.values)}, {"budget", proposal->budget},
-            {"last", proposal->last},          {"bracket", proposal->bracket},
-            {"cpu_seconds", seconds}};
+    Json answer = {{"trial", trial.number},           {"resume", proposal->resume.has_value()},
+                   {"values", to_json(trial.values)}, {"budget", proposal->budget},
+                   {"last", proposal->last},          {"bracket", proposal->bracket},
+                   {"cpu_seconds", seconds}};
+    if (algorithm_.left_out() > 0) answer["left_out"] = algorithm_.left_out();
+    return answer;
   }
 
   Json add(const Json& request) {

@@ -110,13 +110,21 @@ TuneConfig read_flags(const RunFlags& flags, const CommonOptions& common) {
 // A line for each thing that happens, and how far the study is.
 class RunProgress {
  public:
-  explicit RunProgress(std::int64_t trials) : progress_("trials", trials, "trials") {}
+  RunProgress(std::int64_t trials, const hpo::Algorithm& algorithm)
+      : algorithm_(algorithm), progress_("trials", trials, "trials") {}
 
   void on_change(const hpo::StudyStore& store, std::int64_t number, const std::string& what,
                  const std::string& detail) {
     if (what == "failed" || what == "retry") {
       std::fprintf(stderr, "trial %lld %s: %s\n", static_cast<long long>(number),
                    what == "failed" ? "failed" : "failed and will be tried again", detail.c_str());
+    }
+    if (algorithm_.left_out() > 0 && !told_left_out_) {
+      told_left_out_ = true;
+      std::fprintf(stderr,
+                   "the model works on the best and the latest of the trials that ended, without "
+                   "%lld of them\n",
+                   static_cast<long long>(algorithm_.left_out()));
     }
     // Counting and sorting thousands of trials at each word of one takes longer than the trial.
     const auto now = std::chrono::steady_clock::now();
@@ -142,6 +150,8 @@ class RunProgress {
   }
 
  private:
+  const hpo::Algorithm& algorithm_;
+  bool told_left_out_ = false;
   Progress progress_;
   std::chrono::steady_clock::time_point next_{};
 };
@@ -189,7 +199,7 @@ int run(const RunFlags& flags, const CommonOptions& common) {
   hpo::StudyStore store = hpo::StudyStore::create(config.study_file, config.study);
   hpo::ExecutorResult result;
   {
-    RunProgress progress(config.study.limits.trials);
+    RunProgress progress(config.study.limits.trials, *algorithm);
     hpo::ExecutorHooks hooks;
     hooks.should_stop = [] { return stop_requested(); };
     hooks.on_change = [&progress](const hpo::StudyStore& now, std::int64_t trial,
@@ -215,6 +225,7 @@ int run(const RunFlags& flags, const CommonOptions& common) {
   document["this_call"] = {{"started", result.started}, {"complete", result.complete},
                            {"paused", result.paused},   {"stopped", result.stopped},
                            {"failed", result.failed},   {"retried", result.retried}};
+  if (algorithm->left_out() > 0) document["this_call"]["left_out"] = algorithm->left_out();
   print_json(document);
   return 0;
 }

@@ -39,7 +39,7 @@ void read_fields(const CLI::App& app, const CommonOptions& common, SuggestFlags&
 void log_suggestions(const suggest::SuggestionLog& log) {
   std::string notes;
   if (log.skipped > 0) notes += fmt::format(" ({} of another space, left out)", log.skipped);
-  if (log.unused > 0) notes += fmt::format(" ({} too many for a Gaussian process)", log.unused);
+  if (log.left_out > 0) notes += fmt::format(" ({} too many for a Gaussian process)", log.left_out);
   fmt::print(stderr,
              "jetcal suggest: experiment {}, {}: {} trials known{}, {} suggested in {:.3f} s\n",
              log.experiment, log.algorithm, log.trials, notes, log.suggested, log.seconds);

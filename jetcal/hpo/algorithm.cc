@@ -42,6 +42,7 @@ class Search {
     if (!point) return std::nullopt;
     return encoding_.decode(*point);
   }
+  std::int64_t left_out() const { return sampler_->left_out(); }
 
  private:
   std::vector<Objective> objectives_;
@@ -62,6 +63,7 @@ class FullTrials final : public Algorithm {
     proposal.values = std::move(*values);
     return proposal;
   }
+  std::int64_t left_out() const override { return search_.left_out(); }
 
  private:
   Search search_;

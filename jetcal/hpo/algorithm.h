@@ -33,6 +33,9 @@ class Algorithm {
   /// Returns the next trial, or nothing where none makes sense now: a grid is used up, or a rung
   /// waits for trials that run.
   virtual std::optional<Proposal> propose(const History& history) = 0;
+  /// Counts the trials that ended and that the last proposal was made without, because a model of
+  /// all of them would cost too much. Default: 0.
+  virtual std::int64_t left_out() const { return 0; }
   /// Tells whether a running trial should end now, after its last report. Default: never.
   virtual bool should_stop(const History& history, const Trial& trial) const;
 };

@@ -7,7 +7,6 @@
 
 #include "jetcal/base/error.h"
 #include "jetcal/base/random.h"
-#include "jetcal/hpo/pareto.h"
 #include "jetcal/suggest/detail/experiment_reader.h"
 #include "jetcal/suggest/detail/message.h"
 
@@ -18,42 +17,11 @@ namespace katib = api::v1::beta1;
 namespace {
 
 constexpr std::int32_t kMostSuggestions = 10000;  // of one request
-constexpr std::size_t kMostForGp = 1000;
-constexpr std::int64_t kGridCheck = 2000;  // grids up to this are counted before they begin
+constexpr std::int64_t kGridCheck = 2000;         // grids up to this are counted before they begin
 
 [[noreturn]] void grid_is_used_up(std::int64_t trials) {
   fail(ErrorCode::FailedPrecondition, "the grid has no more than ", trials,
        " points; lower maxTrialCount or give the setting points");
-}
-
-// Keeps the best and the latest of the trials that ended, and all others; returns how many it left
-// out. The last trial stays: numbers go on from it.
-std::int64_t thin(hpo::History& history, std::size_t most) {
-  std::vector<std::size_t> ended;  // places, best first
-  std::vector<hpo::Outcome> outcomes;
-  for (std::size_t i = 0; i < history.trials.size(); ++i) {
-    if (hpo::standing_of(history.trials[i]) != hpo::Standing::Known) continue;
-    ended.push_back(i);
-    outcomes.push_back(hpo::outcome_of(history.trials[i], history.objectives));
-  }
-  if (ended.size() <= most) return 0;
-  std::vector<bool> kept(history.trials.size(), true);
-  for (const std::size_t i : ended) kept[i] = false;
-  const std::vector<std::size_t> order = hpo::order_of(outcomes);
-  for (std::size_t rank = 0; rank < most / 2; ++rank) kept[ended[order[rank]]] = true;
-  std::size_t latest = most - most / 2;
-  for (std::size_t k = ended.size(); k-- > 0 && latest > 0;) {
-    if (kept[ended[k]]) continue;
-    kept[ended[k]] = true;
-    --latest;
-  }
-  kept.back() = true;
-  std::vector<hpo::Trial> trials;
-  for (std::size_t i = 0; i < kept.size(); ++i)
-    if (kept[i]) trials.push_back(std::move(history.trials[i]));
-  const auto left_out = static_cast<std::int64_t>(kept.size() - trials.size());
-  history.trials = std::move(trials);
-  return left_out;
 }
 
 hpo::Trial trial_of(const hpo::Proposal& proposal, std::int64_t number) {
@@ -85,12 +53,15 @@ const hpo::Assignment& values_of(const hpo::History& history, std::int64_t numbe
   fail(ErrorCode::Internal, "the algorithm goes on with trial ", number, ", which is not there");
 }
 
-// Proposes `count` trials one after the other, each knowing those before it.
-void propose(const detail::Search& search, detail::KnownTrials& known, std::int64_t first,
-             std::int32_t count, katib::GetSuggestionsReply& reply) {
+// Proposes `count` trials one after the other, each knowing those before it; returns how many that
+// ended were left out.
+std::int64_t propose(const detail::Search& search, detail::KnownTrials& known, std::int64_t first,
+                     std::int32_t count, katib::GetSuggestionsReply& reply) {
   const std::unique_ptr<hpo::Algorithm> algorithm = search.make();
+  std::int64_t left_out = 0;
   for (std::int32_t i = 0; i < count; ++i) {
     const auto proposal = algorithm->propose(known.history);
+    left_out = algorithm->left_out();
     if (!proposal) grid_is_used_up(first + i);
     const auto& trials = known.history.trials;
     const std::int64_t next =
@@ -107,6 +78,7 @@ void propose(const detail::Search& search, detail::KnownTrials& known, std::int6
     if (proposal->resume && last != known.last_names.end())
       labels[detail::kResumesLabel] = last->second;
   }
+  return left_out;
 }
 
 }  // namespace
@@ -137,9 +109,8 @@ std::string SuggestionService::get_suggestions(std::string_view bytes) const {
     log.trials = request.trials_size();
   }
   first = std::max(first, static_cast<std::int64_t>(known.history.trials.size()));
-  if (search.algorithm == "gp") log.unused = thin(known.history, kMostForGp);
   katib::GetSuggestionsReply reply;
-  propose(search, known, first, count, reply);
+  log.left_out = propose(search, known, first, count, reply);
   log.algorithm = search.algorithm;
   log.skipped = known.skipped;
   log.suggested = count;

@@ -12,9 +12,9 @@ namespace jetcal::suggest {
 /// What one answer was made from, for logs and tests.
 struct SuggestionLog {
   std::string experiment, algorithm;
-  std::int64_t trials = 0;   ///< That the request told of.
-  std::int64_t skipped = 0;  ///< Of these, with values that are none of the experiment's.
-  std::int64_t unused = 0;   ///< Too many for a Gaussian process: see SuggestionService.
+  std::int64_t trials = 0;    ///< That the request told of.
+  std::int64_t skipped = 0;   ///< Of these, with values that are none of the experiment's.
+  std::int64_t left_out = 0;  ///< As hpo::Algorithm::left_out() says.
   std::int64_t suggested = 0;
   double seconds = 0;
 };
@@ -28,9 +28,6 @@ struct SuggestionLog {
 /// name. asha, hyperband and bohb need `resource_name`: the int parameter that says how far a trial
 /// trains. A trial that goes on is a new one of Katib's with the same values and more resource; its
 /// labels say which (see detail/experiment_reader.h).
-///
-/// A Gaussian process works on at most 1000 trials, because its memory grows with their square: the
-/// better half is the best ones, the other half the latest; those that run count beside them.
 ///
 /// Errors: InvalidArgument for bytes that are no such message, and naming parameter, field or
 /// setting; FailedPrecondition when a grid is used up. Thread-safe.

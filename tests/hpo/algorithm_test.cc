@@ -238,6 +238,27 @@ double best_allowed(const std::string& name, int& allowed) {
   return best;
 }
 
+TEST(GaussianProcess, LeavesOutOldTrialsOfManyThatAreNotGood) {
+  const SearchSpace space = mixed();
+  const auto random = make("random", space);
+  History history = run_loss(*random, 1200, 1, mixed_loss);
+  history.trials.back().objectives = {mixed_loss(history.trials.back().values)};
+  history.trials.back().state = TrialState::Complete;
+  const auto gp = make("gp", space);
+  EXPECT_EQ(gp->left_out(), 0);
+  const std::string proposed = text_of(gp->propose(history)->values);
+  EXPECT_EQ(gp->left_out(), 200);
+  const auto worst = std::max_element(
+      history.trials.begin(), history.trials.begin() + 600,
+      [](const Trial& a, const Trial& b) { return a.objectives[0] < b.objectives[0]; });
+  worst->objectives[0] += 1;
+  EXPECT_EQ(text_of(make("gp", space)->propose(history)->values), proposed)
+      << "it is not looked at";
+  history.trials.resize(1000);
+  gp->propose(history);
+  EXPECT_EQ(gp->left_out(), 0);
+}
+
 TEST(Constraints, AreLearntByTpeAndGp) {
   int by_chance = 0;
   const double random = best_allowed("random", by_chance);

@@ -55,6 +55,16 @@ def test_a_model_finds_what_random_search_does_not(talk, algorithm):
     assert found < min(search(talk("--algorithm", "random", "--seed", "3"), 40))
 
 
+def test_a_gaussian_process_says_what_it_leaves_out(talk):
+    request = talk("--algorithm", "gp")
+    for i in range(1003):
+        trial = request(op="add", values={"x": i / 1003, "kind": "a"})["trial"]
+        request(op="tell", trial=trial, objectives=[i / 1003])
+        if i == 999:
+            assert "left_out" not in request(op="ask")
+    assert request(op="ask")["left_out"] == 3
+
+
 def test_values_keep_their_types_and_conditions(talk):
     request = talk("--algorithm", "random")
     for _ in range(30):

@@ -13,6 +13,7 @@
 #include "jetcal/hpo/detail/gaussian_process.h"
 #include "jetcal/hpo/detail/lbfgs.h"
 #include "jetcal/hpo/detail/loss_scale.h"
+#include "jetcal/hpo/detail/model_trials.h"
 #include "jetcal/hpo/detail/normal.h"
 #include "jetcal/hpo/detail/sampler.h"
 
@@ -20,9 +21,10 @@ namespace jetcal::hpo::detail {
 
 namespace {
 
-constexpr std::size_t kMaxFit = 128;    // trials the kernel is fitted to
-constexpr std::int64_t kFewCells = 12;  // axes with more are climbed as if continuous
-constexpr std::int64_t kLarge = 200;    // trials beyond which fewer points are looked at
+constexpr std::size_t kMaxTrials = 1000;  // memory grows with their square, time with their cube
+constexpr std::size_t kMaxFit = 128;      // trials the kernel is fitted to
+constexpr std::int64_t kFewCells = 12;    // axes with more are climbed as if continuous
+constexpr std::int64_t kLarge = 200;      // trials beyond which fewer points are looked at
 constexpr int kClimbSteps = 8;
 constexpr int kRounds = 3;
 
@@ -235,7 +237,9 @@ class GpSampler final : public Sampler {
 
   std::optional<Point> sample(const View& view) override {
     Rng rng(mix64(seed_, static_cast<std::uint64_t>(view.number)));
-    const Data data = read(view, rng);
+    const ModelTrials ended = model_trials(view, kMaxTrials);
+    left_out_ = ended.left_out;
+    const Data data = read(view, ended.places, rng);
     if (data.known < start_trials_ || data.known == 0)
       return untried(encoding_, view.points, encoding_.random(rng), rng);
     // By value: the terms live as long as the acquisition.
@@ -250,6 +254,7 @@ class GpSampler final : public Sampler {
     if (best) return best;
     return untried(encoding_, view.points, encoding_.random(rng), rng);
   }
+  std::int64_t left_out() const override { return left_out_; }
 
  private:
   struct Data {
@@ -262,14 +267,17 @@ class GpSampler final : public Sampler {
     bool feasible = false;
   };
 
-  Data read(const View& view, Rng& rng) const {
+  Data read(const View& view, const std::vector<std::size_t>& ended, Rng& rng) const {
     Data data;
     std::vector<std::size_t> known, failed;
     std::size_t num_constraints = 0;
-    for (std::size_t i = 0; i < view.trials.size(); ++i) {
+    for (std::size_t i = 0; i < view.trials.size(); ++i)
       if (view.standing[i] == Standing::Pending) data.pending.push_back(&view.points[i]);
-      if (view.standing[i] == Standing::Failed) failed.push_back(i);
-      if (view.standing[i] != Standing::Known) continue;
+    for (const std::size_t i : ended) {
+      if (view.standing[i] == Standing::Failed) {
+        failed.push_back(i);
+        continue;
+      }
       known.push_back(i);
       num_constraints = std::max(num_constraints, view.trials[i].constraints.size());
     }
@@ -440,6 +448,7 @@ class GpSampler final : public Sampler {
   std::int64_t climbs_;
   int fit_steps_;
   bool bend_;
+  std::int64_t left_out_ = 0;
 };
 
 }  // namespace

@@ -26,6 +26,8 @@ class Sampler {
   virtual ~Sampler() = default;
   /// Returns a snapped point, or nothing when there is none left.
   virtual std::optional<Point> sample(const View& view) = 0;
+  /// As Algorithm::left_out().
+  virtual std::int64_t left_out() const { return 0; }
 };
 
 /// Names random, sobol, tpe, gp, cmaes and grid.
