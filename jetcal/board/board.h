@@ -20,9 +20,9 @@ namespace jetcal::board {
 
 struct BoardOptions {
   std::vector<Place> places;
-  std::vector<Endpoint> endpoints;  ///< Servers to ask.
-  std::vector<std::string> names;   ///< Further names of this machine that Host headers may hold.
-  bool may_cancel = false;          ///< Lets pages cancel runs.
+  std::vector<std::string> endpoints;  ///< Servers to ask, of parse_endpoint().
+  std::vector<std::string> names;  ///< Further names of this machine that Host headers may hold.
+  bool may_cancel = false;         ///< Lets pages cancel runs.
   std::chrono::milliseconds scan_interval{3000};
 };
 

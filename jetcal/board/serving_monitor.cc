@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "jetcal/board/serving_monitor.h"
 
-#include <array>
-
 #include "jetcal/base/error.h"
 #include "jetcal/base/number.h"
 
@@ -13,7 +11,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t kMaxPoints = 900;
 constexpr std::chrono::milliseconds kTimeout{2000};
-constexpr int kGood = 200;
+constexpr long kGood = 200;
 
 double now() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
@@ -34,13 +32,25 @@ Json counts_json(const ModelCounts& counts) {
           {"executions", counts.executions}, {"pending", counts.pending}, {"quantiles", quantiles}};
 }
 
+http::Answer answer_of(const http::Client& client, const char* method, const std::string& url) {
+  http::Request request;
+  request.method = method;
+  request.url = url;
+  request.connect_limit = request.limit = kTimeout;
+  request.direct = true;
+  http::Answer answer = client.send(request);
+  if (answer.failure == http::Failure::NotConnected)
+    fail(ErrorCode::Unavailable, "cannot connect to ", url, ": ", answer.reason);
+  if (answer.failure != http::Failure::None)
+    fail(ErrorCode::Unavailable, url, " gives no answer: ", answer.reason);
+  return answer;
+}
+
 }  // namespace
 
-Endpoint parse_endpoint(const std::string& url) {
+std::string parse_endpoint(const std::string& url) {
   constexpr std::string_view kPlain = "http://";
   constexpr int kMaxPort = 65535;
-  Endpoint endpoint;
-  endpoint.url = url;
   std::string rest = url;
   if (rest.starts_with("https://"))
     fail(ErrorCode::InvalidArgument, "the board asks servers over plain HTTP, not ", url,
@@ -48,21 +58,22 @@ Endpoint parse_endpoint(const std::string& url) {
   if (rest.starts_with(kPlain)) rest.erase(0, kPlain.size());
   while (rest.ends_with("/")) rest.pop_back();
   const std::size_t colon = rest.rfind(':');
-  endpoint.host = rest.substr(0, colon);
+  const std::string host = rest.substr(0, colon);
+  int port = 80;
   if (colon != std::string::npos)
-    endpoint.port = parse_number<int>(std::string_view(rest).substr(colon + 1)).value_or(0);
-  if (endpoint.host.empty() || endpoint.port < 1 || endpoint.port > kMaxPort ||
-      endpoint.host.find_first_of("/?#@ \r\n") != std::string::npos)
+    port = parse_number<int>(std::string_view(rest).substr(colon + 1)).value_or(0);
+  if (host.empty() || port < 1 || port > kMaxPort ||
+      host.find_first_of("/?#@ \r\n") != std::string::npos)
     fail(ErrorCode::InvalidArgument, "'", url, "' is no server; give http://HOST:PORT");
-  endpoint.url = "http://" + endpoint.host + ":" + std::to_string(endpoint.port);
-  return endpoint;
+  return std::string(kPlain) + host + ":" + std::to_string(port);
 }
 
-ServingMonitor::ServingMonitor(std::vector<Endpoint> endpoints, std::chrono::milliseconds interval)
+ServingMonitor::ServingMonitor(const std::vector<std::string>& urls,
+                               std::chrono::milliseconds interval)
     : interval_(interval) {
-  for (Endpoint& endpoint : endpoints) {
+  for (const std::string& url : urls) {
     watched_.push_back(std::make_unique<Watched>());
-    watched_.back()->endpoint = std::move(endpoint);
+    watched_.back()->url = url;
     watched_.back()->since = now();
   }
   for (const auto& watched : watched_)
@@ -79,7 +90,7 @@ ServingMonitor::~ServingMonitor() {
 }
 
 void ServingMonitor::watch(Watched& watched) {
-  server::HttpClient client(watched.endpoint.host, watched.endpoint.port, kTimeout);
+  const http::Client client;
   while (true) {
     try {
       look(watched, client);
@@ -94,18 +105,21 @@ void ServingMonitor::watch(Watched& watched) {
   }
 }
 
-void ServingMonitor::look(Watched& watched, server::HttpClient& client) {
-  const server::HttpResult metrics = client.request("GET", "/metrics");
+void ServingMonitor::look(Watched& watched, const http::Client& client) {
+  const auto ask = [&](const char* method, const char* path) {
+    return answer_of(client, method, watched.url + path);
+  };
+  const http::Answer metrics = ask("GET", "/metrics");
   if (metrics.status != kGood)
-    fail(ErrorCode::Unavailable, watched.endpoint.url, "/metrics answered ", metrics.status);
+    fail(ErrorCode::Unavailable, watched.url, "/metrics answered ", metrics.status);
   // A port of metrics alone knows nothing else.
-  const server::HttpResult about = client.request("GET", "/v2");
+  const http::Answer about = ask("GET", "/v2");
   const Json server =
       about.status == kGood ? Json::parse(about.body, nullptr, false) : Json::object();
-  const server::HttpResult index = client.request("POST", "/v2/repository/index");
+  const http::Answer index = ask("POST", "/v2/repository/index");
   const Json models =
       index.status == kGood ? Json::parse(index.body, nullptr, false) : Json::array();
-  const int ready = client.request("GET", "/v2/health/ready").status;
+  const long ready = ask("GET", "/v2/health/ready").status;
   {
     const std::lock_guard lock(mutex_);
     watched.version = server.is_object() ? server.value("version", "") : "";
@@ -161,7 +175,7 @@ Json ServingMonitor::document() const {
       entry["points"] = points == watched->points.end() ? Json::array() : to_json(points->second);
       counts.push_back(std::move(entry));
     }
-    list.push_back({{"url", watched->endpoint.url},
+    list.push_back({{"url", watched->url},
                     {"state", watched->state},
                     {"since", watched->since},
                     {"message", watched->message},
@@ -181,7 +195,7 @@ Json ServingMonitor::problems() const {
   for (const auto& watched : watched_) {
     if (watched->state == "ready" || watched->state == "waiting") continue;
     list.push_back({{"kind", "serving"},
-                    {"name", watched->endpoint.url},
+                    {"name", watched->url},
                     {"state", watched->state},
                     {"reason", watched->message},
                     {"time", watched->since}});
@@ -193,7 +207,7 @@ Json ServingMonitor::states() const {
   const std::lock_guard lock(mutex_);
   Json list = Json::array();
   for (const auto& watched : watched_)
-    list.push_back({{"url", watched->endpoint.url}, {"state", watched->state}});
+    list.push_back({{"url", watched->url}, {"state", watched->state}});
   return list;
 }
 

@@ -14,25 +14,19 @@
 
 #include "jetcal/board/metrics_reader.h"
 #include "jetcal/board/run_shelf.h"
-#include "jetcal/server/http_client.h"
+#include "jetcal/http/http_client.h"
 
 namespace jetcal::board {
 
-/// A server by its address.
-struct Endpoint {
-  std::string url;  ///< As given.
-  std::string host;
-  int port = 80;
-};
-
-/// Reads "http://HOST:PORT" or "HOST:PORT". Throws InvalidArgument for anything else; servers
-/// behind TLS are asked over a plain metrics port.
-Endpoint parse_endpoint(const std::string& url);
+/// Makes http://HOST:PORT of that, or of HOST:PORT or HOST. Throws InvalidArgument for anything
+/// else; servers behind TLS are asked over a plain metrics port.
+std::string parse_endpoint(const std::string& url);
 
 /// One thread a server. Thread-safe.
 class ServingMonitor {
  public:
-  explicit ServingMonitor(std::vector<Endpoint> endpoints,
+  /// Takes what parse_endpoint() has made.
+  explicit ServingMonitor(const std::vector<std::string>& urls,
                           std::chrono::milliseconds interval = std::chrono::seconds(2));
   ~ServingMonitor();
   ServingMonitor(const ServingMonitor&) = delete;
@@ -47,7 +41,7 @@ class ServingMonitor {
 
  private:
   struct Watched {
-    Endpoint endpoint;
+    std::string url;
     std::string state = "waiting", message, version;
     double since = 0;  ///< Of the state.
     Json models = Json::array();
@@ -57,7 +51,7 @@ class ServingMonitor {
   };
 
   void watch(Watched& watched);
-  void look(Watched& watched, server::HttpClient& client);
+  void look(Watched& watched, const http::Client& client);
   void take_counts(Watched& watched, const std::string& metrics);
   void set_state(Watched& watched, const std::string& state, const std::string& message);
 

@@ -8,18 +8,20 @@
 
 #include "jetcal/base/encoding.h"
 #include "jetcal/base/error.h"
+#include "jetcal/base/number.h"
 #include "jetcal/base/random.h"
 #include "jetcal/base/stop.h"
 #include "jetcal/client/back_off.h"
 #include "jetcal/client/detail/bearer_token.h"
-#include "jetcal/client/detail/connection_pool.h"
+#include "jetcal/client/detail/turns.h"
+#include "jetcal/http/http_client.h"
 
 namespace jetcal::client {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-using detail::Failure;
-using detail::HttpOutcome;
+using http::Answer;
+using http::Failure;
 using nlohmann::ordered_json;
 using std::chrono::milliseconds;
 
@@ -55,7 +57,7 @@ ErrorCode code_of(long status) {
 }
 
 // The server's own text: the protocol's, or the first line of whatever a proxy sent.
-std::string told(const HttpOutcome& outcome) {
+std::string told(const Answer& outcome) {
   const ordered_json document = ordered_json::parse(outcome.body, nullptr, false);
   if (document.is_object()) {
     const auto error = document.find("error");
@@ -74,43 +76,70 @@ milliseconds since(Clock::time_point begin) {
   return std::chrono::duration_cast<milliseconds>(Clock::now() - begin);
 }
 
+http::Trust trust_of(const TlsOptions& tls) {
+  return {tls.authority.string(), tls.certificate.string(), tls.key.string(), tls.verify};
+}
+
+std::string without_end_slashes(std::string url) {
+  while (url.ends_with('/')) url.pop_back();
+  return url;
+}
+
 }  // namespace
 
 struct Client::Impl {
   explicit Impl(const ClientOptions& given)
       : options(given),
-        pool(options),
+        base(without_end_slashes(given.url)),
+        sender(stop_requested, trust_of(given.tls)),
+        turns(given.connections),
         token(options),
         rng(options.retry.seed != 0
                 ? options.retry.seed
                 : static_cast<std::uint64_t>(Clock::now().time_since_epoch().count())) {}
 
   const ClientOptions options;
-  detail::ConnectionPool pool;
+  const std::string base;
+  const http::Client sender;
+  detail::Turns turns;
   detail::BearerToken token;
   std::mutex rng_mutex;
   Rng rng;
   std::atomic<std::int64_t> requests{0}, attempts{0}, refused{0}, broken{0}, paused_ms{0};
 
-  HttpOutcome attempt(detail::HttpRequest& request, Clock::time_point end) {
-    const detail::ConnectionPool::Lease connection = pool.lend(end);
-    ++attempts;
-    const std::vector<std::string> headers = request.headers;
-    const std::string authorization = token.header();
-    for (int turn = 0;; ++turn) {
-      request.headers = headers;
-      const std::string used = turn == 0 ? authorization : token.header();
-      if (!used.empty()) request.headers.push_back(used);
-      request.limit = std::chrono::duration_cast<milliseconds>(end - Clock::now());
-      HttpOutcome outcome = connection->exchange(request);
-      request.headers = headers;
-      const bool renewed = turn == 0 && outcome.failure == Failure::None &&
-                           outcome.status == kUnauthorized && token.renew(used);
-      if (!renewed) return outcome;
-    }
+  http::Request request_for(const char* method, const std::string& path) const {
+    http::Request request;
+    request.method = method;
+    request.url = base + path;
+    request.connect_limit = options.connect_timeout;
+    request.largest = options.max_reply_bytes;
+    return request;
   }
 
-  [[noreturn]] void give_up(const HttpOutcome& outcome, int tried, Clock::time_point begin) const {
+  Answer send(http::Request& request, Clock::time_point end) {
+    const auto left = std::chrono::duration_cast<milliseconds>(end - Clock::now());
+    request.limit = std::max(left, milliseconds(1));
+    return sender.send(request);
+  }
+
+  Answer attempt(http::Request& request, Clock::time_point end) {
+    const auto turn = turns.take(end);
+    if (!turn)
+      fail(ErrorCode::DeadlineExceeded, "none of the ", options.connections, " connections to ",
+           options.url, " was free within ", options.deadline.count(), " ms");
+    ++attempts;
+    const std::string used = token.header();
+    if (!used.empty()) request.headers.push_back(used);
+    Answer answer = send(request, end);
+    if (answer.failure == Failure::None && answer.status == kUnauthorized && token.renew(used)) {
+      request.headers.back() = token.header();
+      answer = send(request, end);
+    }
+    if (!used.empty()) request.headers.pop_back();
+    return answer;
+  }
+
+  [[noreturn]] void give_up(const Answer& outcome, int tried, Clock::time_point begin) const {
     std::string often;
     if (tried > 1)
       often = "; asked " + std::to_string(tried) + " times in " +
@@ -129,19 +158,24 @@ struct Client::Impl {
       case Failure::Malformed:
         fail(ErrorCode::DataLoss, "the server ", url,
              " does not speak the protocol: ", outcome.reason);
+      case Failure::Stopped:
+        fail(ErrorCode::Cancelled, "stopped by a signal while asking ", url);
       case Failure::NotConnected:
       case Failure::Broken:
+      case Failure::Local:
         break;
     }
     fail(ErrorCode::Unavailable, "cannot ask the server ", url, ": ", outcome.reason, often);
   }
 
   // Waits before the next attempt; false when that would be after the deadline.
-  bool pause(const HttpOutcome& outcome, int tried, Clock::time_point end) {
+  bool pause(const Answer& outcome, int tried, Clock::time_point end) {
+    std::optional<milliseconds> asked;
+    if (outcome.retry_after.count() > 0) asked = outcome.retry_after;
     milliseconds length{0};
     {
       const std::lock_guard lock(rng_mutex);
-      length = pause_after(options.retry, tried, outcome.retry_after, rng);
+      length = pause_after(options.retry, tried, asked, rng);
     }
     const Clock::time_point until = Clock::now() + length;
     if (until >= end) return false;
@@ -156,13 +190,13 @@ struct Client::Impl {
   }
 
   // Returns a reply with status 200, or throws.
-  HttpOutcome ask(detail::HttpRequest request, Repeat repeat) {
+  Answer ask(http::Request request, Repeat repeat) {
     const Clock::time_point begin = Clock::now();
     const Clock::time_point end = begin + options.deadline;
     ++requests;
     request.fresh = repeat == Repeat::Unsent;
     for (int tried = 1;; ++tried) {
-      HttpOutcome outcome = attempt(request, end);
+      Answer outcome = attempt(request, end);
       if (outcome.failure == Failure::None && outcome.status == kGood) return outcome;
       const bool refusal = outcome.failure == Failure::None && is_refusal(outcome.status);
       if (refusal) ++refused;
@@ -178,14 +212,12 @@ struct Client::Impl {
   ordered_json document(const std::string& path, const ordered_json* body = nullptr,
                         Repeat repeat = Repeat::Freely) {
     const std::string text = body == nullptr ? std::string() : body->dump();
-    detail::HttpRequest request;
-    request.path = path;
+    http::Request request = request_for(body == nullptr ? "GET" : "POST", path);
     if (body != nullptr) {
-      request.method = "POST";
       request.body = text;
       request.headers = {"Content-Type: application/json"};
     }
-    const HttpOutcome outcome = ask(request, repeat);
+    const Answer outcome = ask(std::move(request), repeat);
     if (outcome.body.empty()) return ordered_json::object();  // Triton's, of load and unload
     ordered_json result = ordered_json::parse(outcome.body, nullptr, false);
     if (result.is_discarded())
@@ -195,10 +227,9 @@ struct Client::Impl {
   }
 
   bool is_ready(const std::string& path) {
-    detail::HttpRequest request;
-    request.path = path;
     ++requests;
-    const HttpOutcome outcome = attempt(request, Clock::now() + options.deadline);
+    http::Request request = request_for("GET", path);
+    const Answer outcome = attempt(request, Clock::now() + options.deadline);
     if (outcome.failure != Failure::None || outcome.status == kUnauthorized ||
         outcome.status == 403)
       give_up(outcome, 1, Clock::now());
@@ -267,16 +298,15 @@ InferReply Client::infer(const InferRequest& request) {
 
 Client::RawReply Client::infer(const std::string& model, const std::string& version,
                                const EncodedRequest& encoded) {
-  detail::HttpRequest request;
-  request.method = "POST";
-  request.path = path_of(model, version, "/infer");
+  http::Request request = impl_->request_for("POST", path_of(model, version, "/infer"));
   request.body = encoded.body;
   request.headers = {"Content-Type: application/json"};  // which servers without the extension know
   if (encoded.json_length < encoded.body.size())
     request.headers = {"Content-Type: application/octet-stream",
                        "Inference-Header-Content-Length: " + std::to_string(encoded.json_length)};
-  HttpOutcome outcome = impl_->ask(request, Repeat::Freely);
-  return {std::move(outcome.body), outcome.json_length};
+  Answer outcome = impl_->ask(std::move(request), Repeat::Freely);
+  return {std::move(outcome.body),
+          parse_number<std::size_t>(outcome.header("inference-header-content-length"))};
 }
 
 }  // namespace jetcal::client

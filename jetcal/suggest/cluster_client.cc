@@ -26,10 +26,10 @@ namespace {
 constexpr std::chrono::seconds kLimit{30};  // for one call
 constexpr std::size_t kGrpcPrefix = 5;      // one byte of flags, four of length
 
-http::Answer call(const http::Request& request, const http::Identity& identity = {}) {
-  http::Answer answer = http::Client().send(request, identity);
-  if (!answer.failure.empty())
-    fail(ErrorCode::Unavailable, request.url, " does not answer: ", answer.failure);
+http::Answer call(const http::Request& request, const http::Trust& trust = {}) {
+  http::Answer answer = http::Client({}, trust).send(request);
+  if (answer.failure != http::Failure::None)
+    fail(ErrorCode::Unavailable, request.url, " does not answer: ", answer.reason);
   return answer;
 }
 
@@ -101,14 +101,13 @@ void mark_trial_stopped(const ClusterAccount& account, const std::string& trial)
   const std::string url =
       fmt::format("{}/apis/kubeflow.org/v1beta1/namespaces/{}/trials/{}", account.url,
                   percent_encoded(account.name_space), percent_encoded(trial));
-  http::Identity identity;
-  identity.ca_file = account.authority.string();
+  const http::Trust trust{account.authority.string()};
   http::Request request;
   request.url = url;
   request.headers = {"Authorization: Bearer " + account.token, "Accept: application/json"};
   request.limit = kLimit;
   request.direct = true;
-  const http::Answer found = call(request, identity);
+  const http::Answer found = call(request, trust);
   if (found.status == 404)
     fail(ErrorCode::NotFound, "there is no trial '", trial, "' in ", account.name_space);
   const auto object = nlohmann::json::parse(found.body, nullptr, /*allow_exceptions=*/false);
@@ -135,7 +134,7 @@ void mark_trial_stopped(const ClusterAccount& account, const std::string& trial)
   request.headers.emplace_back("Content-Type: application/merge-patch+json");
   const std::string body = patch.dump();
   request.body = body;
-  const http::Answer answer = call(request, identity);
+  const http::Answer answer = call(request, trust);
   if (answer.status / 100 != 2) {
     fail(ErrorCode::Unavailable, "the API server answers HTTP ", answer.status, " to PATCH ",
          request.url, ": ", answer.body.substr(0, 200));

@@ -77,7 +77,10 @@ std::string status_document(double done, double remaining_seconds,
 }
 
 StatusPush::StatusPush(StatusEndpoint endpoint, std::int64_t epochs)
-    : endpoint_(std::move(endpoint)), epochs_(std::max<std::int64_t>(epochs, 1)), start_(now()) {
+    : endpoint_(std::move(endpoint)),
+      client_({}, {endpoint_.ca_file}),
+      epochs_(std::max<std::int64_t>(epochs, 1)),
+      start_(now()) {
   thread_ = std::thread([this] { work(); });
 }
 
@@ -162,10 +165,8 @@ std::string StatusPush::send(const std::string& document) const {
   request.limit = kPushLimit;
   request.most_kept = kShown;
   request.direct = true;
-  http::Identity identity;
-  identity.ca_file = endpoint_.ca_file;
-  const http::Answer answer = client_.send(request, identity);
-  if (!answer.failure.empty()) return answer.failure;
+  const http::Answer answer = client_.send(request);
+  if (answer.failure != http::Failure::None) return answer.reason;
   if (answer.status >= 200 && answer.status < 300) return "";
   return fmt::format("status {}{}{}", answer.status, answer.body.empty() ? "" : ": ", answer.body);
 }

@@ -36,8 +36,13 @@ bool is_one_of(std::string_view word, std::initializer_list<std::string_view> wo
   return std::find(words.begin(), words.end(), word) != words.end();
 }
 
+// An answer, or the last one of several attempts.
+struct Reply : http::Answer {
+  int attempts = 1;
+};
+
 bool is_good(const http::Answer& answer) {
-  return answer.failure.empty() && answer.status >= 200 && answer.status < 300;
+  return answer.failure == http::Failure::None && answer.status >= 200 && answer.status < 300;
 }
 
 bool says_absent(const http::Answer& answer) {
@@ -98,7 +103,7 @@ class S3Store final : public ObjectStore {
       : bucket_(place.bucket),
         prefix_(place.prefix.empty() ? "" : place.prefix + "/"),
         environment_(read_aws_environment()),
-        client_(should_stop),
+        client_(should_stop, {environment_.ca_file}),
         should_stop_(should_stop),
         region_(environment_.region.empty() ? "us-east-1" : environment_.region) {
     const std::optional<AwsCredentials> credentials = find_credentials();
@@ -115,7 +120,7 @@ class S3Store final : public ObjectStore {
 
   std::string get(const std::string& name) const override {
     http::Request request = request_for("GET", name);
-    http::Answer answer = ask(request, name);
+    Reply answer = ask(request, name);
     if (!is_good(answer)) fail_with(answer, "read", name);
     bytes_read_ += answer.bytes;
     return std::move(answer.body);
@@ -125,7 +130,7 @@ class S3Store final : public ObjectStore {
     Draft draft(file);
     http::Request request = request_for("GET", name);
     request.sink = draft.descriptor();
-    const http::Answer answer = ask(request, name, [&draft] { draft.clear(); });
+    const Reply answer = ask(request, name, [&draft] { draft.clear(); });
     if (answer.disk_error != 0) draft.fail_with(answer.disk_error);
     if (!is_good(answer)) fail_with(answer, "read", name);
     draft.put();
@@ -133,7 +138,7 @@ class S3Store final : public ObjectStore {
   }
 
   void put(const std::string& name, std::string_view content) const override {
-    const http::Answer answer = ask(put_request(name, content), name);
+    const Reply answer = ask(put_request(name, content), name);
     if (!is_good(answer)) fail_with(answer, "write", name);
     bytes_written_ += static_cast<std::int64_t>(content.size());
   }
@@ -148,7 +153,7 @@ class S3Store final : public ObjectStore {
     request.headers.push_back("x-amz-content-sha256: " + sha256_of(source, file));
     request.source = source.descriptor();
     request.source_bytes = source.bytes();
-    const http::Answer answer = ask(request, name);
+    const Reply answer = ask(request, name);
     if (answer.disk_error != 0) {
       fail(ErrorCode::DataLoss, "cannot read ", file.string(),
            " while it is sent: ", std::strerror(answer.disk_error));
@@ -161,7 +166,7 @@ class S3Store final : public ObjectStore {
     http::Request request = put_request(name, content);
     request.headers.emplace_back("If-None-Match: *");
     const std::int64_t retries_before = retries_;
-    const http::Answer answer = ask(request, name);
+    const Reply answer = ask(request, name);
     if (answer.status == 412) {
       // What is there may be ours: an attempt whose answer was lost.
       return retries_ > retries_before && get(name) == content;
@@ -172,17 +177,17 @@ class S3Store final : public ObjectStore {
   }
 
   std::optional<ObjectInfo> head(const std::string& name) const override {
-    const http::Answer answer = ask(request_for("HEAD", name), name);
+    const Reply answer = ask(request_for("HEAD", name), name);
     if (is_good(answer)) {
       const auto bytes = parse_number<std::int64_t>(answer.header("content-length"));
       return ObjectInfo{name, bytes.value_or(0), answer.header("etag")};
     }
     // The answer to HEAD has no body, so a refusal gives no reason. Asking for a byte does.
     if (answer.status == 404 && bucket_known_) return std::nullopt;
-    if (!answer.failure.empty()) fail_with(answer, "look at", name);
+    if (answer.failure != http::Failure::None) fail_with(answer, "look at", name);
     http::Request request = request_for("GET", name);
     request.headers.emplace_back("Range: bytes=0-0");
-    const http::Answer reason = ask(request, name);
+    const Reply reason = ask(request, name);
     if (says_absent(reason)) return std::nullopt;
     fail_with(is_good(reason) ? answer : reason, "look at", name);
   }
@@ -196,7 +201,7 @@ class S3Store final : public ObjectStore {
       request.url += "?";
       if (!next.empty()) request.url += "continuation-token=" + percent_encoded(next, false) + "&";
       request.url += "list-type=2&prefix=" + percent_encoded(prefix_ + prefix, false);
-      const http::Answer answer = ask(request, prefix);
+      const Reply answer = ask(request, prefix);
       if (!is_good(answer)) fail_with(answer, "list", prefix);
       S3Page page = read_page(answer.body);
       for (ObjectInfo& object : page.objects) {
@@ -212,7 +217,7 @@ class S3Store final : public ObjectStore {
   }
 
   void remove(const std::string& name) const override {
-    const http::Answer answer = ask(request_for("DELETE", name), name);
+    const Reply answer = ask(request_for("DELETE", name), name);
     if (!is_good(answer) && !says_absent(answer)) fail_with(answer, "remove", name);
   }
 
@@ -257,15 +262,14 @@ class S3Store final : public ObjectStore {
 
   // Sends a request until it is answered, the failure will stay, or the attempts are used up.
   template <typename Again = void (*)()>
-  http::Answer ask(
+  Reply ask(
       http::Request request, const std::string& name, const Again& again = [] {}) const {
     if (!credentials_.session_token.empty())
       request.headers.push_back("x-amz-security-token: " + credentials_.session_token);
     for (int attempt = 1;; ++attempt) {
-      http::Identity identity{credentials_.access_key, credentials_.secret_key, region(),
-                              environment_.ca_file};
+      const http::Identity identity{credentials_.access_key, credentials_.secret_key, region()};
       ++requests_;
-      http::Answer answer = client_.send(request, identity);
+      Reply answer{client_.send(request, identity), attempt};
       if (should_stop_()) {
         fail(ErrorCode::Cancelled, "stopped while asking for ", name_of(name));
       }
@@ -274,10 +278,7 @@ class S3Store final : public ObjectStore {
         return answer;
       }
       const bool moved = environment_.endpoint.empty() && learn_region(answer, request);
-      if ((!moved && !may_pass(answer)) || attempt >= environment_.max_attempts) {
-        answer.headers["attempts"] = std::to_string(attempt);
-        return answer;
-      }
+      if ((!moved && !may_pass(answer)) || attempt >= environment_.max_attempts) return answer;
       ++retries_;
       again();
       if (!moved) wait_after(attempt);
@@ -285,7 +286,7 @@ class S3Store final : public ObjectStore {
   }
 
   static bool may_pass(const http::Answer& answer) {
-    if (!answer.failure.empty()) return answer.may_pass;
+    if (answer.failure != http::Failure::None) return answer.may_pass();
     if (answer.status == 429 || answer.status == 500 || answer.status >= 502) return true;
     return is_one_of(read_refusal(answer.body).code,
                      {"RequestTimeout", "SlowDown", "ConditionalRequestConflict"});
@@ -313,21 +314,19 @@ class S3Store final : public ObjectStore {
       std::this_thread::sleep_for(std::min(left, kLook));
   }
 
-  [[noreturn]] void fail_with(const http::Answer& answer, const char* verb,
+  [[noreturn]] void fail_with(const Reply& answer, const char* verb,
                               const std::string& object) const {
     const std::string name = name_of(object);
     const std::string at =
         environment_.endpoint.empty() ? "AWS" : environment_.scheme + "://" + environment_.endpoint;
-    const auto attempts =
-        answer.headers.count("attempts") != 0 ? answer.headers.at("attempts") : "1";
-    const std::string tried =
-        attempts == "1" ? " in 1 attempt: " : " in " + attempts + " attempts: ";
+    const std::string tried = " in " + std::to_string(answer.attempts) +
+                              (answer.attempts == 1 ? " attempt: " : " attempts: ");
     if (answer.truncated) {
       fail(ErrorCode::DataLoss, "cannot ", verb, " ", name, " at ", at, tried,
            "the answer ends at byte ", answer.bytes, ", before its announced size");
     }
-    if (!answer.failure.empty())
-      fail(ErrorCode::Unavailable, "cannot ", verb, " ", name, " at ", at, tried, answer.failure);
+    if (answer.failure != http::Failure::None)
+      fail(ErrorCode::Unavailable, "cannot ", verb, " ", name, " at ", at, tried, answer.reason);
     const S3Refusal refusal = read_refusal(answer.body);
     const std::string said =
         refusal.code.empty()
