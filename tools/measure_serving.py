@@ -34,6 +34,8 @@ sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "tests" / "python")]
 
 import driver  # noqa: E402
 from driver import say  # noqa: E402
+from process_figures import cpu_seconds, resident_mb  # noqa: E402
+from served import Served  # noqa: E402
 
 PARTS = ("networks", "trivial", "batching", "start")
 PRESETS = {"pfn": "paper-pfn", "particlenet": "paper-particlenet"}
@@ -171,65 +173,17 @@ class Workshop:
                 (self.backends / path.name).symlink_to(path.resolve())
 
 
-class OurServer:
+def our_server(workshop, models):
     """jetcal serve over some models of the repository."""
-
-    def __init__(self, workshop, models):
-        options = workshop.options
-        names = [flag for model in models for flag in ("--load-model", model)]
-        self.command = [options.jetcal, "serve", "--json", "--model-repository", workshop.ours, "--http-port", "0", "--threads", options.threads,
-                        "--model-control-mode", "explicit", *names]
-
-    def __enter__(self):
-        self.process = subprocess.Popen([str(part) for part in self.command], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        text = ""
-        for line in self.process.stdout:
-            text += line
-            if line == "}\n":
-                break
-        if not text:
-            driver.stop("jetcal serve does not start")
-        self.url = f"127.0.0.1:{json.loads(text)['http_port']}"
-        return self
-
-    def __exit__(self, *_):
-        self.process.terminate()
-        self.process.wait(timeout=60)
+    names = [flag for model in models for flag in ("--load-model", model)]
+    return Served(workshop.ours, "--threads", workshop.options.threads, "--model-control-mode", "explicit", *names, jetcal=workshop.options.jetcal,
+                  errors=subprocess.DEVNULL)
 
 
 def real_triton(workshop, models):
     from triton_server import Triton
     names = [f"--load-model={model}" for model in models]
     return Triton(workshop.theirs, workshop.backends, "--model-control-mode=explicit", *names)
-
-
-def family(pid):
-    """A process and all that it has started."""
-    pids = [pid]
-    for child in pathlib.Path(f"/proc/{pid}/task").glob("*/children"):
-        with contextlib.suppress(OSError):
-            for text in child.read_text().split():
-                pids += family(int(text))
-    return pids
-
-
-def cpu_seconds(pid):
-    """Processor time of a server with its helpers."""
-    total = 0
-    for one in family(pid):
-        with contextlib.suppress(OSError):
-            fields = pathlib.Path(f"/proc/{one}/stat").read_text().rsplit(")", 1)[1].split()
-            total += int(fields[11]) + int(fields[12])
-    return total / os.sysconf("SC_CLK_TCK")
-
-
-def resident_mb(pid):
-    total = 0
-    for one in family(pid):
-        with contextlib.suppress(OSError):
-            for line in pathlib.Path(f"/proc/{one}/status").read_text().splitlines():
-                total += int(line.split()[1]) if line.startswith("VmRSS:") else 0
-    return total / 1024
 
 
 def load(options, server, model, batch, form="padded", connections=1, rate=0):
@@ -274,7 +228,7 @@ def networks(options, workshop):
     results = []
     forms = [form + suffix for form in ("usual", "factored") for suffix in [""] + ["-ort"] * bool(options.triton_backend)]
     theirs = [f"{name}-{form}" for name in workshop.networks for form in forms]
-    with OurServer(workshop, workshop.networks) as ours, real_triton(workshop, theirs) as triton:
+    with our_server(workshop, workshop.networks) as ours, real_triton(workshop, theirs) as triton:
         for name in workshop.networks:
             for batch in options.batches:
                 contenders = {"jetcal ragged": lambda: load(options, ours, name, batch, "ragged"),
@@ -296,7 +250,7 @@ def networks(options, workshop):
 
 def trivial(options, workshop):
     results = []
-    with OurServer(workshop, ["trivial"]) as ours, real_triton(workshop, ["trivial"]) as triton:
+    with our_server(workshop, ["trivial"]) as ours, real_triton(workshop, ["trivial"]) as triton:
         for connections in (1, 8, 64):
             rows = in_turn(options, {"jetcal": lambda: load(options, ours, "trivial", 1, connections=connections),
                                      "triton": lambda: load(options, triton, "trivial", 1, connections=connections)})
@@ -311,7 +265,7 @@ def batching(options, workshop):
     variants = ("single", "batched")
     models = [f"{name}-{variant}" for name in workshop.networks for variant in variants]
     with contextlib.ExitStack() as stack:
-        servers = {"jetcal": stack.enter_context(OurServer(workshop, models))}
+        servers = {"jetcal": stack.enter_context(our_server(workshop, models))}
         if workshop.backend_of_ours:
             servers["jetcal in triton"] = stack.enter_context(real_triton(workshop, models))
         else:

@@ -16,10 +16,8 @@ import argparse
 import array
 import http.client
 import json
-import os
 import pathlib
 import random
-import signal
 import socket
 import statistics
 import struct
@@ -30,6 +28,11 @@ import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests" / "python"))
+
+from process_figures import descriptors, resident_mb  # noqa: E402
+from served import Served  # noqa: E402
+
 NUM_JETS = 400
 MAX_BODY = 4 << 20
 QUEUE = 64
@@ -119,37 +122,12 @@ class Jets:
         return text + b"".join(values.tobytes() for *_, values in tensors), headers, b"".join(self.y[begin:end])
 
 
-class Server:
-    def __init__(self, jetcal, repository):
-        self.process = subprocess.Popen([jetcal, "serve", "--json", "--model-repository", repository, "--http-port", "0", "--model-control-mode",
-                                         "explicit", "--load-model", "*", "--max-queue-size", str(QUEUE), "--max-body-bytes", str(MAX_BODY)],
-                                        stdout=subprocess.PIPE, text=True)
-        text = ""
-        for line in self.process.stdout:
-            text += line
-            if line == "}\n":
-                break
-        if not text:
-            sys.exit("soak: the server does not start")
-        self.port = json.loads(text)["http_port"]
-
-    @property
-    def pid(self):
-        return self.process.pid
-
-    def resident_mb(self):
-        lines = pathlib.Path(f"/proc/{self.pid}/status").read_text().splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:")) / 1024
-
-    def descriptors(self):
-        return len(os.listdir(f"/proc/{self.pid}/fd"))
-
-    def descriptors_once_idle(self, expected, limit=30):
-        """How many there are when they are as few as expected, at the latest after `limit` seconds: slow connections live for 10 s."""
-        until = time.monotonic() + limit
-        while self.descriptors() > expected and time.monotonic() < until:
-            time.sleep(0.5)
-        return self.descriptors()
+def descriptors_once_idle(pid, expected, limit=30):
+    """How many there are when they are as few as expected, at the latest after `limit` seconds: slow connections live for 10 s."""
+    until = time.monotonic() + limit
+    while descriptors(pid) > expected and time.monotonic() < until:
+        time.sleep(0.5)
+    return descriptors(pid)
 
 
 class Soak:
@@ -287,7 +265,7 @@ class Soak:
 
     def watch(self):
         while not self.stopping.wait(0.5):
-            self.samples.append((self.server.resident_mb(), self.server.descriptors()))
+            self.samples.append((resident_mb(self.server.process.pid), descriptors(self.server.process.pid)))
 
     def run(self, seconds):
         jobs = [self.check, self.check, self.kill_clients, self.be_slow, self.be_wrong, self.reload, self.watch]
@@ -330,7 +308,7 @@ def soak(options, server, jets, account, broken):
     account["capacity_requests_per_s"] = rate
     seconds = 60 * options.minutes
     time.sleep(1)  # until the connections of the capacity are gone
-    before = server.descriptors()
+    before = descriptors(server.process.pid)
     say(f"capacity {rate:.0f} requests/s of {BATCH} jets; {options.minutes:g} minutes at {options.share:.0%} of it")
     generator = subprocess.Popen([str(part) for part in loadgen(options.jetcal, server.port, seconds, "--rate", max(1, rate * options.share),
                                                                 "--connections", 64)], stdout=subprocess.PIPE, text=True)
@@ -339,7 +317,7 @@ def soak(options, server, jets, account, broken):
     text, _ = generator.communicate(timeout=seconds + 120)
     (row,) = json.loads(text)["results"]
     account["mixed"] = {"seconds": seconds, "counts": load.counts, "problems": load.problems, "background": row, "growth_mb": load.growth(),
-                        "descriptors": {"before": before, "after": server.descriptors_once_idle(before), "most": max(count for _, count in load.samples)}}
+                        "descriptors": {"before": before, "after": descriptors_once_idle(server.process.pid, before), "most": max(count for _, count in load.samples)}}
     lost = {what: count for what, count in row["failed"].items() if what != "unavailable"}
     if lost:
         broken.append(f"requests of the background load were not answered: {lost}")
@@ -394,15 +372,13 @@ def main():
             run_json([options.jetcal, "export", "--preset", preset, "--seed", options.seed, "--repository", folder / "models", "--name", network, "--json"])
             jets[network] = Jets(options.jetcal, folder / "models" / network / "1" / "model.jetcal", folder, options.seed)
         jets["particlenet"].with_points = True
-        server = Server(options.jetcal, folder / "models")
-        try:
+        with Served(folder / "models", "--model-control-mode", "explicit", "--load-model", "*", "--max-queue-size", QUEUE, "--max-body-bytes", MAX_BODY,
+                    jetcal=options.jetcal, errors=None) as server:
             if options.minutes > 0:
                 soak(options, server, jets, account, broken)
             if options.overload > 0:
                 overload(options, server, account, broken)
-        finally:
-            server.process.send_signal(signal.SIGTERM)
-            status = server.process.wait(timeout=60)
+            status, _ = server.stop(timeout=60)
         if status != 0:
             broken.append(f"the server ended with status {status}")
     account["broken"] = broken

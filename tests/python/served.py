@@ -1,33 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A jetcal server of a test: started on a free port of the loopback interface, stopped by its process id."""
+"""A jetcal server of a test or a measurement: started on a free port of the loopback interface, stopped by its process id."""
 
 import json
-import os
 import pathlib
-import signal
 import subprocess
-
-from conftest import JETCAL
 
 
 class Served:
-    """Runs `jetcal serve` over a repository while the block lasts; `port` is what it bound."""
+    """Runs `jetcal serve` over a repository while the block lasts; `port` is what it bound. `errors` takes its standard error: what
+    runs for long must not fill a pipe."""
 
-    def __init__(self, repository, *flags):
-        self.command = [JETCAL, "serve", "--json", "--model-repository", str(repository), "--http-port", "0",
-                        *map(str, flags)]
+    def __init__(self, repository, *flags, jetcal=None, errors=subprocess.PIPE):
+        if jetcal is None:
+            from conftest import JETCAL as jetcal  # which needs pytest; the tools do without
+        self.command = [str(jetcal), "serve", "--json", "--model-repository", str(repository), "--http-port", "0", *map(str, flags)]
         self.environment = None
+        self.errors = errors
 
     def __enter__(self):
-        self.process = subprocess.Popen(self.command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                                        env=self.environment)
+        self.process = subprocess.Popen(self.command, stdout=subprocess.PIPE, stderr=self.errors, text=True, env=self.environment)
         text = ""
         for line in self.process.stdout:  # one JSON document, printed when the server is ready
             text += line
             if line == "}\n":
                 break
         if not text:
-            raise RuntimeError(self.process.communicate()[1])
+            raise RuntimeError(self.process.communicate()[1] or "jetcal serve does not start")
         self.announced = json.loads(text)
         self.port = self.announced["http_port"]
         self.url = f"127.0.0.1:{self.port}"
@@ -35,7 +33,7 @@ class Served:
 
     def stop(self, timeout=30):
         """Sends SIGTERM and returns the exit status and what the server said on standard error."""
-        os.kill(self.process.pid, signal.SIGTERM)
+        self.process.terminate()
         _, errors = self.process.communicate(timeout=timeout)
         return self.process.returncode, errors
 
