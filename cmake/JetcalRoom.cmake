@@ -38,6 +38,12 @@ function(jetcal_room name)
   jetcal_room_benchmarks(${name})
 endfunction()
 
+# Hands a file to JETCAL_CARRIED_FILE() (jetcal/page/carried_file.h) in a source of this folder.
+function(jetcal_carry source definition file)
+  set_property(SOURCE ${source} APPEND PROPERTY COMPILE_DEFINITIONS "${definition}=\"${file}\"")
+  set_property(SOURCE ${source} APPEND PROPERTY OBJECT_DEPENDS ${file})
+endfunction()
+
 # Takes the sources that match out of a room again.
 function(jetcal_leave_out room pattern)
   if(TARGET jetcal_${room})

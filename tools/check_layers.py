@@ -12,7 +12,7 @@ import re
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-LEVELS = {"base": 0, "http": 1, "workers": 1, "store": 2, "edm": 2, "kernels": 2, "hpo": 2, "data": 3, "jec": 3, "models": 3, "analysis": 3, "cuda": 4,
+LEVELS = {"base": 0, "http": 1, "page": 1, "workers": 1, "store": 2, "edm": 2, "kernels": 2, "hpo": 2, "data": 3, "jec": 3, "models": 3, "analysis": 3, "cuda": 4,
           "sim": 5, "train": 5, "onnx": 5, "engine": 5, "pipeline": 5, "suggest": 5, "client": 6, "triton": 6, "server": 6, "board": 7, "cli": 8}
 # Which external library a header belongs to.
 EXTERNAL_HEADERS = [

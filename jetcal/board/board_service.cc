@@ -10,7 +10,7 @@
 #include "jetcal/board/report_files.h"
 #include "jetcal/board/run_view.h"
 #include "jetcal/board/web_request.h"
-#include "jetcal/hpo/chart_library.h"
+#include "jetcal/page/page_parts.h"
 #include "jetcal/server/body_coding.h"
 #include "jetcal/server/status_map.h"
 
@@ -69,8 +69,8 @@ HttpReply json_reply(const HttpHead& head, const Json& document) {
 }
 
 HttpReply asset_reply(const HttpHead& head, const std::string& name) {
-  if (name == "echarts.min.js" && !hpo::chart_library().empty())
-    return file_reply(head, name, hpo::chart_library());
+  if (name == "echarts.min.js" && !page::chart_library().empty())
+    return file_reply(head, name, page::chart_library());
   for (const Asset& asset : assets()) {
     if (asset.name == name) return file_reply(head, name, asset.bytes);
   }

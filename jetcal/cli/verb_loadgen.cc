@@ -42,7 +42,7 @@ void add_flags(CLI::App& app, LoadFlags& flags) {
   app.add_flag("--check-equal", flags.load.check_equal,
                "count replies that are not the same bytes as the first one of a batch size");
   app.add_option("--plot", flags.plot,
-                 "draw round trip, inference and overhead by batch size: FILE.svg or FILE.html");
+                 "draw round trip, inference and overhead by batch size: FILE.html");
   app.add_option("--beside", flags.beside, "reports (--json) of earlier runs to draw beside it")
       ->delimiter(',');
 }
@@ -75,8 +75,8 @@ void complete(LoadFlags& flags) {
   if (flags.coding != "binary" && flags.coding != "json")
     fail(ErrorCode::InvalidArgument, "there is no coding '", flags.coding, "': binary or json");
   if (flags.coding == "json") flags.load.coding = client::TensorCoding::Json;
-  if (!flags.plot.empty() && !flags.plot.ends_with(".svg") && !flags.plot.ends_with(".html"))
-    fail(ErrorCode::InvalidArgument, "a plot ends in .svg or .html, not ", flags.plot);
+  if (!flags.plot.empty() && !flags.plot.ends_with(".html"))
+    fail(ErrorCode::InvalidArgument, "a plot is a page, FILE.html, not ", flags.plot);
   if (flags.plot.empty() && !flags.beside.empty())
     fail(ErrorCode::InvalidArgument, "--beside needs --plot FILE");
   client::validate(flags.load);
@@ -114,8 +114,7 @@ int run(const CLI::App& app, const CommonOptions& common, LoadFlags flags) {
   const Json report = client::load_report(flags.load, results);
   if (!flags.plot.empty()) {
     reports.insert(reports.begin(), report);
-    write_file(flags.plot, flags.plot.ends_with(".svg") ? client::load_figure(reports)
-                                                        : client::load_page(reports));
+    write_file(flags.plot, client::load_page(reports));
   }
   if (common.json) print_json(report);
   return 0;

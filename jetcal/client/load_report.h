@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a load measurement says, as JSON and as a figure like the paper's Fig. 8: round trip,
+// What a load measurement says, as JSON and as a page with the paper's Fig. 8: round trip,
 // inference and overhead against the batch size.
 #pragma once
 
@@ -17,13 +17,11 @@ nlohmann::ordered_json to_json(const LoadResult& result);
 /// Returns the report of a run: server, model, loop, rate, form, and a row for each batch size.
 nlohmann::ordered_json load_report(const LoadOptions& options, std::span<const LoadResult> results);
 
-/// Draws the runs of one or more reports, each in a color of its own, on logarithmic axes: round
-/// trip (mean; solid), inference (dashed) and overhead (dotted) of a request. The reports are
-/// inside as JSON (<metadata>). Throws InvalidArgument for a document that is no such report.
-std::string load_figure(std::span<const nlohmann::ordered_json> reports);
-
-/// Returns a page that needs nothing else: the figure, its table, and the reports as JSON in
-/// <script type="application/json" id="data">.
+/// Returns a page that needs nothing else, with the runs of one or more reports on logarithmic
+/// axes, each in a color of its own: round trip (mean; solid), inference (dashed) and overhead
+/// (dotted) of a request; their table; and the reports as JSON in <script id="data"
+/// type="application/json">. Throws InvalidArgument for a document that is no such report,
+/// Unimplemented in a build without the chart library.
 std::string load_page(std::span<const nlohmann::ordered_json> reports);
 
 }  // namespace jetcal::client

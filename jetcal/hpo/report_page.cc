@@ -4,11 +4,12 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "jetcal/base/error.h"
 #include "jetcal/base/files.h"
 #include "jetcal/base/version.h"
-#include "jetcal/hpo/chart_library.h"
-#include "jetcal/hpo/detail/page_parts.h"
+#include "jetcal/page/carried_file.h"
+#include "jetcal/page/page_parts.h"
+
+JETCAL_CARRIED_FILE(jetcal_report_page, JETCAL_REPORT_PAGE)
 
 namespace jetcal::hpo {
 
@@ -48,28 +49,6 @@ Json trial_json(const TableTrial& trial) {
           {"worker", trial.worker},   {"message", trial.message}};
 }
 
-// Puts the parts into the page. The first of equal marks counts; parts are not searched.
-std::string filled(std::string_view page,
-                   std::initializer_list<std::pair<std::string_view, std::string_view>> parts) {
-  std::string text;
-  for (const auto& [mark, part] : parts) {
-    const std::size_t at = page.find(mark);
-    if (at == std::string_view::npos)
-      fail(ErrorCode::Internal, "the page of the report has no mark ", mark);
-    text.append(page.substr(0, at)).append(part);
-    page.remove_prefix(at + mark.size());
-  }
-  return text.append(page);
-}
-
-// JSON that may stand in a script element: no "</script" and no "<!--" can come up in it.
-std::string script_json(const Json& json) {
-  std::string text;
-  for (const char letter : json.dump(-1, ' ', false, Json::error_handler_t::replace))
-    text += letter == '<' ? std::string("\\u003c") : std::string(1, letter);
-  return text;
-}
-
 }  // namespace
 
 Json to_json(const TrialTable& table) {
@@ -91,10 +70,6 @@ Json to_json(const TrialTable& table) {
 }
 
 std::string report_page(const TrialTable& table, const Json& report) {
-  if (chart_library().empty()) {
-    fail(ErrorCode::Unimplemented,
-         "this build was made without Apache ECharts (tools/setup.py build), which the page needs");
-  }
   Json data = report;
   data["objectives"] = Json::array();
   for (const Objective& objective : table.objectives)
@@ -102,8 +77,7 @@ std::string report_page(const TrialTable& table, const Json& report) {
   data["table"] = to_json(table);
   data["program"] = std::string("jetcal ") + version() + " (" + commit() +
                     "); charts: Apache ECharts, Apache licence 2.0";
-  return filled(detail::page_template(),
-                {{"@DATA@", script_json(data)}, {"@CHARTS@", chart_library()}});
+  return page::self_contained_page(jetcal_report_page(), data);
 }
 
 void write_report(const TrialTable& table, const Json& report,

@@ -3,11 +3,10 @@
 
 import json
 import re
-import shutil
-import subprocess
 
 import pandas
 import pytest
+from browser import shown_by_a_browser
 
 from conftest import ROOT
 
@@ -140,17 +139,6 @@ def test_hostile_names_stay_text(jetcal, tmp_path):
     assert "alert(1)</script>" not in page and "<!--" not in page.split('id="data"')[1].split("</script>")[0]
     data = json.loads(re.search(r'<script id="data" type="application/json">(.*?)</script>', page, re.DOTALL).group(1))
     assert data["table"]["trials"][0]["name"] == name
-
-
-def shown_by_a_browser(path, tmp_path):
-    browser = shutil.which("chromium") or shutil.which("google-chrome")
-    if not browser:
-        pytest.skip("chromium is not installed (apt-get install chromium)")
-    result = subprocess.run([browser, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}/profile",
-                             "--virtual-time-budget=10000", "--host-resolver-rules=MAP * ~NOTFOUND", "--dump-dom",
-                             path.as_uri()], capture_output=True, text=True, timeout=300)
-    assert result.returncode == 0, result.stderr[-2000:]
-    return result.stdout
 
 
 def test_a_browser_draws_every_figure(folder, tmp_path):
