@@ -107,7 +107,7 @@ std::size_t give_body(char* room, std::size_t one, std::size_t count, void* from
     return wanted;
   }
   if (wanted == 0) return 0;
-  const ssize_t got = ::pread(request.source, room, wanted, exchange.sent);
+  const ssize_t got = ::pread(request.source, room, wanted, request.source_begin + exchange.sent);
   if (got <= 0) {
     exchange.answer.disk_error = got < 0 ? errno : EIO;
     return CURL_READFUNC_ABORT;
@@ -367,7 +367,8 @@ Answer Client::send(const Request& request, const Identity& identity) const {
   Exchange exchange{handle->curl, request, answer, should_stop_};
   HeaderList headers;
   for (const std::string& header : request.headers) headers.add(header);
-  if (request.method == "POST") headers.add("Expect:");  // no round trip before the body
+  // No round trip before the body; a signature would count the line.
+  if (request.method == "POST" && identity.access_key.empty()) headers.add("Expect:");
   handle->set(CURLOPT_URL, request.url.c_str());
   handle->set(CURLOPT_HTTPHEADER, headers.get());
   handle->set(CURLOPT_WRITEDATA, &exchange);

@@ -18,8 +18,8 @@ struct Request {
   std::string url;
   std::vector<std::string> headers;  ///< Whole lines.
   std::string_view body;             ///< Unless `source` is a file.
-  int source = -1;                   ///< File whose first `source_bytes` bytes a PUT sends.
-  std::int64_t source_bytes = 0;
+  int source = -1;                   ///< File of which a PUT sends `source_bytes` bytes.
+  std::int64_t source_begin = 0, source_bytes = 0;
   int sink = -1;                     ///< File that takes the body of a good answer, from its start.
   std::size_t most_kept = SIZE_MAX;  ///< Bytes of the answer's body that stay in memory.
   std::size_t largest = SIZE_MAX;    ///< Bytes of its body; one with more is Malformed.

@@ -29,6 +29,15 @@ void set_endpoint(AwsEnvironment& environment, const std::string& source, std::s
     fail(ErrorCode::InvalidArgument, source, " must name a host without a path, got '", url, "'");
 }
 
+template <typename T>
+void set_positive(const char* name, T& value) {
+  const std::string text = variable(name);
+  if (text.empty()) return;
+  value = parse_number<T>(text).value_or(0);
+  if (value < 1)
+    fail(ErrorCode::InvalidArgument, name, " must be a positive number, got '", text, "'");
+}
+
 std::string find_ca_file() {
   for (const char* const name : {"AWS_CA_BUNDLE", "SSL_CERT_FILE"}) {
     const std::string named = variable(name);
@@ -69,14 +78,8 @@ AwsEnvironment read_aws_environment() {
   // A store of one's own has no region; without one the client would ask the metadata service.
   if (environment.region.empty() && !environment.endpoint.empty()) environment.region = "us-east-1";
   environment.ca_file = find_ca_file();
-  const std::string attempts = variable("AWS_MAX_ATTEMPTS");
-  if (!attempts.empty()) {
-    environment.max_attempts = parse_number<int>(attempts).value_or(0);
-    if (environment.max_attempts < 1) {
-      fail(ErrorCode::InvalidArgument, "AWS_MAX_ATTEMPTS must be a positive number, got '",
-           attempts, "'");
-    }
-  }
+  set_positive("AWS_MAX_ATTEMPTS", environment.max_attempts);
+  set_positive("JETCAL_S3_PART_BYTES", environment.part_bytes);
   return environment;
 }
 

@@ -48,8 +48,8 @@ class ObjectStore {
   virtual void get_to_file(const std::string& name, const std::filesystem::path& file) const = 0;
   /// Stores `content`, in place of what is there.
   virtual void put(const std::string& name, std::string_view content) const = 0;
-  /// Stores the content of a file, streamed. Throws NotFound without the file, Unimplemented for
-  /// S3 objects above 5 GiB, ResourceExhausted when the place is full.
+  /// Stores the content of a file, streamed. Throws NotFound without the file, ResourceExhausted
+  /// when the place is full.
   virtual void put_file(const std::string& name, const std::filesystem::path& file) const = 0;
   /// Stores `content` unless an object of this name is there; tells whether it did. Of several
   /// writers at once, one succeeds.
@@ -77,6 +77,7 @@ BucketPrefix split_location(const std::string& location);
 ///
 /// S3: endpoint, region, certificates and attempts as read_aws_environment() says, credentials as
 /// find_credentials() does. With an endpoint buckets are in the path, not in the host's name. A
+/// file above AwsEnvironment::part_bytes is sent in parts, which become one object at the end. A
 /// failed request is sent again at growing intervals, AWS_MAX_ATTEMPTS (8) times in all. Throws
 /// InvalidArgument for a location or a setting that cannot be understood, FailedPrecondition
 /// without credentials. `should_stop` is asked while a server is waited for, and ends that with

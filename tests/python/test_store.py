@@ -116,11 +116,17 @@ def test_wrong_settings_are_named(jetcal, server, file):
     assert status == 2 and "names no object" in message
 
 
-def test_file_above_the_largest_object_is_refused(jetcal, server, tmp_path):
-    with open(tmp_path / "huge", "wb") as huge:
-        huge.truncate((5 << 30) + 1)
-    status, message = jetcal.fails("store", "put", tmp_path / "huge", "s3://bucket/huge", env=server.environment())
-    assert status == 6 and "huge as s3://bucket/huge: it has 5368709121 bytes" in message
+def test_large_files_are_sent_in_parts(jetcal, server, tmp_path):
+    part = 5 << 20  # the smallest that servers take
+    environment = server.environment(JETCAL_S3_PART_BYTES=str(part))
+    for size, requests in ((2 * part + 12345, 5), (2 * part, 4), (part, 1)):  # parts, and what begins and ends them
+        contents = os.urandom(size)
+        (tmp_path / "large").write_bytes(contents)
+        report = jetcal("store", "put", tmp_path / "large", "s3://bucket/in parts", env=environment)
+        assert report["requests"] == requests and report["bytes"] == size
+        assert (server.folder / "bucket" / "in parts").read_bytes() == contents
+    status, message = jetcal.fails("store", "put", tmp_path / "large", "s3://bucket/x", env=server.environment(JETCAL_S3_PART_BYTES="-1"))
+    assert status == 2 and "JETCAL_S3_PART_BYTES must be a positive number" in message
 
 
 def test_full_disk_leaves_nothing(server, file, tmp_path):
@@ -193,6 +199,53 @@ def test_answers_that_are_cut_busy_or_full(jetcal, server, file, tmp_path):
         status, message = jetcal.fails("store", "put", file, "s3://bucket/full", env=environment)
         assert status == 5 and "is full (status 507)" in message, message
         broken.shutdown()
+
+
+class PartsOnly(http.server.BaseHTTPRequestHandler):
+    """Takes parts; refuses the third, or says at the end, with status 200, that nothing came of them."""
+
+    asked = []
+
+    def answer(self, status, body=b"", **headers):
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.asked.append((self.command, self.path.split("?")[1]))
+        self.send_response(status)
+        for name, value in {"Content-Length": str(len(body)), **headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_POST(self):
+        if self.path.endswith("?uploads="):
+            self.answer(200, b"<InitiateMultipartUploadResult><UploadId>u/1</UploadId></InitiateMultipartUploadResult>")
+        else:
+            self.answer(200, b"<Error><Code>InternalError</Code><Message>try later</Message></Error>")
+
+    def do_PUT(self):
+        refused = "/refused" in self.path and "partNumber=3" in self.path
+        self.answer(403 if refused else 200, ETag='"e"')
+
+    def do_DELETE(self):
+        self.answer(204)
+
+    def log_message(self, *arguments):
+        pass
+
+
+def test_an_upload_that_fails_is_taken_back(jetcal, server, file):
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), PartsOnly) as parts:
+        threading.Thread(target=parts.serve_forever, daemon=True).start()
+        environment = server.environment(AWS_ENDPOINT_URL=f"http://127.0.0.1:{parts.server_port}", AWS_MAX_ATTEMPTS="2",
+                                         JETCAL_S3_PART_BYTES="1000000")
+        status, message = jetcal.fails("store", "put", file, "s3://bucket/refused", env=environment)
+        assert status == 2 and "refuses the credentials" in message, message
+        sent = [("POST", "uploads="), *(("PUT", f"partNumber={i}&uploadId=u%2F1") for i in (1, 2, 3))]
+        assert PartsOnly.asked == [*sent, ("DELETE", "uploadId=u%2F1")]
+        PartsOnly.asked.clear()
+        status, message = jetcal.fails("store", "put", file, "s3://bucket/ended", env=environment)
+        assert status == 6 and "InternalError: try later" in message, message
+        assert PartsOnly.asked == [*sent, ("POST", "uploadId=u%2F1"), ("DELETE", "uploadId=u%2F1")]
+        parts.shutdown()
 
 
 def test_stop_signal_ends_the_waiting(server, file):

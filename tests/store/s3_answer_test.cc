@@ -42,5 +42,20 @@ TEST(S3Answer, ReadsWhyARequestWasRefused) {
   EXPECT_EQ(read_refusal("").code, "");
 }
 
+TEST(S3Answer, ReadsAndEndsAnUploadInParts) {
+  EXPECT_EQ(read_upload("<InitiateMultipartUploadResult xmlns='x'><Bucket>b</Bucket>"
+                        "<UploadId>a&amp;b</UploadId></InitiateMultipartUploadResult>"),
+            "a&b");
+  for (const char* xml : {"", "<Error><Code>x</Code></Error>", "<InitiateMultipartUploadResult/>"})
+    EXPECT_THROW(read_upload(xml), Error) << xml;
+  EXPECT_EQ(
+      part_list({"\"e\"", "<f>"}),
+      "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>\"e\"</ETag></Part>"
+      "<Part><PartNumber>2</PartNumber><ETag>&lt;f&gt;</ETag></Part></CompleteMultipartUpload>");
+  EXPECT_TRUE(says_completed("<CompleteMultipartUploadResult xmlns='x'/>"));
+  EXPECT_FALSE(says_completed("<Error><Code>InternalError</Code></Error>"));
+  EXPECT_FALSE(says_completed(""));
+}
+
 }  // namespace
 }  // namespace jetcal::store::detail

@@ -23,4 +23,11 @@ struct S3Page {
 /// Throws DataLoss for what is no listing.
 S3Page read_page(const std::string& xml);
 
+/// Returns the name of an upload in parts that has begun. Throws DataLoss for any other answer.
+std::string read_upload(const std::string& xml);
+/// Tells whether an answer says that the parts have become an object; the status does not.
+bool says_completed(const std::string& xml);
+/// Makes the list that ends an upload, of the ETag of each part.
+std::string part_list(const std::vector<std::string>& etags);
+
 }  // namespace jetcal::store::detail

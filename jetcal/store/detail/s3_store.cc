@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "jetcal/store/detail/s3_store.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
@@ -25,12 +21,13 @@
 #include "jetcal/store/detail/draft.h"
 #include "jetcal/store/detail/object_name.h"
 #include "jetcal/store/detail/s3_answer.h"
+#include "jetcal/store/detail/source_file.h"
 #include "jetcal/store/sha256.h"
 
 namespace jetcal::store::detail {
 namespace {
 
-constexpr std::int64_t kLargestObject = std::int64_t{5} << 30;  // of one PUT, as AWS documents it
+constexpr std::int64_t kMostParts = 10000;  // of an object, as AWS documents it
 
 bool is_one_of(std::string_view word, std::initializer_list<std::string_view> words) {
   return std::find(words.begin(), words.end(), word) != words.end();
@@ -54,47 +51,6 @@ bool refuses_credentials(const http::Answer& answer, const S3Refusal& refusal) {
   return answer.status == 401 || answer.status == 403 ||
          is_one_of(refusal.code, {"InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied",
                                   "ExpiredToken", "InvalidToken", "XAdminUserNotFound"});
-}
-
-// A file that is to be sent.
-class Source {
- public:
-  explicit Source(const std::filesystem::path& path)
-      : file_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
-    if (file_ < 0) {
-      fail(errno == ENOENT ? ErrorCode::NotFound : ErrorCode::InvalidArgument, "cannot open ",
-           path.string(), ": ", std::strerror(errno));
-    }
-    struct stat status {};
-    ::fstat(file_, &status);
-    bytes_ = status.st_size;
-  }
-  ~Source() { ::close(file_); }
-  Source(const Source&) = delete;
-  Source& operator=(const Source&) = delete;
-  int descriptor() const noexcept { return file_; }
-  std::int64_t bytes() const noexcept { return bytes_; }
-
- private:
-  int file_;
-  std::int64_t bytes_ = 0;
-};
-
-std::string sha256_of(const Source& source, const std::filesystem::path& path) {
-  constexpr std::size_t kPiece = std::size_t{1} << 20;
-  std::string piece(kPiece, '\0');
-  Sha256 hash;
-  for (std::int64_t offset = 0; offset < source.bytes();) {
-    const ssize_t got = ::pread(source.descriptor(), piece.data(), piece.size(), offset);
-    if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) {
-      fail(ErrorCode::DataLoss, "cannot read ", path.string(), " at byte ", offset, ": ",
-           got < 0 ? std::strerror(errno) : "it has become shorter");
-    }
-    hash.add(piece.data(), static_cast<std::size_t>(got));
-    offset += got;
-  }
-  return hash.hex();
 }
 
 class S3Store final : public ObjectStore {
@@ -138,32 +94,23 @@ class S3Store final : public ObjectStore {
   }
 
   void put(const std::string& name, std::string_view content) const override {
-    const Reply answer = ask(put_request(name, content), name);
+    const Reply answer = ask(request_for("PUT", name, content), name);
     if (!is_good(answer)) fail_with(answer, "write", name);
     bytes_written_ += static_cast<std::int64_t>(content.size());
   }
 
   void put_file(const std::string& name, const std::filesystem::path& file) const override {
-    const Source source(file);
-    if (source.bytes() > kLargestObject) {
-      fail(ErrorCode::Unimplemented, "cannot store ", file.string(), " as ", name_of(name),
-           ": it has ", source.bytes(), " bytes, and one request takes ", kLargestObject);
+    const SourceFile source(file);
+    if (source.bytes() > environment_.part_bytes) {
+      put_in_parts(name, source);
+    } else {
+      send_file(request_for("PUT", name), name, source, 0, source.bytes());
     }
-    http::Request request = request_for("PUT", name);
-    request.headers.push_back("x-amz-content-sha256: " + sha256_of(source, file));
-    request.source = source.descriptor();
-    request.source_bytes = source.bytes();
-    const Reply answer = ask(request, name);
-    if (answer.disk_error != 0) {
-      fail(ErrorCode::DataLoss, "cannot read ", file.string(),
-           " while it is sent: ", std::strerror(answer.disk_error));
-    }
-    if (!is_good(answer)) fail_with(answer, "write", name);
     bytes_written_ += source.bytes();
   }
 
   bool put_if_absent(const std::string& name, std::string_view content) const override {
-    http::Request request = put_request(name, content);
+    http::Request request = request_for("PUT", name, content);
     request.headers.emplace_back("If-None-Match: *");
     const std::int64_t retries_before = retries_;
     const Reply answer = ask(request, name);
@@ -226,8 +173,9 @@ class S3Store final : public ObjectStore {
   }
 
  private:
-  // A request for an object, or with "" for the bucket; signed as one without a body.
-  http::Request request_for(const char* method, const std::string& name) const {
+  // A request for an object, or with "" for the bucket.
+  http::Request request_for(const char* method, const std::string& name,
+                            std::string_view body = {}) const {
     http::Request request;
     request.method = method;
     request.url = bucket_url();
@@ -235,15 +183,78 @@ class S3Store final : public ObjectStore {
       check_name(name);
       request.url += percent_encoded(prefix_ + name, true);
     }
-    if (request.method != "PUT") request.headers.push_back("x-amz-content-sha256: " + sha256(""));
+    request.body = body;
     return request;
   }
 
-  http::Request put_request(const std::string& name, std::string_view content) const {
-    http::Request request = request_for("PUT", name);
-    request.headers.push_back("x-amz-content-sha256: " + sha256(content));
-    request.body = content;
-    return request;
+  // Sends bytes of a file; returns the ETag of what they have become.
+  std::string send_file(http::Request request, const std::string& name, const SourceFile& source,
+                        std::int64_t begin, std::int64_t bytes) const {
+    request.headers.push_back("x-amz-content-sha256: " + source.sha256(begin, bytes));
+    request.source = source.descriptor();
+    request.source_begin = begin;
+    request.source_bytes = bytes;
+    const Reply answer = ask(std::move(request), name);
+    if (answer.disk_error != 0) {
+      fail(ErrorCode::DataLoss, "cannot read ", source.path().string(),
+           " while it is sent: ", std::strerror(answer.disk_error));
+    }
+    if (!is_good(answer)) fail_with(answer, "write", name);
+    return answer.header("etag");
+  }
+
+  void put_in_parts(const std::string& name, const SourceFile& source) const {
+    http::Request begin = request_for("POST", name);
+    begin.url += "?uploads=";
+    const Reply begun = ask(std::move(begin), name);
+    if (!is_good(begun)) fail_with(begun, "write", name);
+    const std::string upload = "uploadId=" + percent_encoded(read_upload(begun.body), false);
+    try {
+      complete(name, upload, source.bytes(), send_parts(name, upload, source));
+    } catch (...) {
+      give_up_parts(name, upload);
+      throw;
+    }
+  }
+
+  std::vector<std::string> send_parts(const std::string& name, const std::string& upload,
+                                      const SourceFile& source) const {
+    const std::int64_t part =
+        std::max(environment_.part_bytes, (source.bytes() + kMostParts - 1) / kMostParts);
+    std::vector<std::string> etags;
+    for (std::int64_t begin = 0; begin < source.bytes(); begin += part) {
+      http::Request request = request_for("PUT", name);
+      request.url += "?partNumber=" + std::to_string(etags.size() + 1) + "&" + upload;
+      etags.push_back(send_file(std::move(request), name, source, begin,
+                                std::min(part, source.bytes() - begin)));
+    }
+    return etags;
+  }
+
+  void complete(const std::string& name, const std::string& upload, std::int64_t bytes,
+                const std::vector<std::string>& etags) const {
+    const std::string parts = part_list(etags);
+    http::Request request = request_for("POST", name, parts);
+    request.url += "?" + upload;
+    request.headers.emplace_back("Content-Type: application/xml");
+    Reply answer = ask(std::move(request), name);
+    if (is_good(answer) && says_completed(answer.body)) return;
+    if (is_good(answer)) answer.status = 500;  // AWS sends its head before it knows
+    // The upload may have ended with an attempt whose answer was lost.
+    if (answer.attempts > 1 && read_refusal(answer.body).code == "NoSuchUpload") {
+      const std::optional<ObjectInfo> there = head(name);
+      if (there && there->bytes == bytes) return;
+    }
+    fail_with(answer, "write", name);
+  }
+
+  // Lets the server drop the parts that it has; asked once, also after a stop signal.
+  void give_up_parts(const std::string& name, const std::string& upload) const {
+    http::Request request = request_for("DELETE", name);
+    request.url += "?" + upload;
+    request.limit = std::chrono::seconds(5);
+    sign(request);
+    http::Client({}, {environment_.ca_file}).send(request, identity());
   }
 
   std::string bucket_url() const {
@@ -260,16 +271,26 @@ class S3Store final : public ObjectStore {
     return region_;
   }
 
+  // What the library's signature needs beside identity(): the hash of the body, unless it is there.
+  void sign(http::Request& request) const {
+    if (request.source < 0)
+      request.headers.push_back("x-amz-content-sha256: " + sha256(request.body));
+    if (!credentials_.session_token.empty())
+      request.headers.push_back("x-amz-security-token: " + credentials_.session_token);
+  }
+
+  http::Identity identity() const {
+    return {credentials_.access_key, credentials_.secret_key, region()};
+  }
+
   // Sends a request until it is answered, the failure will stay, or the attempts are used up.
   template <typename Again = void (*)()>
   Reply ask(
       http::Request request, const std::string& name, const Again& again = [] {}) const {
-    if (!credentials_.session_token.empty())
-      request.headers.push_back("x-amz-security-token: " + credentials_.session_token);
+    sign(request);
     for (int attempt = 1;; ++attempt) {
-      const http::Identity identity{credentials_.access_key, credentials_.secret_key, region()};
       ++requests_;
-      Reply answer{client_.send(request, identity), attempt};
+      Reply answer{client_.send(request, identity()), attempt};
       if (should_stop_()) {
         fail(ErrorCode::Cancelled, "stopped while asking for ", name_of(name));
       }
