@@ -196,6 +196,11 @@ void Engine::submit(InferRequest request, Callback done) {
   impl_->leave();
 }
 
+std::optional<Error> Engine::refuse_if_full(const std::string& model, const std::string& version) {
+  const auto found = impl_->find(model, version);
+  return found.ok() ? found.value()->refuse_if_full() : std::nullopt;
+}
+
 Result<InferReply> Engine::infer(InferRequest request) {
   std::mutex mutex;
   std::condition_variable arrived;

@@ -135,6 +135,10 @@ class Engine {
   /// worker thread or, for a request that is refused or run here, on this one. It must not throw
   /// nor call drain().
   void submit(InferRequest request, Callback done);
+  /// Refuses a request of which only model and version are known, as submit() would at this moment:
+  /// counts it and returns ResourceExhausted when the queue is full; else nothing. For callers that
+  /// save the work of reading what would be refused.
+  std::optional<Error> refuse_if_full(const std::string& model, const std::string& version = "");
 
   /// Loads a model anew, or a new one, while requests go on; Unavailable unless the control mode is
   /// explicit. Returns nothing when it is ready.

@@ -45,12 +45,12 @@ void GrpcServices::add(const std::string& path, Method method) {
     fail(ErrorCode::AlreadyExists, "the gRPC method ", path, " is there already");
 }
 
-void GrpcServices::add_unary(const std::string& path, Unary handler) {
-  add(path, {std::move(handler), nullptr});
+void GrpcServices::add_unary(const std::string& path, Unary handler, Look look) {
+  add(path, {std::move(handler), nullptr, std::move(look)});
 }
 
 void GrpcServices::add_stream(const std::string& path, Stream handler) {
-  add(path, {nullptr, std::move(handler)});
+  add(path, {nullptr, std::move(handler), nullptr});
 }
 
 void GrpcServices::add_blocking(const std::string& path, Blocking handler) {

@@ -105,6 +105,9 @@ class GrpcServices {
   /// Called on the I/O thread with the only message of a call: must not block. What it throws ends
   /// the call with that error, if the responder has not been moved from.
   using Unary = std::function<void(const GrpcContext&, BodyBuffer, GrpcResponder&)>;
+  /// Looks at what has come of a large message, once: an error ends the call, and the rest is
+  /// dropped. Called on the I/O thread; never with a compressed message.
+  using Look = std::function<std::optional<Error>(std::string_view begun)>;
   /// Opens a call whose messages go to the reader that it returns.
   using Stream = std::function<std::unique_ptr<GrpcReader>(const GrpcContext&, GrpcResponder)>;
   /// Returns the reply's bytes, or throws an Error. May take its time.
@@ -116,7 +119,7 @@ class GrpcServices {
   GrpcServices& operator=(const GrpcServices&) = delete;
 
   /// `path` is "/package.Service/Method". Throws AlreadyExists for one that is there.
-  void add_unary(const std::string& path, Unary handler);
+  void add_unary(const std::string& path, Unary handler, Look look = nullptr);
   void add_stream(const std::string& path, Stream handler);
   /// Runs on one thread of its own, shared by all blocking methods: one call at a time.
   void add_blocking(const std::string& path, Blocking handler);
@@ -127,6 +130,7 @@ class GrpcServices {
   struct Method {
     Unary unary;    ///< Empty for a streaming method.
     Stream stream;  ///< Empty for a unary one.
+    Look look;      ///< Empty where every message is read to its end.
   };
   /// nullptr for an unknown path.
   const Method* find(const std::string& path) const;

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -50,6 +51,9 @@ void validate(const HttpOptions& options);
 struct BodyPlan {
   std::size_t max_bytes = std::size_t{64} << 20;  ///< More gets 413.
   std::size_t align_at = 0;                       ///< Offset to put on a 64-byte boundary.
+  /// The answer, if it needs no body: what comes of one is dropped, and a client that asks first
+  /// (Expect) need not send it.
+  std::optional<HttpReply> reply = {};
 };
 
 /// Answers one request, once, from any thread. Destroyed without an answer it sends 500.

@@ -334,10 +334,12 @@ void add_health(GrpcServices& services, const State& state) {
 
 void add_inference_service(GrpcServices& services, const State& state) {
   services.set_max_message_bytes(state->options.max_body_bytes);
-  services.add_unary(kService + "ModelInfer",
-                     [state](const GrpcContext&, BodyBuffer message, GrpcResponder& responder) {
-                       detail::start_grpc_infer(state, std::move(message), responder);
-                     });
+  services.add_unary(
+      kService + "ModelInfer",
+      [state](const GrpcContext&, BodyBuffer message, GrpcResponder& responder) {
+        detail::start_grpc_infer(state, std::move(message), responder);
+      },
+      [state](std::string_view begun) { return detail::refuse_grpc_infer(*state, begun); });
   services.add_stream(kService + "ModelStreamInfer",
                       [state](const GrpcContext&, GrpcResponder responder) {
                         return detail::open_infer_stream(state, std::move(responder));

@@ -24,6 +24,8 @@ class ModelBackend {
   virtual Result<std::vector<engine::ModelStatistics>> statistics(
       const std::string& model, const std::string& version) const = 0;
   virtual void submit(engine::InferRequest request, engine::Engine::Callback done) = 0;
+  virtual std::optional<Error> refuse_if_full(const std::string& model,
+                                              const std::string& version) = 0;
   virtual std::optional<Error> load(const std::string& model,
                                     const engine::LoadOverride& override) = 0;
   virtual std::optional<Error> unload(const std::string& model) = 0;
@@ -68,6 +70,10 @@ class EngineBackend final : public ModelBackend {
   }
   void submit(engine::InferRequest request, engine::Engine::Callback done) override {
     engine_.submit(std::move(request), std::move(done));
+  }
+  std::optional<Error> refuse_if_full(const std::string& model,
+                                      const std::string& version) override {
+    return engine_.refuse_if_full(model, version);
   }
   std::optional<Error> load(const std::string& model,
                             const engine::LoadOverride& override) override {

@@ -19,6 +19,7 @@ namespace {
 using nlohmann::ordered_json;
 using Path = std::vector<std::string>;
 
+constexpr std::size_t kLargeBodyDigits = 5;  // of Content-Length: from 10 kB on
 constexpr int kNotFound = 404;
 constexpr int kMethodNotAllowed = 405;
 constexpr int kUnavailable = 503;
@@ -148,16 +149,29 @@ OipService::~OipService() {
 }
 
 BodyPlan OipService::plan_body(const HttpHead& head) {
+  std::optional<HttpReply> reply = reply_without_body(head);
   if (head.find(kInferHeaderLength) == nullptr) {
     // Compressed JSON may be shorter than it says, never longer.
-    return {state_->options.max_json_bytes, 0};
+    return {state_->options.max_json_bytes, 0, std::move(reply)};
   }
   try {
     const std::size_t json_length = infer_header_length(head).value_or(0);
-    return {state_->options.max_body_bytes, json_length};
-  } catch (const Error&) {
-    return {state_->options.max_body_bytes, 0};  // handle() says what is wrong with it
+    return {state_->options.max_body_bytes, json_length, std::move(reply)};
+  } catch (const Error&) {  // handle() says what is wrong with it
+    return {state_->options.max_body_bytes, 0, std::move(reply)};
   }
+}
+
+// When the queue is full, a large body would be read, copied and parsed for nothing.
+std::optional<HttpReply> OipService::reply_without_body(const HttpHead& head) const {
+  const std::string* const length = head.find("content-length");
+  const bool small = length != nullptr && length->size() < kLargeBodyDigits;
+  if (head.method != "POST" || (small && head.find("expect") == nullptr)) return std::nullopt;
+  if (!head.target.starts_with('/')) return std::nullopt;
+  const std::optional<ModelPath> model = model_path(split_path(head.path()));
+  if (!model || model->verb != "infer") return std::nullopt;
+  const auto error = state_->backend.refuse_if_full(model->model, model->version);
+  return error ? std::optional(failure(*error)) : std::nullopt;
 }
 
 bool OipService::knows(const Path& path, std::string_view method) const {

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -37,6 +38,7 @@ class OipService final : public HttpHandler {
 
  private:
   using Path = std::vector<std::string>;
+  std::optional<HttpReply> reply_without_body(const HttpHead& head) const;
   HttpReply get(const Path& path) const;
   HttpReply get_model(const Path& path) const;
   HttpReply post(const Path& path, const HttpRequest& request) const;

@@ -311,6 +311,7 @@ TEST_F(EngineTest, FullQueueRefusesAndTheRestIsAnsweredInOrder) {
     note("first");
   });
   entered.get_future().wait();
+  EXPECT_FALSE(engine.refuse_if_full("double"));
   for (const char* name : {"second", "third", "fourth"}) {
     engine.submit(request("double", tensors), [&, name](const Result<InferReply>& reply) {
       if (!reply.ok()) {
@@ -320,6 +321,12 @@ TEST_F(EngineTest, FullQueueRefusesAndTheRestIsAnsweredInOrder) {
     });
   }
   EXPECT_EQ(engine.statistics("double").value()[0].pending, 2);
+  const auto refusal = engine.refuse_if_full("double");
+  ASSERT_TRUE(refusal);
+  EXPECT_EQ(refusal->code(), ErrorCode::ResourceExhausted);
+  EXPECT_STREQ(refusal->what(), "Exceeds maximum queue size");
+  EXPECT_FALSE(engine.refuse_if_full("nobody"));
+  EXPECT_EQ(engine.statistics("double").value()[0].rejected, 2U);
   release.set_value();
   engine.drain();
   EXPECT_THAT(order, testing::ElementsAre("fourth refused", "first", "second", "third"));

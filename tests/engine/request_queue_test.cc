@@ -149,7 +149,9 @@ TEST_F(RequestQueueTest, FullLevelsAndFullQueuesRefuseAtOnce) {
   push("a", 1, 1);
   push("b", 1, 1);
   push("c", 1);
+  EXPECT_FALSE(queue_->full());  // there is room on the other level
   push("d", 1);
+  EXPECT_TRUE(queue_->full());
   push("e", 1);
   EXPECT_THAT(refused(),
               ElementsAre("b: Exceeds maximum queue size", "e: Exceeds maximum queue size"));

@@ -15,6 +15,7 @@ class FakeBackend : public ModelBackend {
  public:
   bool hold = false;  // keep requests until release()
   bool is_ready = true;
+  bool full = false;     // the queue
   bool control = false;  // load and unload are allowed
   std::vector<std::pair<std::string, engine::LoadOverride>> loaded;
   bool misaligned = false;  // an input's bytes were not where its type can be read
@@ -76,6 +77,12 @@ class FakeBackend : public ModelBackend {
     }
     lock.unlock();
     done(answer(request));
+  }
+
+  std::optional<Error> refuse_if_full(const std::string& model,
+                                      const std::string& version) override {
+    if (!full || unknown(model, version)) return std::nullopt;
+    return Error(ErrorCode::ResourceExhausted, "Exceeds maximum queue size");
   }
 
   void release() {

@@ -8,6 +8,8 @@
 #include <cstring>
 
 #include "jetcal/base/error.h"
+#include "jetcal/server/detail/grpc_infer_call.h"
+#include "tests/server/fake_backend.h"
 
 namespace jetcal::server {
 namespace {
@@ -114,6 +116,25 @@ TEST(GrpcInfer, TypedContentsOfEveryType) {
   const engine::TensorView& strings = texts.request.inputs[0];
   EXPECT_EQ(std::string(reinterpret_cast<const char*>(strings.data.data()), strings.data.size()),
             std::string("\2\0\0\0ab\0\0\0\0", 10));
+}
+
+TEST(GrpcInfer, AFullQueueRefusesWhatHasOnlyBegun) {
+  FakeBackend backend;
+  ServiceState state(backend, {});
+  inference::ModelInferRequest message = request();
+  message.set_model_name("echo");
+  message.add_raw_input_contents(std::string(1000, 'x'));
+  const std::string bytes = message.SerializeAsString();
+  EXPECT_FALSE(detail::refuse_grpc_infer(state, bytes));
+  backend.full = true;
+  for (const std::size_t length : {std::size_t{6}, std::size_t{7}, std::size_t{50}, bytes.size()}) {
+    const auto error = detail::refuse_grpc_infer(state, std::string_view(bytes).substr(0, length));
+    ASSERT_TRUE(error) << length;
+    EXPECT_EQ(error->code(), ErrorCode::ResourceExhausted);
+  }
+  EXPECT_FALSE(detail::refuse_grpc_infer(state, std::string_view(bytes).substr(0, 5)));
+  message.set_model_version("4");
+  EXPECT_FALSE(detail::refuse_grpc_infer(state, message.SerializeAsString()));
 }
 
 TEST(GrpcInfer, RefusesInTheWordsOfTriton) {

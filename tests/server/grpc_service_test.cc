@@ -25,7 +25,10 @@ constexpr std::size_t kMaxMessage = 200000;
 
 class EchoHttp : public HttpHandler {
  public:
-  BodyPlan plan_body(const HttpHead&) override { return {1000, 0}; }
+  BodyPlan plan_body(const HttpHead& head) override {
+    if (head.path() == "/full") return {1000, 0, error_reply(503, "full")};
+    return {1000, 0};
+  }
   void handle(HttpRequest request, Responder responder) override {
     HttpReply reply;
     reply.headers.push_back({"X-Path", std::string(request.head.path())});
@@ -62,6 +65,15 @@ class GrpcServiceTest : public testing::Test {
     services_.add_unary("/t.Echo/Throw", [](const GrpcContext&, BodyBuffer, GrpcResponder&) {
       fail(ErrorCode::InvalidArgument, "100 % w\xC3\xA4ng");
     });
+    services_.add_unary(
+        "/t.Echo/Look",
+        [](const GrpcContext&, BodyBuffer message, GrpcResponder& responder) {
+          responder.reply({std::string(message.view().substr(0, 3)), {}, nullptr});
+        },
+        [](std::string_view begun) -> std::optional<Error> {
+          if (!begun.starts_with("no")) return std::nullopt;
+          return Error(ErrorCode::ResourceExhausted, "full");
+        });
     services_.add_unary("/t.Echo/Drop", [](const GrpcContext&, BodyBuffer, GrpcResponder&) {});
     services_.add_unary("/t.Echo/Hold",
                         [this](const GrpcContext&, BodyBuffer, GrpcResponder& responder) {
@@ -351,6 +363,27 @@ TEST_F(GrpcServiceTest, LimitsOfHttpHoldOnHttp2) {
   EXPECT_EQ(client.request("POST", "/a", std::string(1001, 'x')).status(), 413);
   EXPECT_EQ(client.request("GET", "/a", "", {{"big", std::string(40000, 'x')}}).status(), 431);
   EXPECT_EQ(client.request("GET", "/a").status(), 200);
+}
+
+TEST_F(GrpcServiceTest, AnswersThatNeedNoBodyDoNotWaitForIt) {
+  start();
+  H2Client client(server_->port());
+  const std::int32_t http = client.open("POST", "/full", {{"content-length", "900"}});
+  client.read_until([&] { return !client.replies[http].headers.empty(); });
+  EXPECT_EQ(client.replies[http].status(), 503);
+  const std::string large(100000, '.');
+  const std::int32_t call = client.open_grpc("/t.Echo/Look");
+  client.send(call, H2Client::framed("no" + large).substr(0, 30000));
+  client.read_until([&] { return !client.replies[call].header("grpc-status").empty(); });
+  EXPECT_EQ(client.replies[call].grpc_status(), "14");
+  EXPECT_EQ(client.replies[call].grpc_message(), "full");
+  client.send(call, large);
+  client.end(call);
+  for (const std::string& message : {"yes" + large, std::string("not")}) {
+    const H2Reply& reply = client.call("/t.Echo/Look", message);
+    EXPECT_EQ(reply.grpc_status(), "0");
+    EXPECT_EQ(H2Client::messages(reply.body), std::vector{message.substr(0, 3)});
+  }
 }
 
 TEST_F(GrpcServiceTest, ManyCallsAtOnceOnOneConnection) {

@@ -18,10 +18,13 @@ using std::chrono::milliseconds;
 using testing::HasSubstr;
 
 // Echoes "METHOD target body"; /hold waits for release(), /drop answers nothing, /align prints the
-// alignment of the byte at offset 7.
+// alignment of the byte at offset 7, /full needs no body.
 class EchoHandler : public HttpHandler {
  public:
-  BodyPlan plan_body(const HttpHead&) override { return {1000, 7}; }
+  BodyPlan plan_body(const HttpHead& head) override {
+    if (head.path() == "/full") return {1000, 7, error_reply(503, "full")};
+    return {1000, 7};
+  }
 
   void handle(HttpRequest request, Responder responder) override {
     const std::string path(request.head.path());
@@ -203,6 +206,43 @@ TEST_F(HttpServerTest, SaysContinueWhenAsked) {
   EXPECT_EQ(client.read().status, 413);
   RawClient other(port());
   EXPECT_EQ(other.ask(post_request("/e", "x", "Expect: miracles\r\n")).status, 417);
+}
+
+TEST_F(HttpServerTest, DropsBodiesThatTheAnswerDoesNotNeed) {
+  start();
+  RawClient client(port());
+  const std::string refused = post_request("/full", std::string(900, 'x'));
+  for (int i = 0; i < 3; ++i) {
+    const RawReply reply = client.ask(refused);
+    EXPECT_EQ(reply.status, 503);
+    EXPECT_EQ(reply.body, "{\"error\":\"full\"}");
+    EXPECT_EQ(reply.headers.count("Connection"), 0U);
+  }
+  for (const char byte : refused) client.send({&byte, 1});
+  EXPECT_EQ(client.read().status, 503);
+  client.send(
+      "POST /full HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+      "3\r\nabc\r\n0\r\n\r\n" +
+      refused + post_request("/e", "ok"));
+  EXPECT_EQ(client.read().status, 503);
+  EXPECT_EQ(client.read().status, 503);
+  EXPECT_EQ(client.read().body, "POST /e ok");
+  EXPECT_EQ(server_->counters().connections, 1U);
+  EXPECT_EQ(server_->counters().requests, 7U);
+  client.send("POST /full HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3e9\r\n" +
+              std::string(1001, 'x') + "\r\n");
+  EXPECT_EQ(client.read().status, 413);
+  EXPECT_EQ(RawClient(port()).ask(post_request("/full", std::string(1001, 'x'))).status, 413);
+}
+
+TEST_F(HttpServerTest, RefusesAtOnceWhoAsksBeforeTheBody) {
+  start();
+  RawClient client(port());
+  client.send(
+      "POST /full HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 900\r\n\r\n");
+  const RawReply reply = client.read();
+  EXPECT_EQ(reply.status, 503);
+  EXPECT_EQ(reply.headers.at("Connection"), "close");
 }
 
 TEST_F(HttpServerTest, AnswersHeadWithoutBody) {

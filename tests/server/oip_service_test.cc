@@ -182,6 +182,20 @@ TEST_F(OipServiceTest, MapsTheEnginesErrors) {
   EXPECT_EQ(post("/v2/models/echo/versions/7/infer", with_input("x")).status, 404);
 }
 
+TEST_F(OipServiceTest, AFullQueueRefusesBeforeALargeBodyIsRead) {
+  backend_.full = true;
+  const std::string large(20000, ' ');  // no request, which nobody finds out
+  EXPECT_EQ(infer(large).status, 503);
+  EXPECT_EQ(infer(large).body, "{\"error\":\"Exceeds maximum queue size\"}");
+  EXPECT_EQ(post("/v2/models/echo/versions/3/infer", large).status, 503);
+  EXPECT_EQ(infer("{}", "Expect: 100-continue\r\n").status, 503);
+  EXPECT_EQ(infer("{}").status, 400);  // small ones are refused in the engine, in their turn
+  EXPECT_EQ(post("/v2/models/nobody/infer", large).status, 400);
+  EXPECT_EQ(post("/v2/repository/index", large).status, 400);
+  backend_.full = false;
+  EXPECT_EQ(infer(large).status, 400);
+}
+
 TEST_F(OipServiceTest, RefusesWrongLengthsOfTheJsonPart) {
   const std::string body = R"({"inputs":[]})";
   for (const char* length : {"-1", "1000", "text", "", "5 5", "1e3", "99999999999999999999"}) {

@@ -80,8 +80,14 @@ bool ModelVersion::run_here(Job& job) {
 
 // Counted before the answer, so a client that asks next finds its own request.
 void ModelVersion::refuse(const Job& job, const Error& error) {
-  count_failure(job, error.code());
+  count_failure(job.arrived, error.code());
   job.done(error);
+}
+
+std::optional<Error> ModelVersion::refuse_if_full() {
+  if (!queue_->full()) return std::nullopt;
+  count_failure(Clock::now(), ErrorCode::ResourceExhausted);
+  return Error(ErrorCode::ResourceExhausted, kQueueFull);
 }
 
 void ModelVersion::work(Instance& instance) {
@@ -145,9 +151,9 @@ bool ModelVersion::run(Runner& runner, std::vector<Job>& jobs, std::optional<Err
   return true;
 }
 
-void ModelVersion::count_failure(const Job& job, ErrorCode code) {
+void ModelVersion::count_failure(Clock::time_point arrived, ErrorCode code) {
   const std::lock_guard lock(mutex_);
-  sums_.fail.add(nanoseconds(Clock::now() - job.arrived));
+  sums_.fail.add(nanoseconds(Clock::now() - arrived));
   if (code == ErrorCode::Cancelled) ++sums_.cancelled;
   if (code == ErrorCode::ResourceExhausted || code == ErrorCode::Unavailable) ++sums_.rejected;
   if (code == ErrorCode::Internal) ++sums_.broken;

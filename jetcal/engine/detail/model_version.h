@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -34,6 +35,8 @@ class ModelVersion {
 
   /// As Engine::submit.
   void submit(InferRequest request, Engine::Callback done);
+  /// As Engine::refuse_if_full.
+  std::optional<Error> refuse_if_full();
   ModelStatistics statistics() const;
   /// Returns when nothing is queued and nothing runs.
   void wait_until_idle() const { queue_->wait_until_idle(); }
@@ -58,7 +61,7 @@ class ModelVersion {
   /// Runs jobs as one batch; returns false when that failed and nothing was answered.
   bool run(Runner& runner, std::vector<Job>& jobs, std::optional<Error>& error);
   void refuse(const Job& job, const Error& error);
-  void count_failure(const Job& job, ErrorCode code);
+  void count_failure(Clock::time_point arrived, ErrorCode code);
   void count_run(std::int64_t batch_size, const RunTimes& times);
   void count_success(const Job& job, std::int64_t queue_ns, const RunTimes& times);
 

@@ -16,18 +16,25 @@ RequestQueue::RequestQueue(Scheduling scheduling, const QueueLimits& limits, Dea
       timer_(timer),
       refuse_(std::move(refuse)) {}
 
-bool RequestQueue::full(const Line& line, const QueuePolicy& policy) const {
+bool RequestQueue::no_room(std::size_t in_line, const QueuePolicy& policy) const {
   if (limits_.max_queue_size > 0 && size_ >= limits_.max_queue_size) return true;
-  return policy.max_queue_size > 0 && line.size() >= policy.max_queue_size;
+  return policy.max_queue_size > 0 && in_line >= policy.max_queue_size;
+}
+
+bool RequestQueue::full() const {
+  const std::lock_guard lock(mutex_);
+  // With several levels it depends on the request which line it would join.
+  if (scheduling_.levels > 0) return no_room(0, {});
+  return no_room(static_cast<std::size_t>(size_), scheduling_.default_policy);
 }
 
 void RequestQueue::push(Job job) {
   const std::uint64_t level = scheduling_.level_of(job.request.priority);
   std::unique_lock lock(mutex_);
   Line& line = levels_[level];
-  if (full(line, scheduling_.policy_of(level))) {
+  if (no_room(line.size(), scheduling_.policy_of(level))) {
     lock.unlock();
-    refuse_(std::move(job), Error(ErrorCode::ResourceExhausted, "Exceeds maximum queue size"));
+    refuse_(std::move(job), Error(ErrorCode::ResourceExhausted, kQueueFull));
     return;
   }
   job.number = next_number_++;

@@ -20,6 +20,9 @@
 
 namespace jetcal::engine::detail {
 
+/// Says why a request is refused when a queue is full; in Triton's words.
+inline constexpr const char* kQueueFull = "Exceeds maximum queue size";
+
 /// A request that has been checked.
 struct Job {
   InferRequest request;
@@ -53,6 +56,8 @@ class RequestQueue : public std::enable_shared_from_this<RequestQueue> {
 
   /// Queues a request, or refuses it at once: ResourceExhausted when the queue is full.
   void push(Job job);
+  /// Tells whether push() would refuse any request at this moment.
+  bool full() const;
   /// Waits for a batch. Empty when the queue is closed and has none left. Every pop() that returned
   /// jobs is followed by finished().
   std::vector<Job> pop();
@@ -68,7 +73,7 @@ class RequestQueue : public std::enable_shared_from_this<RequestQueue> {
  private:
   using Line = std::deque<Job>;
 
-  bool full(const Line& line, const QueuePolicy& policy) const;
+  bool no_room(std::size_t in_line, const QueuePolicy& policy) const;
   /// Takes out what is too late, and asks to be called again when the next one will be.
   void expire();
   /// Sets the timer for a deadline unless an earlier call will come. Holds the lock.

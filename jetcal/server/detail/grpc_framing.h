@@ -29,6 +29,10 @@ class GrpcMessageReader {
   void feed(std::span<const char> bytes, const Sink& sink);
   /// Tells whether the bytes so far end between two messages.
   bool at_boundary() const noexcept { return prefix_size_ == 0; }
+  /// What has come of a message that is not whole yet; empty for a compressed one.
+  std::string_view begun() const noexcept {
+    return at_boundary() || compressed_ ? std::string_view() : message_.view();
+  }
 
  private:
   static constexpr std::size_t kPrefix = 5;

@@ -7,6 +7,7 @@
 #include <new>
 #include <optional>
 
+#include "jetcal/server/detail/wire_reader.h"
 #include "jetcal/server/grpc_infer.h"
 #include "jetcal/server/infer_reply.h"
 
@@ -67,6 +68,18 @@ void start_grpc_infer(const std::shared_ptr<ServiceState>& state, BodyBuffer mes
       call->responder.finish(status_of_exception());
     }
   });
+}
+
+std::optional<Error> refuse_grpc_infer(ServiceState& state, std::string_view begun) {
+  std::string model, version;
+  try {
+    // Encoders write the fields in their order: name, version, and then what is large.
+    WireReader fields(begun);
+    for (auto field = fields.next(); field && field->number <= 2; field = fields.next())
+      (field->number == 1 ? model : version) = field->bytes;
+  } catch (const Error&) {  // the field at the end is not whole yet
+  }
+  return state.backend.refuse_if_full(model, version);
 }
 
 namespace {

@@ -13,6 +13,9 @@ namespace jetcal::server::detail {
 void start_grpc_infer(const std::shared_ptr<ServiceState>& state, BodyBuffer message,
                       GrpcResponder& responder);
 
+/// Refuses a call of which only the first bytes are there when the queue of its model is full.
+std::optional<Error> refuse_grpc_infer(ServiceState& state, std::string_view begun);
+
 /// Opens a ModelStreamInfer call: requests are inferred as they come and answered in their order.
 std::unique_ptr<GrpcReader> open_infer_stream(const std::shared_ptr<ServiceState>& state,
                                               GrpcResponder responder);

@@ -2,11 +2,10 @@
 #include "jetcal/server/detail/http1_connection.h"
 
 #include <sys/epoll.h>
-#include <sys/uio.h>
 
 #include <algorithm>
-#include <array>
 #include <cstring>
+#include <utility>
 
 #include "jetcal/base/error.h"
 #include "jetcal/base/log.h"
@@ -21,10 +20,8 @@ constexpr std::size_t kMaxReceive = std::size_t{1} << 20;
 // After an error reply, input is read and dropped for a while: closing a socket with unread bytes
 // resets it, and the client would lose the reply.
 constexpr std::size_t kMaxSwallowed = std::size_t{256} << 20;
-constexpr std::chrono::seconds kLingerTime{5};
 constexpr std::size_t kFirstChunkedBytes = 4096;
 constexpr std::size_t kMaxHeaders = 128;
-constexpr std::size_t kMaxSegments = 64;
 constexpr std::string_view kHttp2Opening = "PRI * ";
 
 }  // namespace
@@ -68,10 +65,12 @@ struct Http1Connection::Callbacks {
   static int on_body(http_parser* parser, const char* at, std::size_t length) {
     Http1Connection& connection = self(parser);
     BodyBuffer& body = connection.request_.body;
-    if (body.size() + length > connection.max_body_)
+    connection.body_bytes_ += length;
+    if (connection.body_bytes_ > connection.max_body_)
       return connection.refuse(HTTP_STATUS_PAYLOAD_TOO_LARGE,
                                "the request body is larger than the limit of " +
                                    std::to_string(connection.max_body_) + " bytes");
+    if (connection.early_reply_) return 0;
     if (at == body.free_space().data()) {
       body.advance(length);  // it was received there
       return 0;
@@ -173,9 +172,9 @@ void Http1Connection::on_writable(Clock::time_point now) {
 
 void Http1Connection::read_more(Clock::time_point now) {
   for (int i = 0; i < kReceivesPerEvent; ++i) {
-    const bool more = phase_ == Phase::Body && begin_ == end_ && (parser_.flags & F_CHUNKED) == 0
-                          ? receive_into_body(now)
-                          : receive();
+    const bool whole_buffer = phase_ == Phase::Body && begin_ == end_ && !early_reply_ &&
+                              (parser_.flags & F_CHUNKED) == 0;
+    const bool more = whole_buffer ? receive_into_body(now) : receive();
     parse_input(now);
     if (!more || !reading_request()) return;
   }
@@ -287,7 +286,7 @@ std::size_t Http1Connection::parse(const char* data, std::size_t size, Clock::ti
     phase_ = Phase::Body;
     phase_begun_ = now;
   }
-  if (phase_ == Phase::Body) deadline_ = moving_deadline(request_.body.size());
+  if (phase_ == Phase::Body) deadline_ = moving_deadline(body_bytes_);
   if (complete_) {
     hand_over();
     return used;
@@ -307,9 +306,10 @@ void Http1Connection::begin_request(Clock::time_point now) {
   phase_begun_ = now;
   deadline_ = now + context_.options.head_timeout;
   request_ = {};
-  header_bytes_ = 0;
+  header_bytes_ = body_bytes_ = 0;
   in_header_value_ = head_done_ = complete_ = false;
   refusal_.reset();
+  early_reply_.reset();
 }
 
 int Http1Connection::add_header_bytes(std::size_t count) {
@@ -341,7 +341,7 @@ int Http1Connection::on_headers_complete() {
       return -1;
     }
   }
-  const BodyPlan plan = context_.handler.plan_body(head);
+  BodyPlan plan = context_.handler.plan_body(head);
   max_body_ = plan.max_bytes;
   const bool chunked = (parser_.flags & F_CHUNKED) != 0;
   const bool sized = (parser_.flags & F_CONTENTLENGTH) != 0;
@@ -350,17 +350,23 @@ int Http1Connection::on_headers_complete() {
                   "the request body of " + std::to_string(parser_.content_length) +
                       " bytes is larger than the limit of " + std::to_string(plan.max_bytes));
   const std::size_t expected = sized ? parser_.content_length : 0;
+  const std::string* const expect = head.find("expect");
+  if (expect != nullptr && *expect != "100-continue" && *expect != "100-Continue")
+    return refuse(HTTP_STATUS_EXPECTATION_FAILED, "the only expectation met is 100-continue");
+  if (plan.reply) {
+    // A client that waits for leave may send its body or not: only the end of the connection makes
+    // clear where its next request begins.
+    std::optional<HttpReply>& when = expect == nullptr ? early_reply_ : refusal_;
+    when = std::move(plan.reply);
+    return expect == nullptr ? 0 : -1;
+  }
   try {
     // Pages are not touched before bytes arrive, so the whole length may be asked for at once.
     request_.body.reserve(chunked ? kFirstChunkedBytes : expected, plan.align_at);
   } catch (const Error& error) {
     return refuse(HTTP_STATUS_SERVICE_UNAVAILABLE, error.what());
   }
-  if (const std::string* expect = head.find("expect")) {
-    if (*expect != "100-continue" && *expect != "100-Continue")
-      return refuse(HTTP_STATUS_EXPECTATION_FAILED, "the only expectation met is 100-continue");
-    if (expected > 0 || chunked) send_interim("HTTP/1.1 100 Continue\r\n\r\n");
-  }
+  if (expect != nullptr && (expected > 0 || chunked)) send_interim("HTTP/1.1 100 Continue\r\n\r\n");
   return 0;
 }
 
@@ -372,6 +378,10 @@ void Http1Connection::hand_over() {
   context_.counters.requests.fetch_add(1, std::memory_order_relaxed);
   cancelled_ = std::make_shared<Cancellation>();
   Responder responder(context_.mailbox, id_, 0, cancelled_);
+  if (early_reply_) {
+    responder.send(*std::exchange(early_reply_, std::nullopt));
+    return;
+  }
   try {
     context_.handler.handle(std::move(request_), std::move(responder));
   } catch (const std::exception& error) {
@@ -403,95 +413,6 @@ void Http1Connection::check_deadline(Clock::time_point now) {
     return;
   }
   close();
-}
-
-void Http1Connection::queue_reply(HttpReply reply, Clock::time_point now) {
-  if (reply.close || draining_) keep_alive_ = false;
-  reply_ = std::move(reply);
-  std::size_t length = reply_.body.size();
-  for (const auto part : reply_.tail) length += part.size();
-  reply_head_ = std::move(interim_) + "HTTP/1.1 " + std::to_string(reply_.status) + " " +
-                http_status_str(static_cast<http_status>(reply_.status)) + "\r\n";
-  if (!reply_.content_type.empty()) reply_head_ += "Content-Type: " + reply_.content_type + "\r\n";
-  for (const HttpHeader& header : reply_.headers)
-    reply_head_ += header.name + ": " + header.value + "\r\n";
-  reply_head_ += "Content-Length: " + std::to_string(length) + "\r\n";
-  if (!keep_alive_) reply_head_ += "Connection: close\r\n";
-  if (keep_alive_ && parser_.http_minor == 0) reply_head_ += "Connection: keep-alive\r\n";
-  reply_head_ += "\r\n";
-  if (parser_.method == HTTP_HEAD) {
-    reply_.body.clear();
-    reply_.tail.clear();
-    length = 0;
-  }
-  interim_.clear();
-  reply_bytes_ = reply_head_.size() + length;
-  sent_ = 0;
-  phase_ = Phase::Sending;
-  phase_begun_ = now;
-  deadline_ = moving_deadline(0);
-  flush(now);
-}
-
-// Sends "100 Continue", when nothing else is under way; what the socket does not take at once goes
-// out before the reply.
-void Http1Connection::send_interim(std::string_view text) {
-  const iovec part{const_cast<char*>(text.data()), text.size()};
-  const IoResult sent = transport_->send({&part, 1});
-  if (sent.kind == IoResult::Kind::Moved) text.remove_prefix(sent.bytes);
-  interim_ = text;
-}
-
-void Http1Connection::flush(Clock::time_point now) {
-  while (sent_ < reply_bytes_) {
-    std::array<iovec, kMaxSegments> segments{};
-    std::size_t count = 0;
-    std::size_t skip = sent_;
-    const auto add = [&](const void* data, std::size_t size) {
-      if (skip >= size) {
-        skip -= size;
-        return;
-      }
-      if (count == segments.size()) return;
-      segments[count++] = {const_cast<char*>(static_cast<const char*>(data)) + skip, size - skip};
-      skip = 0;
-    };
-    add(reply_head_.data(), reply_head_.size());
-    add(reply_.body.data(), reply_.body.size());
-    for (const auto part : reply_.tail) add(part.data(), part.size());
-    const IoResult sent = transport_->send({segments.data(), count});
-    if (sent.kind != IoResult::Kind::Moved) {
-      if (sent.kind == IoResult::Kind::Broken) close();
-      return;
-    }
-    sent_ += sent.bytes;
-    deadline_ = moving_deadline(sent_);
-  }
-  reply_sent(now);
-}
-
-void Http1Connection::reply_sent(Clock::time_point now) {
-  reply_ = {};
-  reply_head_.clear();
-  cancelled_.reset();
-  if (!keep_alive_) {
-    linger(now);
-    return;
-  }
-  phase_ = Phase::Idle;
-  phase_begun_ = now;
-  deadline_ = now + context_.options.idle_timeout;
-  parse_input(now);
-}
-
-void Http1Connection::linger(Clock::time_point now) {
-  if (input_ended_) {
-    close();
-    return;
-  }
-  transport_->shutdown_send();
-  phase_ = Phase::Lingering;
-  deadline_ = now + kLingerTime;
 }
 
 }  // namespace jetcal::server::detail

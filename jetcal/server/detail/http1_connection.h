@@ -84,8 +84,9 @@ class Http1Connection final : public Connection {
   HttpRequest request_;
   std::size_t header_bytes_ = 0;
   bool in_header_value_ = false, head_done_ = false, complete_ = false;
-  std::size_t max_body_ = 0;
+  std::size_t max_body_ = 0, body_bytes_ = 0;
   std::optional<HttpReply> refusal_;         // set inside a callback that stops the parser
+  std::optional<HttpReply> early_reply_;     // goes out when the body has passed unread
   std::shared_ptr<Cancellation> cancelled_;  // shared with the responder
 
   HttpReply reply_;

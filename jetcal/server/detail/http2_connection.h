@@ -55,6 +55,7 @@ class Http2Connection final : public Connection {
   void take_data(Http2Stream& stream, std::span<const char> bytes);
   void request_ended(Http2Stream& stream);
   void take_grpc_message(Http2Stream& stream, BodyBuffer message);
+  void look_at_message(Http2Stream& stream);
   /// Answers before the request is whole: a status of HTTP or a code of gRPC.
   void refuse(Http2Stream& stream, int status, GrpcCode code, std::string_view text);
   void refuse_stranger(Http2Stream& stream, const std::string& reason);

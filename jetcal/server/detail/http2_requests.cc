@@ -80,7 +80,7 @@ void Http2Connection::headers_done(Http2Stream& stream, bool crowded) {
 
 void Http2Connection::start_http(Http2Stream& stream) {
   const HttpHead& head = stream.request.head;
-  const BodyPlan plan = context_.handler.plan_body(head);
+  BodyPlan plan = context_.handler.plan_body(head);
   stream.body_limit = plan.max_bytes;
   std::size_t expected = kFirstBodyBytes;
   if (const std::string* length = head.find("content-length")) {
@@ -93,6 +93,12 @@ void Http2Connection::start_http(Http2Stream& stream) {
       return;
     }
     expected = bytes;
+  }
+  if (plan.reply) {
+    context_.counters.requests.fetch_add(1, std::memory_order_relaxed);
+    stream.refused = true;
+    submit_http(stream, *std::move(plan.reply));
+    return;
   }
   try {
     stream.request.body.reserve(expected, plan.align_at);
@@ -164,6 +170,7 @@ void Http2Connection::take_data(Http2Stream& stream, std::span<const char> bytes
     run_grpc(stream, [&] {
       stream.messages.feed(
           bytes, [&](BodyBuffer message) { take_grpc_message(stream, std::move(message)); });
+      look_at_message(stream);
     });
     return;
   }
@@ -180,6 +187,13 @@ void Http2Connection::take_data(Http2Stream& stream, std::span<const char> bytes
   } catch (const Error& error) {
     refuse(stream, kUnavailable, GrpcCode::ResourceExhausted, error.what());
   }
+}
+
+void Http2Connection::look_at_message(Http2Stream& stream) {
+  if (stream.looked_at || !stream.method->look || stream.messages.begun().empty()) return;
+  stream.looked_at = true;
+  if (const auto error = stream.method->look(stream.messages.begun()))
+    refuse(stream, 0, grpc_code(error->code()), error->what());
 }
 
 void Http2Connection::take_grpc_message(Http2Stream& stream, BodyBuffer message) {

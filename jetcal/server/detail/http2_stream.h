@@ -59,6 +59,7 @@ struct Http2Stream {
   GrpcContext context;
   GrpcMessageReader messages;
   std::optional<BodyBuffer> message;  ///< The only one of a unary call.
+  bool looked_at = false;             ///< By Method::look.
   std::unique_ptr<GrpcReader> reader;
   BodyCoding coding = BodyCoding::Identity;  ///< Of messages that go out.
 
