@@ -10,12 +10,16 @@ random jets, ragged and padded, and compare each answer with the in-process resu
 killed in the middle of requests and replies; slow clients, bodies over the limit and malformed requests come in between. Memory of the
 server must stay flat, and no descriptor may be left when the clients have gone. Then the overload: requests arrive at twice the capacity; refusals must be quick, and what is
 answered must stay within --goodput of the capacity. Exit status 1 when a promise is broken; --json prints the account.
+
+Clients of a server are on other machines, and twice the requests are twice the work for them: the server has half of the processors, the clients
+have the others (--together: all share all).
 """
 
 import argparse
 import array
 import http.client
 import json
+import os
 import pathlib
 import random
 import socket
@@ -303,6 +307,24 @@ def capacity(jetcal, port, seconds):
     return row["requests_per_second"]
 
 
+def part_processors(together):
+    """The processors of the server and of its clients."""
+    processors = sorted(os.sched_getaffinity(0))
+    if together or len(processors) < 2:
+        return processors, processors
+    half = len(processors) // 2
+    return processors[:half], processors[half:]
+
+
+class SoakedServer(Served):
+    """The server of the soak, on some processors only."""
+
+    def __init__(self, options, repository, processors):
+        super().__init__(repository, "--model-control-mode", "explicit", "--load-model", "*", "--max-queue-size", QUEUE, "--max-body-bytes", MAX_BODY,
+                         jetcal=options.jetcal, errors=None)
+        self.command = ["taskset", "--cpu-list", ",".join(map(str, processors)), *self.command]
+
+
 def soak(options, server, jets, account, broken):
     rate = capacity(options.jetcal, server.port, options.calibration)
     account["capacity_requests_per_s"] = rate
@@ -361,6 +383,7 @@ def main():
     parser.add_argument("--goodput", type=float, default=0.1, help="share of the capacity that may be lost under overload")
     parser.add_argument("--max-refusal-ms", type=float, default=50)
     parser.add_argument("--max-growth-mb", type=float, default=8)
+    parser.add_argument("--together", action="store_true", help="server and clients share all processors")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", action="store_true", help="print the account on standard output")
     options = parser.parse_args()
@@ -372,8 +395,10 @@ def main():
             run_json([options.jetcal, "export", "--preset", preset, "--seed", options.seed, "--repository", folder / "models", "--name", network, "--json"])
             jets[network] = Jets(options.jetcal, folder / "models" / network / "1" / "model.jetcal", folder, options.seed)
         jets["particlenet"].with_points = True
-        with Served(folder / "models", "--model-control-mode", "explicit", "--load-model", "*", "--max-queue-size", QUEUE, "--max-body-bytes", MAX_BODY,
-                    jetcal=options.jetcal, errors=None) as server:
+        of_server, of_clients = part_processors(options.together)
+        account["processors"] = {"server": of_server, "clients": of_clients}
+        os.sched_setaffinity(0, of_clients)
+        with SoakedServer(options, folder / "models", of_server) as server:
             if options.minutes > 0:
                 soak(options, server, jets, account, broken)
             if options.overload > 0:
