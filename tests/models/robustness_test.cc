@@ -188,9 +188,25 @@ TEST_P(Robustness, FeaturesUpToTheLargestGiveFiniteOutputsAndGradients) {
   }
 }
 
+TEST_P(Robustness, FiniteJetsGiveFiniteOutputsInFewerBits) {
+  if (GetParam().network == Network::ParticleTransformer)
+    GTEST_SKIP() << "predicts in float32 only";
+  const kernels::ScopedIsa forced(GetParam().isa);
+  Rng rng(103);
+  const Model model = random_model(tiny(GetParam().network), 9);
+  for (const kernels::Precision precision : kernels::supported_precisions()) {
+    const Predictor predictor(model, {precision});
+    std::vector<float> y(kBatch);
+    for (std::int64_t i = 0; i < num_batches() / 8 + 1; ++i) {
+      predictor.predict(hostile_features(kBatch, rng).view(), y);
+      ASSERT_NO_FATAL_FAILURE(expect_finite(y, std::string(precision_name(precision)))) << i;
+    }
+  }
+}
+
 std::vector<Case> cases() {
   std::vector<Case> all;
-  for (const Isa isa : {Isa::Ref, Isa::Avx2, Isa::Avx512}) {
+  for (const Isa isa : kAllIsas) {
     for (const Network network : {Network::Pfn, Network::ParticleNet, Network::ParticleTransformer})
       all.push_back({isa, network});
   }
