@@ -132,6 +132,10 @@ instance_group [ {{ kind: KIND_CPU count: 1 }} ]
 {batching}
 """)
     export(jetcal, inside, "small-particlenet", "exported", "--triton-backend")
+    for where in (folder, inside):
+        export(jetcal, where, "small-particlenet", "fewer-bits", "--triton-backend")
+        with open(where / "fewer-bits" / "config.pbtxt", "a") as config:
+            config.write('parameters { key: "precision" value { string_value: "int16" } }\n')
     (inside / "flat" / "1").mkdir(parents=True)
     (inside / "flat" / "1" / "model.jetcal").write_bytes((folder / "optimal" / "1" / "model.jetcal").read_bytes())
     (inside / "flat" / "config.pbtxt").write_text("""name: "flat"
@@ -155,6 +159,9 @@ def test_the_backend_inside_triton_gives_the_same_numbers(backend_repository):
             np.testing.assert_array_equal(client.infer("padded", make_inputs(jets, True)).as_numpy("output"), expected)
             np.testing.assert_array_equal(client.infer("exported", make_inputs(jets, True)).as_numpy("output"), expected)
             np.testing.assert_array_equal(client.infer("flat", typed(triton, ragged(jets))).as_numpy("output"), expected)
+        in_fewer_bits = native.infer("fewer-bits", make_inputs(jets, True)).as_numpy("output")
+        assert not np.array_equal(in_fewer_bits, expected)
+        np.testing.assert_array_equal(client.infer("fewer-bits", make_inputs(jets, True)).as_numpy("output"), in_fewer_bits)
         with triton_grpc.InferenceServerClient(real.grpc_url) as other:
             np.testing.assert_array_equal(other.infer("padded", typed(triton_grpc, jets)).as_numpy("output"), expected)
         wrong = dict(jets, pf_mask=np.ones((64, 1, 99), np.float32))
