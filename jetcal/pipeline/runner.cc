@@ -11,14 +11,13 @@
 #include <fstream>
 
 #include "jetcal/base/files.h"
-#include "jetcal/base/version.h"
+#include "jetcal/pipeline/detail/chosen_steps.h"
 #include "jetcal/pipeline/detail/keep_outputs.h"
-#include "jetcal/pipeline/detail/run_files.h"
+#include "jetcal/pipeline/detail/run_log.h"
 #include "jetcal/pipeline/detail/run_state.h"
 #include "jetcal/pipeline/detail/share_artifacts.h"
 #include "jetcal/pipeline/detail/step_attempt.h"
 #include "jetcal/pipeline/detail/step_result.h"
-#include "jetcal/pipeline/journal.h"
 
 namespace jetcal::pipeline {
 namespace {
@@ -33,15 +32,15 @@ class Run {
       : pipeline_(pipeline),
         options_(options),
         store_(options.root),
-        state_(pipeline, options, store_) {
-    check_selection();
-    check_resources();
+        state_(pipeline, options, store_),
+        chosen_(pipeline, options),
+        log_(pipeline, options, store_) {
     if (!options_.store.empty()) store_.use_remote(options_.store, !options_.dry_run);
   }
 
   RunResult run() {
     start_ = Clock::now();
-    open_run();
+    log_.open(state_.parameters());
     while (!all_settled()) {
       if (!stopping_ && options_.should_stop()) stop_all();
       advance();
@@ -52,126 +51,11 @@ class Run {
   }
 
  private:
-  // ---- before anything starts -----------------------------------------------------------------
-
-  void check_selection() {
-    for (const std::string& name : {options_.from, options_.until}) {
-      if (!name.empty()) state_.find(name);
-    }
-    for (const std::string& name : options_.force) state_.find(name);
-    if (!options_.until.empty()) mark_ancestors(options_.until, wanted_);
-    for (const Step* step : in_order(pipeline_)) {
-      const std::vector<std::string> before = needs(pipeline_, *step);
-      const bool later = step->name == options_.from ||
-                         std::any_of(before.begin(), before.end(), [this](const std::string& one) {
-                           return later_.count(one) != 0;
-                         });
-      if (later) later_.insert(step->name);
-    }
-  }
-
-  void mark_ancestors(const std::string& name, std::set<std::string>& marked) {
-    if (!marked.insert(name).second) return;
-    for (const std::string& one : needs(pipeline_, *pipeline_.find_step(name)))
-      mark_ancestors(one, marked);
-  }
-
-  bool left_out(const Step& step) const {
-    return !options_.until.empty() && wanted_.count(step.name) == 0;
-  }
-  bool kept(const Step& step) const {
-    return !options_.from.empty() && later_.count(step.name) == 0;
-  }
-
-  void check_resources() const {
-    for (const Step& step : pipeline_.steps) {
-      if (left_out(step) || kept(step)) continue;
-      if (options_.memory > 0 && step.resources.memory > options_.memory)
-        fail(ErrorCode::InvalidArgument, "the step '", step.name, "' asks for ",
-             step.resources.memory, " bytes of memory, the run has ", options_.memory);
-      if (step.resources.gpus > options_.gpus)
-        fail(ErrorCode::InvalidArgument, "the step '", step.name, "' asks for ",
-             step.resources.gpus, " GPUs, the run has ", options_.gpus, "; see --gpus");
-    }
-  }
-
-  // ---- the run's own files --------------------------------------------------------------------
-
-  void open_run() {
-    if (options_.dry_run) return;
-    const bool again = !options_.resume.empty();
-    id_ = again ? options_.resume : new_run_id(pipeline_, state_.parameters(), store_);
-    const fs::path folder = store_.run_folder(id_);
-    if (again && !fs::exists(folder / "run.json"))
-      fail(ErrorCode::NotFound, "there is no run ", id_, " in ", store_.root().string());
-    lock_.emplace(folder / "lock");
-    fs::create_directories(folder / "logs");
-    if (!again) {
-      Json inputs = Json::object();
-      for (const auto& [name, paths] : options_.inputs) inputs[name] = paths;
-      write_durably(folder / "pipeline.yaml", options_.text);
-      write_durably(folder / "run.json",
-                    Json{{"run", id_},
-                         {"pipeline", pipeline_.name},
-                         {"source", pipeline_.source},
-                         {"folder", pipeline_.folder},
-                         {"experiment", options_.experiment},
-                         {"store", options_.store},
-                         {"created", time_now()},
-                         {"jetcal", {{"version", version()}, {"commit", commit()}}},
-                         {"parameters", state_.parameters()},
-                         {"inputs", inputs}}
-                            .dump(1) +
-                        "\n");
-    }
-    journal_.emplace(folder / "journal.jsonl");
-    tell({{"event", again ? "resumed" : "started"}, {"run", id_}, {"process", ::getpid()}});
-  }
-
-  void tell(const Json& entry) {
-    if (journal_) journal_->add(entry);
-    options_.on_event(entry);
-  }
-
-  void tell_step(const StepRun& run, const Instance& instance, const char* state) {
-    Json entry = {{"event", "step"},
-                  {"step", run.step->name},
-                  {"state", state},
-                  {"key", instance.key},
-                  {"attempt", instance.attempts}};
-    if (instance.item >= 0) entry["item"] = instance.item;
-    if (!instance.reason.empty()) entry["reason"] = instance.reason;
-    if (!instance.why.empty()) entry["why"] = instance.why;
-    if (!instance.log.empty()) entry["log"] = instance.log;
-    if (instance.seconds > 0) entry["seconds"] = instance.seconds;
-    if (instance.record) {
-      entry["run"] = instance.record->run;
-      for (const auto& [name, output] : instance.record->outputs)
-        entry["outputs"][name] = is_artifact(output.type) ? Json(output.sha256) : output.value;
-    }
-    tell(entry);
-  }
-
   void settle(const StepRun& run, Instance& instance, State state, const std::string& reason = "") {
     instance.state = state;
     if (!reason.empty()) instance.reason = reason;
-    if (instance.has_outputs()) link_outputs(run, instance);
-    tell_step(run, instance, std::string(state_name(state)).c_str());
-  }
-
-  // RUN/artifacts/STEP/OUTPUT leads people to what the run made.
-  void link_outputs(const StepRun& run, const Instance& instance) {
-    if (id_.empty()) return;
-    const fs::path folder =
-        store_.run_folder(id_) / "artifacts" / instance_name(run.step->name, instance.item);
-    std::error_code ignored;
-    fs::create_directories(folder, ignored);
-    for (const auto& [name, output] : instance.record->outputs) {
-      if (!is_artifact(output.type)) continue;
-      const fs::path target = store_.artifact_path(output);
-      fs::remove(folder / name, ignored);
-      if (fs::exists(target)) fs::create_symlink(target, folder / name, ignored);
-    }
+    if (instance.has_outputs()) log_.link_outputs(run, instance);
+    log_.tell_step(run, instance, std::string(state_name(state)).c_str());
   }
 
   // ---- which steps can go on ------------------------------------------------------------------
@@ -196,7 +80,7 @@ class Run {
   void advance() {
     for (StepRun& run : state_.steps()) {
       if (run.settled() || run.expanded) continue;
-      if (left_out(*run.step)) {
+      if (chosen_.left_out(*run.step)) {
         settle_whole(run, State::LeftOut, "it comes after --until " + options_.until);
         continue;
       }
@@ -233,18 +117,18 @@ class Run {
   // Binds an instance, and takes its result where there is one.
   void decide(StepRun& run, Instance& instance) {
     const Step& step = *run.step;
-    const bool forced = options_.force_all || options_.force.count(step.name) != 0;
+    const bool forced = chosen_.forced(step);
     try {
-      state_.bind(run, instance, id_);
+      state_.bind(run, instance, log_.id());
       const bool skipped = instance.state == State::Skipped;
-      if (!skipped && (!forced || kept(step))) instance.record = store_.find(instance.key);
+      if (!skipped && (!forced || chosen_.kept(step))) instance.record = store_.find(instance.key);
     } catch (const Error& error) {
       const bool stopped = error.code() == ErrorCode::Cancelled;
       settle(run, instance, stopped ? State::Cancelled : State::Failed, error.what());
       return;
     }
     if (instance.state == State::Skipped) {
-      tell_step(run, instance, "skipped");
+      log_.tell_step(run, instance, "skipped");
       return;
     }
     if (instance.record) {
@@ -252,7 +136,7 @@ class Run {
       return;
     }
     const StepRecord* last = state_.last_record(step, instance);
-    if (kept(step)) {
+    if (chosen_.kept(step)) {
       if (last == nullptr) {
         settle(run, instance, State::Failed, "it comes before --from, but was never run");
         return;
@@ -314,12 +198,12 @@ class Run {
     instance.reason.clear();
     std::string name = run.step->name;
     if (instance.item >= 0) name += "." + std::to_string(instance.item);
-    instance.log = (store_.run_folder(id_) / "logs" /
+    instance.log = (store_.run_folder(log_.id()) / "logs" /
                     (name + "." + std::to_string(instance.attempts) + ".log"))
                        .string();
     const Step& step = *run.step;
     const fs::path work = instance.binding.work;
-    const bool forced = options_.force_all || options_.force.count(step.name) != 0;
+    const bool forced = chosen_.forced(step);
     const bool fresh = !step.resume || (forced && instance.attempts == 1);
     const Clock::time_point begin = Clock::now();
     try {
@@ -342,14 +226,14 @@ class Run {
           std::ofstream(attempt.log, std::ios::app)
               << std::ifstream(attempt.standard_output).rdbuf();
         }
-        StepRecord record = record_of(pipeline_.name, instance, id_);
+        StepRecord record = record_of(pipeline_.name, instance, log_.id());
         record.seconds = std::chrono::duration<double>(Clock::now() - begin).count();
         note_outputs(store_, step, record);
         keep_noted(store_, instance.key);
         store_.publish(instance.key);
       };
       instance.state = State::Running;
-      tell_step(run, instance, "running");
+      log_.tell_step(run, instance, "running");
       instance.warden = start_attempt(attempt);
     } catch (const Error& error) {
       settle(run, instance, State::Failed, error.what());
@@ -397,7 +281,7 @@ class Run {
         after_failure(run, instance, "its record is not in the store");
         return;
       }
-      const bool ours = state == "finished" || instance.record->run == id_;
+      const bool ours = state == "finished" || instance.record->run == log_.id();
       settle(run, instance, ours ? State::Finished : State::Cached);
     } else if (state == "cancelled" || stopping_) {
       settle(run, instance, State::Cancelled, document.value("message", "stopped"));
@@ -428,7 +312,7 @@ class Run {
     instance.reason = reason;
     instance.not_before = Clock::now() + std::chrono::duration_cast<Clock::duration>(
                                              std::chrono::duration<double>(delay));
-    tell_step(run, instance, "retry");
+    log_.tell_step(run, instance, "retry");
   }
 
   void stop_all() {
@@ -452,8 +336,8 @@ class Run {
         if (!instance.has_outputs()) continue;
         try {
           store_.bring(results_of(pipeline_, run, instance, state_.steps()),
-                       store_.run_folder(id_) / "fetched");
-          link_outputs(run, instance);
+                       store_.run_folder(log_.id()) / "fetched");
+          log_.link_outputs(run, instance);
         } catch (const Error& error) {
           settle(run, instance, State::Failed, error.what());
         }
@@ -464,7 +348,7 @@ class Run {
   RunResult finish() {
     bring_results();
     RunResult result;
-    result.run = id_;
+    result.run = log_.id();
     result.seconds = std::chrono::duration<double>(Clock::now() - start_).count();
     for (StepRun& run : state_.steps()) {
       for (const Instance& instance : run.instances) {
@@ -476,7 +360,10 @@ class Run {
     if (stopping_) result.state = "cancelled";
     if (options_.dry_run) result.state = "planned";
     state_.save_hashes();
-    tell({{"event", "ended"}, {"run", id_}, {"state", result.state}, {"seconds", result.seconds}});
+    log_.tell({{"event", "ended"},
+               {"run", log_.id()},
+               {"state", result.state},
+               {"seconds", result.seconds}});
     return result;
   }
 
@@ -484,10 +371,8 @@ class Run {
   const RunOptions& options_;
   Store store_;
   RunState state_;
-  std::set<std::string> wanted_, later_;
-  std::string id_;
-  std::optional<RunLock> lock_;
-  std::optional<Journal> journal_;
+  const ChosenSteps chosen_;
+  RunLog log_;
   Clock::time_point start_;
   bool stopping_ = false;
 };
