@@ -55,7 +55,7 @@ PackedEdgeConv::PackedEdgeConv(const LinearWeights& center, const LinearWeights&
   if (precision == Precision::Float32 || input == NodeInput::Any) {
     nodes_ = RowLayer(nodes);
   } else {
-    quantised_nodes_ = join_quantised(nodes, precision);
+    quantised_nodes_ = join_quantised(nodes, unaveraged(precision));
   }
   JETCAL_DCHECK(neighbor.out == out_ && (shortcut ? shortcut->out == out_ : center.in == out_));
   for (const LinearWeights& layer : layers) {
@@ -84,7 +84,8 @@ class EdgeConvPass {
   void run(std::int64_t rows, const float* x, std::int64_t x_stride) {
     float* const nodes = room_for(work_.nodes, rows * stride_);
     if (block_.quantised_nodes_) {
-      quantise_rows(block_.precision_, rows, block_.in_, x, x_stride, work_.quantised_x);
+      quantise_rows(block_.quantised_nodes_->precision(), rows, block_.in_, x, x_stride,
+                    work_.quantised_x);
       row_layer_forward(*block_.quantised_nodes_, rows, work_.quantised_x, nodes, stride_,
                         Activation::None);
     } else {

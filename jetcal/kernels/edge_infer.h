@@ -17,8 +17,9 @@ enum class NodeInput { Any, AfterRelu };
 
 /// Holds an EdgeConv block with its first edge layer factored: relu(center(x_i) + neighbor(x_j)),
 /// then relu(layer) for each of `layers`, mean over the neighbors j, plus shortcut(x_i) (x_i itself
-/// where there is none), relu. `precision` is that of `layers`, where nearly all the work is, and
-/// of center, neighbor and shortcut where the input comes after a relu; the rest is float. Valid
+/// where there is none), relu. `precision` is that of `layers`, where nearly all the work is, and,
+/// unaveraged(), of center, neighbor and shortcut where the input comes after a relu; the rest is
+/// float. Valid
 /// for the variant in use when it was made.
 class PackedEdgeConv {
  public:

@@ -57,6 +57,10 @@ Precision parse_precision(std::string_view name) {
        "'");
 }
 
+Precision unaveraged(Precision precision) noexcept {
+  return precision == Precision::Int8 ? Precision::Int16 : precision;
+}
+
 // The reference variant defines every precision; only its speed does not matter.
 bool supports(Precision precision) {
   if (precision != Precision::Bfloat16) return true;

@@ -20,6 +20,10 @@ std::string_view precision_name(Precision precision) noexcept;  ///< float32, bf
 /// Throws InvalidArgument for another name.
 Precision parse_precision(std::string_view name);
 
+/// Returns the precision for layers whose results are not averaged over many rows: Int16 instead of
+/// Int8, whose levels would show.
+Precision unaveraged(Precision precision) noexcept;
+
 /// Tells whether the variant of the kernels in use has products in this precision.
 bool supports(Precision precision);
 

@@ -80,8 +80,9 @@ struct Block {
                               std::span<const std::int32_t> targets, Precision precision,
                               NodeInput input) const {
     const auto of_node = [&](const Weights& weights, std::int64_t node) {
-      return input == NodeInput::Any ? weights.apply(x[node])
-                                     : weights.apply(x[node], precision, largest(x[node]));
+      return input == NodeInput::Any
+                 ? weights.apply(x[node])
+                 : weights.apply(x[node], unaveraged(precision), largest(x[node]));
     };
     const std::vector<Bounded> own = of_node(center, i);
     std::vector<Bounded> y(static_cast<std::size_t>(center.out));

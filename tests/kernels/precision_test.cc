@@ -18,6 +18,12 @@ TEST(PrecisionName, ComesBackFromParsing) {
   EXPECT_THROW(parse_precision("fp4"), Error);
 }
 
+TEST(Unaveraged, ReplacesTheCoarsestPrecisionAlone) {
+  EXPECT_EQ(unaveraged(Precision::Int8), Precision::Int16);
+  EXPECT_EQ(unaveraged(Precision::Int16), Precision::Int16);
+  EXPECT_EQ(unaveraged(Precision::Bfloat16), Precision::Bfloat16);
+}
+
 TEST(PrecisionSupport, IsCompleteInTheReference) {
   const ScopedIsa forced(Isa::Ref);
   EXPECT_THAT(supported_precisions(), testing::ElementsAre(Precision::Float32, Precision::Bfloat16,

@@ -87,12 +87,22 @@ def test_ragged_jets_over_http_and_grpc(server):
         assert caught.value.status() == "400" and "adds up to" in caught.value.message()
 
 
+def begin_long(pool, server, jets):
+    """Sends a request that takes long and returns its future when it is running."""
+    calls = metrics_of(server)["jetcal_http_requests_total"]
+    long = pool.submit(ask, server.url, "optimal", jets)
+    asked = itertools.count(1)  # each look at the metrics is a request too
+    wait_until(lambda: metrics_of(server)["jetcal_http_requests_total"] > calls + next(asked))
+    wait_until(lambda: metrics_of(server)['nv_inference_pending_request_count{model="optimal",version="1"}'] == 0)
+    return long
+
+
 def test_waiting_requests_share_a_batch(repository):
     """Behind a long request the short ones wait, and are run together."""
     with Served(repository) as fresh, concurrent.futures.ThreadPoolExecutor(33) as pool:
         short = make_jets(1, 30)
         expected = ask(fresh.url, "optimal", short)
-        first = pool.submit(ask, fresh.url, "optimal", make_jets(4000, 60))
+        first = begin_long(pool, fresh, make_jets(4000, 60))
         rest = [pool.submit(ask, fresh.url, "optimal", short) for _ in range(32)]
         for answer in rest:
             np.testing.assert_array_equal(answer.result(), expected)
@@ -121,11 +131,7 @@ dynamic_batching { default_queue_policy { allow_timeout_override: true default_t
             concurrent.futures.ThreadPoolExecutor(8) as pool:
         short, inputs = make_jets(1, 10), make_inputs(make_jets(1, 10), True)
         ask(fresh.url, "optimal", short)
-        calls = metrics_of(fresh)["jetcal_http_requests_total"]
-        first = pool.submit(ask, fresh.url, "optimal", make_jets(4000, 100))
-        asked = itertools.count(1)  # each look at the metrics is a request too
-        wait_until(lambda: metrics_of(fresh)["jetcal_http_requests_total"] > calls + next(asked))
-        wait_until(lambda: metrics_of(fresh)[pending] == 0)
+        first = begin_long(pool, fresh, make_jets(4000, 100))
         begin = time.monotonic()
         with pytest.raises(InferenceServerException) as caught:
             client.infer("optimal", inputs, timeout=50_000)

@@ -81,7 +81,7 @@ InferenceNetwork::InferenceNetwork(const FoldedModel& model, kernels::Precision 
                                            : std::min<std::size_t>(1, hidden.size());
   head_ = pack(hidden.first(num_float_hidden));
   for (const Dense& layer : hidden.subspan(num_float_hidden)) {
-    quantised_head_.emplace_back(weights_of(layer), precision);
+    quantised_head_.emplace_back(weights_of(layer), kernels::unaveraged(precision));
   }
   const std::span<const Dense> layers = model.particle_layers;
   const std::size_t num_float = num_float_layers(model, precision);
@@ -290,7 +290,7 @@ void InferenceNetwork::run_head(InferenceWorkspace& work, std::span<float> outpu
     go_on(layer.length());
   }
   for (const kernels::QuantisedLayer& layer : quantised_head_) {
-    kernels::quantise_rows(precision_, rows, layer.in(), x, stride, work.quantised);
+    kernels::quantise_rows(layer.precision(), rows, layer.in(), x, stride, work.quantised);
     kernels::row_layer_forward(layer, rows, work.quantised, room(layer.length()), layer.length(),
                                Activation::Relu);
     go_on(layer.length());
