@@ -27,6 +27,10 @@ import sys
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "bench"))
+
+import driver  # noqa: E402
+
 JETCAL = os.environ.get("JETCAL", str(ROOT / "build" / "release" / "bin" / "jetcal"))
 PARTS = (0.25, 0.5, 0.75, 1.0)  # of the cost, where losses are compared
 
@@ -199,8 +203,8 @@ def main():
                 print(f"{folder.name}: {result['states']}, {result['epochs']} epochs, killed at {result['kills']}, "
                       f"best {result['best']['100%']:.5f}{'' if not result['problems'] else ' PROBLEMS ' + str(result['problems'])}",
                       flush=True)
-                (options.output / "study.json").write_text(json.dumps({"options": vars(options) | {
-                    "data": str(options.data), "output": str(options.output)}, "studies": results}, indent=1) + "\n")
+                (options.output / "study.json").write_text(json.dumps({"machine": driver.machine(JETCAL), "options": vars(options) | {
+                    "data": options.data.name, "output": options.output.name}, "studies": results}, indent=1) + "\n")
     print("\n" + table(results))
     wrong = sum(len(result["problems"]) for result in results)
     print(f"\n{len(results)} studies, {sum(len(result['kills']) for result in results)} kills, {wrong} problems")
