@@ -107,11 +107,10 @@ class KfpReader {
 
   void read_dag(const Node& dag, Scope scope, const std::string& group, Pipeline& pipeline) {
     const Node& tasks = require(dag, "tasks", "the DAG");
-    const std::string prefix = group.empty() ? "" : group + "-";
     for (const Field& task : tasks.fields) {
-      const bool taken = pipeline.find_step(task.name) != nullptr || names_.count(task.name) != 0;
-      scope.task_names[task.name] = taken ? prefix + task.name : task.name;
-      names_.insert(scope.task_names[task.name]);
+      std::string& name = scope.task_names[task.name];
+      name = task.name;
+      while (!names_.insert(name).second) name = group + "-" + name;
       if (names_.size() > kMaxSteps)
         fail_at(source_, task.at, "the pipeline has more than ", kMaxSteps, " tasks");
     }
@@ -471,8 +470,8 @@ class KfpReader {
   const std::string& source_;
   std::vector<std::string> mounts_;  // of claims
   KfpGroups groups_;
-  std::set<std::string> open_;  // components that are being read
-  std::set<std::string> names_;
+  std::set<std::string> open_;   // components that are being read
+  std::set<std::string> names_;  // of tasks, each once: groups could hold themselves otherwise
   std::map<std::string, std::string> importers_;  // step -> input of the pipeline
 };
 

@@ -160,6 +160,28 @@ TEST(KfpReader, NamesThePlaceOfWhatItCannotRun) {
               HasSubstr("depends on the unknown task 'lop'"));
 }
 
+// Within the group a-b, the task b of the group a would get the name a-b as well.
+TEST(KfpReader, KeepsTasksApartWhoseNamesMeet) {
+  const Pipeline pipeline = parse_pipeline(R"(
+schemaVersion: 2.1.0
+pipelineInfo: {name: meet}
+components:
+  comp-outer: {dag: {tasks: {a: {componentRef: {name: comp-inner}}}}}
+  comp-inner: {dag: {tasks: {b: {componentRef: {name: comp-leaf}}}}}
+  comp-leaf: {executorLabel: exec-leaf}
+deploymentSpec: {executors: {exec-leaf: {container: {command: [sh], image: busybox}}}}
+root:
+  dag:
+    tasks:
+      b: {componentRef: {name: comp-leaf}}
+      a-b: {componentRef: {name: comp-outer}}
+      last: {componentRef: {name: comp-leaf}, dependentTasks: [a-b]}
+)",
+                                           "p.yaml", "/");
+  EXPECT_NE(pipeline.find_step("b"), nullptr);
+  EXPECT_THAT(pipeline.find_step("last")->after, ElementsAre("a-a-b"));
+}
+
 TEST(KfpReader, RefusesDagsThatMultiply) {
   std::string text =
       "schemaVersion: 2.1.0\npipelineInfo: {name: bomb}\nroot: {dag: {tasks: {t: "
