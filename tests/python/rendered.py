@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All that jetcal renders for Kubernetes, and the record of what a real kube-apiserver took."""
+"""All that jetcal renders for Kubernetes, a pipeline to render, and the record of what a real kube-apiserver took."""
 
 import copy
 import hashlib
@@ -17,6 +17,53 @@ TRAIN = ["--command", "jetcal", "--command", "train", "--command=--data", "--com
 FORMATS = ["argo", "scheduled", "pytorchjob", "trainjob", "torch-runtime", "mpi-runtime", "serving", "storage", "experiment"]
 PLACES = {"claim": [], "bucket": ["--bucket", "jets", "--endpoint", "https://s3.lab", "--gpus", "2", "--workers", "3"],
           "triton": ["--runtime", "triton", "--canary", "10", "--min-replicas", "0"], "train jobs": ["--trial", "TrainJob"]}
+
+WORDS = """
+format: jetcal-pipeline/1
+name: words
+image: busybox
+recurring: {cron: '0 0 3 * * 1', max_concurrency: 2}
+parameters:
+  rate: {type: number, default: 0.5}
+  deploy: {type: boolean, default: true}
+  name: {type: string, default: 'a b: #c'}
+inputs:
+  words: {default: words.txt}
+steps:
+  - name: sort
+    command: [sh, -c, 'sort "$0" > "$1"', '${inputs.words}', '${outputs.sorted}']
+    inputs: {words: inputs.words}
+    outputs: {sorted: {type: Dataset}}
+    resources: {cores: 500m, memory: 256Mi}
+    retries: {limit: 2, delay: 3s}
+    pass_environment: [AWS_SECRET_ACCESS_KEY]
+    environment: {RATE: '${parameters.rate}'}
+  - name: score
+    command: [sh, -c, 'echo "{\\"loss\\": $0}"', '${parameters.rate}']
+    inputs: {sorted: {type: Dataset, from: sort.sorted}}
+    outputs: {loss: {type: number, stdout: true, field: loss}}
+    time_limit: 10m
+    resources: {gpus: 1}
+  - name: publish
+    when: ${parameters.deploy} and ${inputs.loss} < 1
+    command: [sh, -c, 'echo "$0 $1" > "$2"', '${parameters.name}', '${inputs.loss}', '${outputs.note}']
+    inputs: {loss: score.loss}
+    outputs: {note: {type: Artifact}}
+"""
+
+
+def render(jetcal, *words):
+    result = jetcal.raw("pipeline", "render", *words)
+    assert result.returncode == 0, result.stderr
+    return [document for document in yaml.safe_load_all(result.stdout) if document]
+
+
+def write_words(folder):
+    """Writes a pipeline of three steps and its input; returns its file."""
+    (folder / "words.txt").write_text("pear\napple\n")
+    path = folder / "words.yaml"
+    path.write_text(WORDS)
+    return path
 
 
 def everything(jetcal, folder):
