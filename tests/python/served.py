@@ -4,6 +4,7 @@
 import json
 import pathlib
 import subprocess
+import time
 
 
 class Served:
@@ -41,6 +42,14 @@ class Served:
         if self.process.poll() is None:
             status, errors = self.stop()
             assert status == 0, errors
+
+
+def wait_until(condition, seconds=20):
+    """Asks for what a server does in its own time, until it is so."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it has not come to that"
+        time.sleep(0.005)
 
 
 def export(jetcal, repository, preset, name, *flags):

@@ -14,7 +14,7 @@ import pytest
 import tritonclient.grpc as triton_grpc
 import tritonclient.http as triton
 import tritonclient.utils.shared_memory as shared_memory
-from served import Served, export
+from served import Served, export, wait_until
 from test_serve import make_inputs, make_jets, make_plain_model
 from tritonclient.utils import InferenceServerException
 
@@ -43,13 +43,6 @@ def ask(url, model, jets):
     """One request on a connection of its own."""
     with triton.InferenceServerClient(url, network_timeout=60) as client:
         return client.infer(model, make_inputs(jets, True)).as_numpy("output")
-
-
-def wait_until(condition, seconds=20):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import onnx
 import pytest
 import tritonclient.http as triton
 from object_store import ObjectStore, need_gateway
-from served import Served
+from served import Served, wait_until
 from test_serve import make_plain_model
 from tritonclient.utils import InferenceServerException
 
@@ -67,13 +67,6 @@ def ask(client, model="plain", version=""):
     return round(float(added.flat[0]), 3), answer.get_response()["model_version"]
 
 
-def until(condition, seconds=20):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it has not come to that"
-        time.sleep(0.05)
-
-
 def states(client):
     return {entry["name"]: entry for entry in client.get_model_repository_index()}
 
@@ -83,11 +76,11 @@ def test_first_load_new_version_and_removal_by_polling(store, tmp_path):
     with StoreServed(store, *POLL) as server, triton.InferenceServerClient(server.url) as client:
         assert ask(client) == (1, "1")
         upload(store, make_model(tmp_path / "v2", 5, 2), "prod/plain")
-        until(lambda: ask(client) == (5, "2"))
+        wait_until(lambda: ask(client) == (5, "2"))
         upload(store, make_model(tmp_path / "other", 7), "prod/other")
-        until(lambda: "other" in states(client) and states(client)["other"].get("state") != "LOADING")
+        wait_until(lambda: "other" in states(client) and states(client)["other"].get("state") != "LOADING")
         shutil.rmtree(store.folder / "models" / "prod" / "other")
-        until(lambda: "other" not in states(client))
+        wait_until(lambda: "other" not in states(client))
         assert ask(client) == (5, "2") and client.is_server_ready()
 
 
@@ -113,7 +106,7 @@ def test_a_new_state_is_taken_whole_under_traffic(store, tmp_path):
             stream.write(b"the weights come later")
         time.sleep(1.2)  # polled meanwhile: version 2 has no weights
         upload(store, second, "prod/plain")
-        until(lambda: seen and seen[-1] == (5, "2"))
+        wait_until(lambda: seen and seen[-1] == (5, "2"))
         stop.set()
         worker.join()
         assert not bad and set(seen) == {(1, "1"), (5, "2")}
@@ -123,12 +116,12 @@ def test_a_store_that_goes_leaves_the_models_in_service(store, tmp_path):
     upload(store, make_model(tmp_path / "v1"), "prod/plain")
     with StoreServed(store, *POLL) as server, triton.InferenceServerClient(server.url) as client:
         store.kill()
-        until(lambda: "the repository cannot be read" in states(client)["plain"].get("reason", ""), 60)
+        wait_until(lambda: "the repository cannot be read" in states(client)["plain"].get("reason", ""), 60)
         assert ask(client) == (1, "1") and client.is_server_ready() and states(client)["plain"]["state"] == "READY"
         store.start()
-        until(lambda: not states(client)["plain"].get("reason"), 60)
+        wait_until(lambda: not states(client)["plain"].get("reason"), 60)
         upload(store, make_model(tmp_path / "v2", 5, 2), "prod/plain")
-        until(lambda: ask(client) == (5, "2"), 60)
+        wait_until(lambda: ask(client) == (5, "2"), 60)
         _, errors = server.stop()
         assert errors.count("cannot be read, what is loaded stays in service") == 1 and errors.count("can be read again") == 1
 
@@ -161,7 +154,7 @@ def test_only_what_has_changed_is_fetched_and_the_cache_outlives_the_server(stor
     with StoreServed(store, *POLL, "--repository-cache", cache) as server, triton.InferenceServerClient(server.url) as client:
         first = (cache / "plain" / "1" / "model.onnx").stat().st_ino
         upload(store, make_model(tmp_path / "v2", 5, 2) / "2", "prod/plain/2")
-        until(lambda: ask(client) == (5, "2"))
+        wait_until(lambda: ask(client) == (5, "2"))
         assert (cache / "plain" / "1" / "model.onnx").stat().st_ino == first
         second = Served("s3://models/prod", "--repository-cache", cache)
         second.environment = server.environment
