@@ -39,8 +39,6 @@ def test_many_workers_stay_correct(shards, alone, tmp_path, count, network, flag
     over_tcp = run(command(shards, tmp_path / "tcp", [*flags, "--workers", str(count)]), timeout=1800)
     over_mpi = run([*mpirun(count), *command(shards, tmp_path / "mpi", flags)], timeout=1800)
     same_steps(shards, tmp_path, flags, count)
-    # The losses of whole runs are another matter: at the end of 180 steps ParticleNet's differ by 2.2 % with 8 workers, and by .5 %
-    # between one worker's AVX2 and its reference kernels.
     close(over_tcp, alone[network])
     assert over_mpi["fingerprint"] == over_tcp["fingerprint"]
     print(f"\n{network}, {count} workers: test loss {over_tcp['test_loss']}, alone {alone[network]['test_loss']}")
