@@ -19,8 +19,7 @@ enum class NodeInput { Any, AfterRelu };
 /// then relu(layer) for each of `layers`, mean over the neighbors j, plus shortcut(x_i) (x_i itself
 /// where there is none), relu. `precision` is that of `layers`, where nearly all the work is, and,
 /// unaveraged(), of center, neighbor and shortcut where the input comes after a relu; the rest is
-/// float. Valid
-/// for the variant in use when it was made.
+/// float. Valid for the variant in use when it was made.
 class PackedEdgeConv {
  public:
   PackedEdgeConv(const LinearWeights& center, const LinearWeights& neighbor,
