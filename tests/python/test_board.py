@@ -2,7 +2,6 @@
 """jetcal board in headless Chromium: runs watched live, failures on the first screen, trials, reports, the keyboard."""
 
 import json
-import os
 import signal
 import subprocess
 import time

@@ -3,13 +3,11 @@
 
 import json
 import os
-import pathlib
 import re
 import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 
 import numpy as np

@@ -9,7 +9,7 @@ import pytest
 
 yaml = pytest.importorskip("yaml", reason="tools/setup.py test installs PyYAML")
 
-from conftest import JETCAL, ROOT  # noqa: E402
+from conftest import JETCAL  # noqa: E402
 
 STUDY = """
 name: jec-pfn
