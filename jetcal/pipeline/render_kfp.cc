@@ -82,6 +82,15 @@ class KfpWriter {
     for (const InputPort& port : step.inputs) {
       if (port.optional) cannot(step, "has the optional input '" + port.name + "'");
     }
+    for (const std::string& name : used_parameters(pipeline_, step)) {
+      const InputPort* const port = step.find_input(name);
+      if (port == nullptr || !is_parameter(*port)) continue;
+      if (port->source.kind != Source::Kind::Parameter || port->source.name != name)
+        fail(ErrorCode::InvalidArgument, "the step '", step.name, "' has an input with the name '",
+             name,
+             "' of a parameter that it uses, and Kubeflow Pipelines takes them for one; give ",
+             "the input another name");
+    }
   }
 
   // ---- loops ----------------------------------------------------------------------------------
@@ -157,11 +166,16 @@ class KfpWriter {
       if (one.contains("defaultValue")) one["isOptional"] = true;
       one["parameterType"] = write_kfp_type(parameter.type);
     }
-    for (const ExternalInput& input : pipeline_.inputs)
-      inputs[place_parameter(input)] = {{"defaultValue", place_of(input)},
-                                        {"description", "where the input " + input.name + " lies"},
-                                        {"isOptional", true},
-                                        {"parameterType", "STRING"}};
+    for (const ExternalInput& input : pipeline_.inputs) {
+      const std::string name = place_parameter(input);
+      if (inputs.contains(name))
+        fail(ErrorCode::InvalidArgument, "the parameter '", name, "' has the name that the place ",
+             "of the input '", input.name, "' needs in Kubeflow Pipelines; give it another one");
+      inputs[name] = {{"defaultValue", place_of(input)},
+                      {"description", "where the input " + input.name + " lies"},
+                      {"isOptional", true},
+                      {"parameterType", "STRING"}};
+    }
     return inputs;
   }
 

@@ -282,3 +282,26 @@ steps:
     status, message = jetcal.fails("pipeline", "render", file, "--format", "kfp")
     assert status != 0 and "the step 'c' waits for 'b', which waits for steps of the same loop" in message
     assert jetcal("pipeline", "run", file, "--directory", tmp_path / "runs")["state"] == "finished"
+
+
+NAMES = """
+format: jetcal-pipeline/1
+name: names
+parameters: {rate: {type: number, default: 0.5}, data_path: {type: string, default: x}}
+inputs: {data: {default: words.txt}}
+steps:
+  - {name: a, command: [sh, -c, 'echo 1 > "$0"', '${outputs.rate}'], outputs: {rate: {type: number}}}
+  - {name: b, command: [echo, '${parameters.rate}', '${inputs.rate}'], inputs: {rate: a.rate}}
+"""
+
+
+@pytest.mark.parametrize("old, new, sentence", [
+    ("data_path", "data_file", "the step 'b' has an input with the name 'rate' of a parameter that it uses"),
+    ("a.rate", "parameters.rate", "the parameter 'data_path' has the name that the place of the input 'data' needs")])
+def test_names_that_are_one_in_kfp_are_refused(jetcal, tmp_path, old, new, sentence):
+    file = tmp_path / "names.yaml"
+    file.write_text(NAMES.replace(old, new))
+    status, message = jetcal.fails("pipeline", "render", file)
+    assert status == 2 and sentence in message, message
+    file.write_text(NAMES.replace("data_path", "data_file").replace("a.rate", "parameters.rate"))
+    assert render(jetcal, file)[0]["root"]["inputDefinitions"]["parameters"]["rate"]["defaultValue"] == 0.5
