@@ -116,8 +116,14 @@ class ArgoWriter {
     const auto quoted = [](const std::string& text, bool quotes) {
       return quotes ? "'" + text + "'" : text;
     };
-    if (expression.kind == Kind::Literal)
-      return quoted(text_of(expression.literal), expression.literal.is_string());
+    if (expression.kind == Kind::Literal) {
+      std::string text;
+      for (const char letter : text_of(expression.literal)) {
+        if (letter == '\'' || letter == '"' || letter == '\\') text += '\\';
+        text += letter;
+      }
+      return quoted(text, expression.literal.is_string());
+    }
     if (expression.kind == Kind::Reference) {
       const Fragment& part = expression.reference;
       if (part.kind == Fragment::Kind::Parameter)

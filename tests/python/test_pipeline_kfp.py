@@ -284,6 +284,23 @@ steps:
     assert jetcal("pipeline", "run", file, "--directory", tmp_path / "runs")["state"] == "finished"
 
 
+def test_a_quote_in_a_condition_stays_text(jetcal, tmp_path):
+    file = tmp_path / "quote.yaml"
+    file.write_text("""
+format: jetcal-pipeline/1
+name: quote
+parameters: {who: {type: string, default: it's}}
+steps:
+  - {name: a, when: '${parameters.who} == "it\'\'s"', image: busybox, command: [sh, -c, 'echo "$0"', '${parameters.who}']}
+""")
+    ir = tmp_path / "ir.yaml"
+    assert jetcal.raw("pipeline", "render", file, "--format", "kfp", "--output", ir).returncode == 0
+    for one in (file, ir):
+        assert [step["state"] for step in jetcal("pipeline", "run", one, "--directory", tmp_path / one.stem)["steps"]] == ["finished"]
+    task, = render(jetcal, file, "--format", "argo")[0]["spec"]["templates"][0]["dag"]["tasks"]
+    assert task["when"] == r"('{{workflow.parameters.who}}' == 'it\'s')"
+
+
 NAMES = """
 format: jetcal-pipeline/1
 name: names

@@ -165,7 +165,9 @@ std::string write_kfp_condition(const Expression& condition) {
   using Kind = Expression::Kind;
   if (condition.kind == Kind::Literal) {
     if (!condition.literal.is_string()) return condition.literal.dump();
-    return "'" + condition.literal.get<std::string>() + "'";
+    const std::string text = condition.literal.get<std::string>();
+    const char quote = text.find('\'') == std::string::npos ? '\'' : '"';  // our own hold only one
+    return quote + text + quote;
   }
   if (condition.kind == Kind::Reference) {
     const Fragment& part = condition.reference;
@@ -211,8 +213,8 @@ KfpCondition read_kfp_condition(const std::string& text, const std::string& sour
       i += 2;
     } else if (take("!")) {
       condition.text += " not ";
-    } else if (text[i] == '\'') {
-      const std::size_t end = text.find('\'', i + 1);
+    } else if (text[i] == '\'' || text[i] == '"') {
+      const std::size_t end = text.find(text[i], i + 1);
       if (end == std::string::npos)
         fail_at(source, at, "the condition '", text, "' cannot be read");
       condition.text += text.substr(i, end - i + 1);
