@@ -220,7 +220,7 @@ class ArgoWriter {
   }
 
   static void add_limits(const Step& step, Json& one) {
-    const auto seconds = [](double value) { return std::to_string(std::lround(value)); };
+    const auto seconds = [](double value) { return std::to_string(whole_seconds(value)); };
     if (step.retries.limit > 0) {
       Json& retry = one["retryStrategy"];
       retry["limit"] = std::to_string(step.retries.limit);
@@ -229,7 +229,7 @@ class ArgoWriter {
                           {"factor", std::to_string(std::lround(step.retries.factor))},
                           {"cap", seconds(step.retries.max_delay)}};
     }
-    if (step.time_limit > 0) one["activeDeadlineSeconds"] = std::lround(step.time_limit);
+    if (step.time_limit > 0) one["activeDeadlineSeconds"] = whole_seconds(step.time_limit);
   }
 
   Json container(const Step& step) {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Kubeflow Pipelines IR: PipelineSpec 2.1.0.
 #include <algorithm>
-#include <cmath>
 #include <set>
 
 #include "jetcal/pipeline/detail/container_command.h"
@@ -24,7 +23,7 @@ Type type_of(const std::vector<Json>& values) {
   return Type::String;
 }
 
-std::string seconds_text(double value) { return std::to_string(std::lround(value)) + "s"; }
+std::string seconds_text(double value) { return std::to_string(whole_seconds(value)) + "s"; }
 
 // Where tasks stand: the root, or the loop of the steps that run item by item.
 struct Dag {
@@ -447,8 +446,7 @@ class KfpWriter {
       mount["pvcNameParameter"]["runtimeValue"]["constant"] = options_.claim;
       platform["pvcMount"] = Json::array({mount});
     }
-    if (step.time_limit > 0)
-      platform["activeDeadlineSeconds"] = std::max<std::int64_t>(1, std::lround(step.time_limit));
+    if (step.time_limit > 0) platform["activeDeadlineSeconds"] = whole_seconds(step.time_limit);
     if (!platform.empty()) platform_["exec-" + step.name] = platform;
   }
 

@@ -199,6 +199,9 @@ steps:
     assert each["inputs"]["parameters"] == [{"name": "item-a"}, {"name": "item-b"}] and each["activeDeadlineSeconds"] == 90
     # maxDuration would bound all tries together, a long first one included.
     assert each["retryStrategy"]["backoff"] == {"duration": "2", "factor": "2", "cap": "60"}
+    (tmp_path / "items.yaml").write_text((tmp_path / "items.yaml").read_text().replace("delay: 2s", "delay: 0.2s").replace("90s", "0.2s"))
+    each = render(jetcal, tmp_path / "items.yaml", "--format", "argo")[0]["spec"]["templates"][1]
+    assert (each["activeDeadlineSeconds"], each["retryStrategy"]["backoff"]["duration"]) == (1, "1"), "0 is no limit that a cluster takes"
 
 
 @pytest.mark.parametrize("flags, sentence", [

@@ -123,6 +123,10 @@ std::vector<std::string> used_parameters(const Pipeline& pipeline, const Step& s
   return names;
 }
 
+std::int64_t whole_seconds(double seconds) {
+  return seconds > 0 ? std::max<std::int64_t>(1, std::llround(seconds)) : 0;
+}
+
 std::string memory_text(std::int64_t bytes) {
   for (const auto& [unit, size] :
        {std::pair{"Gi", 1LL << 30}, {"Mi", 1LL << 20}, {"Ki", 1LL << 10}}) {

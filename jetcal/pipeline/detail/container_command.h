@@ -2,6 +2,7 @@
 // A step's command inside of a container, where every writer has placeholders of its own.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <set>
 #include <string>
@@ -35,6 +36,9 @@ std::vector<std::string> used_parameters(const Pipeline& pipeline, const Step& s
 
 /// Fields of the item that the step's words and condition name; "" is the whole item.
 std::set<std::string> used_item_fields(const Step& step);
+
+/// Rounded, and 1 at least where time is asked for: clusters count in seconds and refuse 0.
+std::int64_t whole_seconds(double seconds);
 
 /// "4Gi" or "500M" of bytes; "1500m" or "2" of cores.
 std::string memory_text(std::int64_t bytes);
