@@ -44,6 +44,7 @@ SERVICE_MUTANTS = [
     ("spec.predictor.model.protocolVersion", "v3", "one of grpc-v1, grpc-v2, v1, v2"),
     ("spec.predictor.storageUris", [{"uri": "s3://a/b"}], "both storageUri and storageUris"),
     ("spec.predictor.storageUris", [{"uri": "s3://a/b", "mountPath": "/mnt/../etc"}], "without '..'"),
+    ("spec.predictor.storageUris", [{"uri": "s3://a/b", "mountPath": ""}], "must be a folder from /"),
     ("spec.predictor.containers", [{"name": "kserve-container"}], "exactly one of"),
     ("spec.predictor.containers", [{"name": "transformer-container", "env": [{"name": "STORAGE_URI", "value": "s3://a"}]}], "cannot have STORAGE_URI"),
     ("spec.predictor.workerSpec", {"pipelineParallelSize": 0}, "pipelineParallelSize cannot be below 1"),

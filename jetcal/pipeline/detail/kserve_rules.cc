@@ -140,7 +140,7 @@ class ServiceRules {
         say(path, ".storageUris has an entry without uri");
       const Json& mount = field_at(one, "mountPath");
       const std::string place = mount.is_null() ? "/mnt/models" : text_of(mount);
-      if (place.front() != '/' || place == "/" || place.find("..") != std::string::npos)
+      if (!place.starts_with('/') || place == "/" || place.find("..") != std::string::npos)
         say(path, ".storageUris: the mountPath must be a folder from /, without '..', got ", place);
     }
   }
