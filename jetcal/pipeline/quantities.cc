@@ -34,9 +34,12 @@ bool parse_quantity(const std::string& text, const std::array<Unit, N>& units, d
 double parse_duration(const std::string& text) {
   constexpr std::array<Unit, 6> kUnits{
       {{"", 1}, {"s", 1}, {"ms", 1e-3}, {"m", 60}, {"h", 3600}, {"d", 86400}}};
+  constexpr double kLongest = 1e9;  // 31 years; clocks count nanoseconds in 64 bits
   double seconds = 0;
   if (!parse_quantity(text, kUnits, seconds))
     fail(ErrorCode::InvalidArgument, "a time is written as 30s, 5m, 1.5h or 2d, got '", text, "'");
+  if (seconds > kLongest)
+    fail(ErrorCode::InvalidArgument, "a time is at most ", kLongest, " seconds, got '", text, "'");
   return seconds;
 }
 

@@ -221,6 +221,8 @@ TEST(Quantities, AreReadOrRefused) {
   EXPECT_DOUBLE_EQ(parse_duration("250ms"), 0.25);
   EXPECT_DOUBLE_EQ(parse_duration("2d"), 172800);
   EXPECT_THROW(parse_duration("-1s"), Error);
+  EXPECT_DOUBLE_EQ(parse_duration("10000d"), 864e6);
+  EXPECT_THROW(parse_duration("1e300d"), Error);
   EXPECT_EQ(parse_memory("1.5Gi"), 1610612736);
   EXPECT_THROW(parse_memory("lots"), Error);
   EXPECT_THROW(parse_cores("nan"), Error);
