@@ -30,14 +30,13 @@ GhostGrid::GhostGrid(const JetOptions& options, std::uint64_t seed)
 
 namespace {
 
-/// Where each ghost goes: the history entry that takes it in, at which step, at which distance.
-struct Claims {
-  explicit Claims(std::size_t n)
-      : owner(n, -1),
-        step(n, std::numeric_limits<int>::max()),
-        distance(n, std::numeric_limits<double>::infinity()) {}
-  std::vector<int> owner, step;
-  std::vector<double> distance;
+/// Where a ghost goes: the history entry that takes it in, at which step, at which distance.
+struct Claim {
+  /// Nothing at this distance or beyond is passed up to `step`: no other entry comes before.
+  double bound = std::numeric_limits<double>::infinity();
+  double distance = std::numeric_limits<double>::infinity();
+  int step = std::numeric_limits<int>::max();
+  int owner = -1;
 };
 
 /// A pseudojet of the history: it exists from the step after `birth` up to the step `death`.
@@ -58,13 +57,15 @@ class Steps {
   }
   /// Returns the largest distance up to a step.
   double largest(int step) const { return largest_[static_cast<std::size_t>(step)]; }
-  /// Returns the first step after `birth` beyond `distance`, or one after `death`.
-  int first_beyond(double distance, int birth, int death) const {
-    const auto first = std::upper_bound(largest_.begin(), largest_.begin() + death + 1, distance);
-    int step = static_cast<int>(first - largest_.begin());
-    if (step > birth) return step;
-    step = birth + 1;
-    while (step <= death && distance_[static_cast<std::size_t>(step)] <= distance) ++step;
+  /// Returns the first step after `birth` beyond `distance`, or one after `last`. Some step up to
+  /// `last` is beyond it.
+  int first_beyond(double distance, int birth, int last) const {
+    if (largest(birth) <= distance)
+      return static_cast<int>(
+          std::upper_bound(largest_.begin() + birth + 1, largest_.begin() + last + 1, distance) -
+          largest_.begin());
+    int step = birth + 1;
+    while (step <= last && distance_[static_cast<std::size_t>(step)] <= distance) ++step;
     return step;
   }
 
@@ -74,7 +75,7 @@ class Steps {
 
 /// Lets a pseudojet claim the ghosts within reach.
 void claim(const Span& span, const GhostGrid& ghosts, const Steps& steps, double radius,
-           Claims& claims) {
+           std::vector<Claim>& claims) {
   const double limit = steps.largest(span.death);
   const double reach = std::min(radius, std::sqrt(limit / span.scale));
   const double middle = span.rapidity / ghosts.height + 0.5 * ghosts.num_rows;
@@ -83,24 +84,29 @@ void claim(const Span& span, const GhostGrid& ghosts, const Steps& steps, double
   const int last_row = std::min(ghosts.num_rows - 1, static_cast<int>(std::floor(middle + rows)));
   const int first = static_cast<int>(std::floor((span.phi - reach) / ghosts.width));
   const int last = static_cast<int>(std::floor((span.phi + reach) / ghosts.width));
-  for (int row = first_row; row <= last_row; ++row) {
-    for (int column = first; column <= last; ++column) {
-      const int wrapped = (column + ghosts.num_columns) % ghosts.num_columns;
-      const auto g = static_cast<std::size_t>(row) * static_cast<std::size_t>(ghosts.num_columns) +
-                     static_cast<std::size_t>(wrapped);
+  // Columns [begin, end) of a row, `turn` away from the pseudojet in azimuth.
+  const auto claim_columns = [&](int row, int begin, int end, double turn) {
+    const auto row_begin =
+        static_cast<std::size_t>(row) * static_cast<std::size_t>(ghosts.num_columns);
+    for (int column = begin; column < end; ++column) {
+      const auto g = row_begin + static_cast<std::size_t>(column);
       const double d_rapidity = ghosts.rapidity[g] - span.rapidity;
-      const double d_phi = wrap_phi(ghosts.phi[g] - span.phi);
+      const double d_phi = ghosts.phi[g] - span.phi - turn;
       const double distance2 = d_rapidity * d_rapidity + d_phi * d_phi;
       const double distance = distance2 * span.scale;
-      if (distance2 >= radius * radius || distance >= limit) continue;
-      const int step = steps.first_beyond(distance, span.birth, span.death);
-      if (step > span.death || step > claims.step[g] ||
-          (step == claims.step[g] && distance >= claims.distance[g]))
-        continue;
-      claims.step[g] = step;
-      claims.distance[g] = distance;
-      claims.owner[g] = span.entry;
+      Claim& held = claims[g];
+      if (distance2 >= radius * radius || distance >= std::min(limit, held.bound)) continue;
+      const int last_step = std::min(span.death, held.step);
+      const int step = steps.first_beyond(distance, span.birth, last_step);
+      if (step > last_step || (step == held.step && distance >= held.distance)) continue;
+      held = {steps.largest(step), distance, step, span.entry};
     }
+  };
+  const int num_columns = ghosts.num_columns;
+  for (int row = first_row; row <= last_row; ++row) {
+    if (first < 0) claim_columns(row, first + num_columns, num_columns, 2 * M_PI);
+    claim_columns(row, std::max(first, 0), std::min(last + 1, num_columns), 0);
+    if (last >= num_columns) claim_columns(row, 0, last + 1 - num_columns, -2 * M_PI);
   }
 }
 
@@ -112,19 +118,23 @@ std::vector<int> count_ghosts(const fastjet::ClusterSequence& clusters, const Gh
   const int num_entries = static_cast<int>(history.size());
   const int num_particles = static_cast<int>(clusters.n_particles());
   const Steps steps(clusters);
-  Claims claims(ghosts.phi.size());
+  std::vector<Claim> claims(ghosts.phi.size());
+  std::vector<Span> spans;
   for (int entry = 0; entry < num_entries; ++entry) {
     const auto& step = history[static_cast<std::size_t>(entry)];
     if (step.jetp_index < 0 || step.child < 0) continue;
     const fastjet::PseudoJet& jet = clusters.jets()[static_cast<std::size_t>(step.jetp_index)];
     const double scale = 1 / (jet.kt2() * radius * radius);
-    claim({entry, std::max(entry, num_particles - 1), step.child, jet.rap(), jet.phi(), scale},
-          ghosts, steps, radius, claims);
+    spans.push_back(
+        {entry, std::max(entry, num_particles - 1), step.child, jet.rap(), jet.phi(), scale});
   }
+  // Hard ones first: they are early, and what is held early bounds the search of all others.
+  std::ranges::stable_sort(spans, {}, &Span::scale);
+  for (const Span& span : spans) claim(span, ghosts, steps, radius, claims);
   // Ghosts follow what took them in to the end of the history.
   std::vector<int> counts(history.size(), 0);
-  for (const int owner : claims.owner) {
-    if (owner >= 0) ++counts[static_cast<std::size_t>(owner)];
+  for (const Claim& claimed : claims) {
+    if (claimed.owner >= 0) ++counts[static_cast<std::size_t>(claimed.owner)];
   }
   for (int entry = 0; entry < num_entries; ++entry) {
     const auto& step = history[static_cast<std::size_t>(entry)];
