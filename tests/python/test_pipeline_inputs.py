@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Inputs of pipelines on a real S3 server: fetched once, taken by content, named in the lineage; mistakes are one sentence."""
 
+import fcntl
 import json
+import os
 import shutil
 
 import pytest
@@ -113,6 +115,18 @@ def test_a_default_may_lie_there_and_lineage_names_it(jetcal, bucket, tmp_path):
     assert [data["path"] for data in lineage["data"]] == [f"{bucket.location}/words.txt"]
     rendered = jetcal.raw("pipeline", "render", place.file, "--format", "argo", "--bucket", "other")
     assert f"key: {bucket.folder.name}/words.txt" in rendered.stdout and "bucket: bucket" in rendered.stdout
+
+
+def test_what_a_killed_run_was_fetching_goes_and_what_another_fetches_stays(jetcal, bucket, place):
+    killed, other = place.root / "work" / "inputs.99999999", place.root / "work" / "inputs.99999998"
+    for folder in (killed, other):
+        folder.mkdir(parents=True)
+        (folder / "words.txt").write_text("half")
+    lock = os.open(other, os.O_RDONLY)
+    fcntl.flock(lock, fcntl.LOCK_EX)  # as a process does that runs in a container, under whatever number
+    bucket.run(jetcal, place, "--input", f"words={bucket.location}/words.txt")
+    os.close(lock)
+    assert not killed.exists() and list(place.root.glob("work/inputs.*")) == [other]
 
 
 def test_a_run_goes_on_with_its_inputs(jetcal, bucket, place):

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "jetcal/pipeline/detail/remote_inputs.h"
 
+#include <fcntl.h>
 #include <fnmatch.h>
-#include <signal.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
+#include <cstring>
 #include <memory>
 
 #include "jetcal/base/error.h"
-#include "jetcal/base/number.h"
 #include "jetcal/store/object_store.h"
 
 namespace jetcal::pipeline {
@@ -18,7 +20,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kScratch = "inputs.";  // in the folder of work, before the process's number
+constexpr const char* kScratch = "inputs.";  // in the folder of work, before six letters
 
 // One artefact: an object, or all below a key.
 struct Wanted {
@@ -108,30 +110,49 @@ class Place {
   std::unique_ptr<store::ObjectStore> objects_;
 };
 
-// A folder of this process, which goes with it; those of processes that were killed go first.
+// A folder of this process, which goes with it; those of processes that were killed go first. Locks
+// tell which these are: processes in containers may have the same number.
 class Scratch {
  public:
-  explicit Scratch(const fs::path& work) : path_(work / (kScratch + std::to_string(::getpid()))) {
-    const std::string start = kScratch;
+  explicit Scratch(const fs::path& work) {
     for (const fs::directory_entry& entry : fs::directory_iterator(work)) {
-      const std::string name = entry.path().filename().string();
-      if (!name.starts_with(start)) continue;
-      const auto process = parse_number<pid_t>(name.substr(start.size()));
-      const bool gone = process && ::kill(*process, 0) != 0 && errno == ESRCH;
-      if (gone || entry.path() == path_) remove(entry.path());
+      if (!entry.path().filename().string().starts_with(kScratch)) continue;
+      const int file = ::open(entry.path().c_str(), O_RDONLY | O_CLOEXEC);
+      if (file < 0) continue;
+      if (::flock(file, LOCK_EX | LOCK_NB) == 0) remove(entry.path());
+      ::close(file);
+    }
+    make(work);
+    while (!fs::exists(path_)) {  // taken for one of a killed process before it was locked
+      ::close(file_);
+      make(work);
     }
   }
-  ~Scratch() { remove(path_); }
+  ~Scratch() {
+    remove(path_);
+    ::close(file_);
+  }
   Scratch(const Scratch&) = delete;
   Scratch& operator=(const Scratch&) = delete;
   const fs::path& path() const noexcept { return path_; }
 
  private:
+  void make(const fs::path& work) {
+    std::string name = (work / kScratch).string() + "XXXXXX";
+    if (::mkdtemp(name.data()) == nullptr)
+      fail(errno == ENOSPC || errno == EDQUOT ? ErrorCode::ResourceExhausted : ErrorCode::Internal,
+           "cannot make a folder in ", work.string(), ": ", std::strerror(errno));
+    path_ = name;
+    file_ = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC);
+    if (file_ >= 0) ::flock(file_, LOCK_EX);
+  }
   static void remove(const fs::path& path) {
     std::error_code ignored;
     fs::remove_all(path, ignored);
   }
-  const fs::path path_;
+
+  fs::path path_;
+  int file_ = -1;
 };
 
 BoundArtifact bring(const Place& place, const Wanted& wanted, const RunOptions& options,
