@@ -5,10 +5,13 @@ import fcntl
 import json
 import os
 import shutil
+import subprocess
 
 import pytest
 from object_store import SECRET, server  # noqa: F401 (server is a fixture)
 from test_pipeline_run import Place, of_step, outputs, states
+
+from conftest import JETCAL
 
 WORDS = """
 format: jetcal-pipeline/1
@@ -127,6 +130,17 @@ def test_what_a_killed_run_was_fetching_goes_and_what_another_fetches_stays(jetc
     bucket.run(jetcal, place, "--input", f"words={bucket.location}/words.txt")
     os.close(lock)
     assert not killed.exists() and list(place.root.glob("work/inputs.*")) == [other]
+
+
+def test_a_killed_run_has_fetched_for_the_next_one(jetcal, bucket, place):
+    bucket.put("large.txt", "word\n" * 6_000_000)
+    given = [word for name in ("words.txt", "large.txt") for word in ("--input", f"words={bucket.location}/{name}")]
+    with subprocess.Popen([JETCAL, *map(str, place.arguments(*given))], env=bucket.server.environment(), stdout=subprocess.DEVNULL,
+                          stderr=subprocess.PIPE, text=True) as process:
+        next(line for line in process.stderr if line.startswith(f"fetching {bucket.location}/large.txt"))
+        process.kill()
+    result, fetched = bucket.run(jetcal, place, *given)
+    assert f"{bucket.location}/words.txt" not in fetched and count(result) == 6_000_002
 
 
 def test_a_run_goes_on_with_its_inputs(jetcal, bucket, place):

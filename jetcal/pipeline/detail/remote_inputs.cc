@@ -169,6 +169,7 @@ BoundArtifact bring(const Place& place, const Wanted& wanted, const RunOptions& 
     make_read_only(scratch.path() / wanted.name);
     store.take_in(scratch.path() / wanted.name, output);
     hashes.remember(location, wanted.state(), output.sha256);
+    hashes.save();  // whoever kills the run at the next one need not fetch this one again
   }
   return {store.artifact_path(output), output.sha256, location};
 }
