@@ -202,7 +202,7 @@ def test_answers_that_are_cut_busy_or_full(jetcal, server, file, tmp_path):
 
 
 class PartsOnly(http.server.BaseHTTPRequestHandler):
-    """Takes parts; refuses the third, or says at the end, with status 200, that nothing came of them."""
+    """Takes parts; refuses the third, or says at the end, once or always, with status 200, that nothing came of them."""
 
     asked = []
 
@@ -219,7 +219,10 @@ class PartsOnly(http.server.BaseHTTPRequestHandler):
         if self.path.endswith("?uploads="):
             self.answer(200, b"<InitiateMultipartUploadResult><UploadId>u/1</UploadId></InitiateMultipartUploadResult>")
         else:
-            self.answer(200, b"<Error><Code>InternalError</Code><Message>try later</Message></Error>")
+            ends = sum(one == ("POST", "uploadId=u%2F1") for one in self.asked)
+            done = "/slow" in self.path and ends == 1
+            self.answer(200, b"<CompleteMultipartUploadResult/>" if done else
+                        b"<Error><Code>InternalError</Code><Message>try later</Message></Error>")
 
     def do_PUT(self):
         refused = "/refused" in self.path and "partNumber=3" in self.path
@@ -243,8 +246,11 @@ def test_an_upload_that_fails_is_taken_back(jetcal, server, file):
         assert PartsOnly.asked == [*sent, ("DELETE", "uploadId=u%2F1")]
         PartsOnly.asked.clear()
         status, message = jetcal.fails("store", "put", file, "s3://bucket/ended", env=environment)
-        assert status == 6 and "InternalError: try later" in message, message
-        assert PartsOnly.asked == [*sent, ("POST", "uploadId=u%2F1"), ("DELETE", "uploadId=u%2F1")]
+        assert status == 6 and "in 2 attempts: InternalError: try later" in message, message
+        assert PartsOnly.asked == [*sent, *[("POST", "uploadId=u%2F1")] * 2, ("DELETE", "uploadId=u%2F1")]
+        PartsOnly.asked.clear()
+        report = jetcal("store", "put", file, "s3://bucket/slow", env=environment)
+        assert report["retries"] == 1 and PartsOnly.asked == [*sent, *[("POST", "uploadId=u%2F1")] * 2]
         parts.shutdown()
 
 

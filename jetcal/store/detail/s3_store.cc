@@ -239,7 +239,7 @@ class S3Store final : public ObjectStore {
     request.headers.emplace_back("Content-Type: application/xml");
     Reply answer = ask(std::move(request), name);
     if (is_good(answer) && says_completed(answer.body)) return;
-    if (is_good(answer)) answer.status = 500;  // AWS sends its head before it knows
+    if (is_good(answer)) answer.status = 500;  // neither completed nor refused
     // The upload may have ended with an attempt whose answer was lost.
     if (answer.attempts > 1 && read_refusal(answer.body).code == "NoSuchUpload") {
       const std::optional<ObjectInfo> there = head(name);
@@ -291,6 +291,9 @@ class S3Store final : public ObjectStore {
     for (int attempt = 1;; ++attempt) {
       ++requests_;
       Reply answer{client_.send(request, identity()), attempt};
+      // AWS sends the head of its answer to the end of an upload before it knows how that goes.
+      if (request.method == "POST" && is_good(answer) && !read_refusal(answer.body).code.empty())
+        answer.status = 500;
       if (should_stop_()) {
         fail(ErrorCode::Cancelled, "stopped while asking for ", name_of(name));
       }
