@@ -139,25 +139,22 @@ TEST(KfpReader, ReadsLoopsLimitsSecretsAndClaims) {
 }
 
 TEST(KfpReader, NamesThePlaceOfWhatItCannotRun) {
-  EXPECT_THAT(error_of(replaced(kText, "componentRef: {name: comp-make}",
-                                "componentRef: {name: comp-loop}")),
-              HasSubstr("the component 'comp-loop' stands in itself"));
-  EXPECT_THAT(error_of(replaced(kText, "outputParameterKey: all", "outputParameterKey: some")),
-              HasSubstr("the task 'loop' gives no output 'some'"));
-  EXPECT_THAT(error_of(replaced(kText, "parseJson(string_value)[\"a\"]", "seconds(x)")),
-              HasSubstr("which means nothing here"));
-  EXPECT_THAT(
-      error_of(replaced(kText, "t-{{$.inputs.parameters['n']}}", "{{$.inputs.parameters['tag']}}")),
-      HasSubstr("is made of itself"));
-  EXPECT_THAT(error_of(replaced(kText, "maxRetryCount: 2.0", "maxRetryCount: many")),
-              HasSubstr("the maxRetryCount must be a number"));
-  EXPECT_THAT(error_of(replaced(kText, "resourceMemoryLimit: 256Mi", "resourceMemoryLimit: much")),
-              HasSubstr("memory is written as"));
-  EXPECT_THAT(
-      error_of(replaced(kText, "activeDeadlineSeconds: '20'", "activeDeadlineSeconds: soon")),
-      HasSubstr("a time is written as"));
-  EXPECT_THAT(error_of(replaced(kText, "dependentTasks: [loop]", "dependentTasks: [lop]")),
-              HasSubstr("depends on the unknown task 'lop'"));
+  const struct {
+    const char *text, *instead, *told;
+  } kCases[] = {
+      {"componentRef: {name: comp-make}", "componentRef: {name: comp-loop}",
+       "the component 'comp-loop' stands in itself"},
+      {"outputParameterKey: all", "outputParameterKey: some",
+       "the task 'loop' gives no output 'some'"},
+      {"parseJson(string_value)[\"a\"]", "seconds(x)", "which means nothing here"},
+      {"t-{{$.inputs.parameters['n']}}", "{{$.inputs.parameters['tag']}}", "is made of itself"},
+      {"maxRetryCount: 2.0", "maxRetryCount: many", "the maxRetryCount must be a number"},
+      {"resourceMemoryLimit: 256Mi", "resourceMemoryLimit: much", "memory is written as"},
+      {"activeDeadlineSeconds: '20'", "activeDeadlineSeconds: soon", "a time is written as"},
+      {"dependentTasks: [loop]", "dependentTasks: [lop]", "depends on the unknown task 'lop'"},
+  };
+  for (const auto& one : kCases)
+    EXPECT_THAT(error_of(replaced(kText, one.text, one.instead)), HasSubstr(one.told));
 }
 
 // Within the group a-b, the task b of the group a would get the name a-b as well.
