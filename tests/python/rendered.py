@@ -17,6 +17,7 @@ TRAIN = ["--command", "jetcal", "--command", "train", "--command=--data", "--com
 FORMATS = ["argo", "scheduled", "pytorchjob", "trainjob", "torch-runtime", "mpi-runtime", "serving", "storage", "experiment"]
 PLACES = {"claim": [], "bucket": ["--bucket", "jets", "--endpoint", "https://s3.lab", "--gpus", "2", "--workers", "3"],
           "triton": ["--runtime", "triton", "--canary", "10", "--min-replicas", "0"], "train jobs": ["--trial", "TrainJob"]}
+REMOVE = object()
 
 WORDS = """
 format: jetcal-pipeline/1
@@ -79,6 +80,20 @@ def everything(jetcal, folder):
                 if resource:
                     yield form, resource
     yield from kustomized(jetcal, folder / "deploy", "--bucket", "jets", "--workers", "3")
+
+
+def mutate(resource, path, value):
+    """A copy of a resource with another value at a path of names and numbers, or without what is there."""
+    resource = copy.deepcopy(resource)
+    *parents, last = [int(part) if part.isdigit() else part for part in path.split(".")]
+    node = resource
+    for part in parents:
+        node = node[part]
+    if value is REMOVE:
+        del node[last]
+    else:
+        node[last] = value
+    return resource
 
 
 def patched(resource, operations):

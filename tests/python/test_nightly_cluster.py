@@ -5,27 +5,26 @@ With JETCAL_RECORD=1 what the server took is written to tests/python/cluster_rec
 against what is rendered now, without a server.
 """
 
-import copy
 import json
 import os
 
 import pytest
 
 from cluster import Cluster, Refused, missing
-from rendered import CRDS, everything, fingerprint, write_record
+from rendered import CRDS, REMOVE, everything, fingerprint, mutate, write_record
 
-# (what is rendered, path in it, value, a word of the server's answer); None takes a field away.
+# (what is rendered, path in it, value, a word of the server's answer)
 REFUSED = [
     ("serving", "InferenceService", "spec.predictor.maxReplicas", "3", "got string"),
     ("serving", "InferenceService", "spec.predictor.model.modelFormats", [], "field not declared in schema"),
     ("serving", "InferenceService", "spec.predictr", {}, "field not declared in schema"),
     ("serving", "ServingRuntime", "spec.containers.0.imag", "x", "field not declared in schema"),
-    ("serving", "ServingRuntime", "spec.containers", None, "Required value"),
+    ("serving", "ServingRuntime", "spec.containers", REMOVE, "Required value"),
     ("pytorchjob", "PyTorchJob", "spec.nprocPerNode", 2, "expected string"),
     ("pytorchjob", "PyTorchJob", "spec.pytorchReplicaSpecs.Master.restartPolicies", "Never", "field not declared in schema"),
     ("trainjob", "TrainJob", "spec.runtimeRef.nam", "x", "field not declared in schema"),
     ("trainjob", "TrainJob", "spec.trainer.numNodes", "two", "got string"),
-    ("scheduled", "ScheduledWorkflow", "status", None, "Required value"),
+    ("scheduled", "ScheduledWorkflow", "status", REMOVE, "Required value"),
     ("storage", "ServiceAccount", "secret", [], "field not declared in schema"),
 ]
 
@@ -71,15 +70,7 @@ def test_resources_are_stored_as_they_were_rendered(jetcal, cluster, tmp_path):
 
 @pytest.mark.parametrize("name, kind, path, value, words", REFUSED)
 def test_the_server_refuses_what_is_misspelt_or_of_a_wrong_type(jetcal, cluster, tmp_path, name, kind, path, value, words):
-    resource = copy.deepcopy(next(one for what, one in everything(jetcal, tmp_path) if what == name and one["kind"] == kind))
-    *parents, last = [int(part) if part.isdigit() else part for part in path.split(".")]
-    node = resource
-    for part in parents:
-        node = node[part]
-    if value is None:
-        del node[last]
-    else:
-        node[last] = value
+    resource = mutate(next(one for what, one in everything(jetcal, tmp_path) if what == name and one["kind"] == kind), path, value)
     with pytest.raises(Refused, match=words):
         cluster.apply(resource, dry_run=True)
 

@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What jetcal pipeline lint finds: what the webhooks of Katib and KServe refuse, and mistakes of pipelines."""
 
-import copy
 import json
 
 import pytest
 
-from rendered import render
+from rendered import REMOVE, mutate, render
 
 # The rules of Katib's webhook (section 1 of its documentation of v1beta1), each broken once.
 EXPERIMENT = {
@@ -23,7 +22,6 @@ EXPERIMENT = {
             "trialSpec": {"apiVersion": "batch/v1", "kind": "Job", "spec": {"template": {"spec": {"restartPolicy": "Never", "containers": [
                 {"name": "training", "image": "jetcal", "command": ["jetcal", "train", "--lr", "${trialParameters.lr}", "--optimizer",
                                                                    "${trialParameters.optimizer}"]}]}}}}}}}
-REMOVE = object()
 MUTANTS = [  # test_tune_katib.py has all of the rules
     ("metadata.name", "a" * 41, "at most 40"), ("spec.objective.type", "smallest", "minimize or maximize"),
     ("spec.parallelTrialCount", 20, "spec.parallelTrialCount: must be at most maxTrialCount (12), is 20"),
@@ -62,19 +60,6 @@ SCALING = [
     (KNATIVE, {"scaleMetric": "rps", "scaleTarget": 10}, None), (KNATIVE, {"scaleMetric": "cpu"}, "one of concurrency, rps"),
     (KNATIVE, {"scaleMetric": "rps", "scaleTarget": 0}, "at least 1"), (KNATIVE, {"deploymentStrategy": {}}, "mode Standard alone"),
 ]
-
-
-def mutate(resource, path, value):
-    resource = copy.deepcopy(resource)
-    *parents, last = [int(part) if part.isdigit() else part for part in path.split(".")]
-    node = resource
-    for part in parents:
-        node = node[part]
-    if value is REMOVE:
-        del node[last]
-    else:
-        node[last] = value
-    return resource
 
 
 def lint(jetcal, tmp_path, resource):

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a pipeline is written as for Kubernetes: against the real schemas, and what a cluster needs to run it."""
 
-import copy
 import json
 import os
 import re
@@ -11,7 +10,7 @@ import pytest
 import yaml
 
 from conftest import ROOT
-from rendered import CRDS, TRAIN, kustomized, render, write_words
+from rendered import CRDS, TRAIN, kustomized, mutate, render, write_words
 
 FORMATS = ["argo", "pytorchjob", "trainjob", "torch-runtime", "mpi-runtime", "serving", "storage"]
 
@@ -81,14 +80,9 @@ def test_every_resource_meets_its_schema_and_the_lint(jetcal, schemas, words, tm
 
 def test_the_schemas_refuse_misspelt_fields_and_wrong_types(jetcal, schemas):
     service = render(jetcal, "--format", "serving")[1]
-    for path, value in [(("spec", "predictor", "maxReplicas"), "3"), (("spec", "predictor", "modl"), {}),
-                        (("spec", "predictor", "model", "modelFormats"), []), (("spec", "predictr"), {})]:
-        mutant = copy.deepcopy(service)
-        node = mutant
-        for part in path[:-1]:
-            node = node[part]
-        node[path[-1]] = value
-        assert problems(schemas, mutant), path
+    for path, value in [("spec.predictor.maxReplicas", "3"), ("spec.predictor.modl", {}), ("spec.predictor.model.modelFormats", []),
+                        ("spec.predictr", {})]:
+        assert problems(schemas, mutate(service, path, value)), path
     job = render(jetcal, "--format", "pytorchjob", *TRAIN)[0]
     job["spec"]["nprocPerNode"] = 2
     assert problems(schemas, job)
