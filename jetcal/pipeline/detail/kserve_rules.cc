@@ -26,6 +26,19 @@ std::string joined(const Names& names) {
   return text;
 }
 
+// What holds for workers of a service and of a runtime.
+void add_worker_mistakes(const std::string& path, const Json& workers,
+                         std::vector<std::string>& mistakes) {
+  if (field_at(workers, "containers").size() > 1) mistakes.push_back(path + " takes one container");
+  for (const char* size : {"pipelineParallelSize", "tensorParallelSize"}) {
+    const Json& value = field_at(workers, size);
+    if (value.is_number() && value < 1)
+      mistakes.push_back(
+          std::string(path).append(".").append(size).append(" cannot be below 1, got ") +
+          value.dump());
+  }
+}
+
 class ServiceRules {
  public:
   explicit ServiceRules(const Json& service) : service_(service) {
@@ -200,13 +213,7 @@ class ServiceRules {
   void workers(const Json& predictor) {
     const Json& spec = field_at(predictor, "workerSpec");
     if (!spec.is_object()) return;
-    if (field_at(spec, "containers").size() > 1)
-      say("spec.predictor.workerSpec takes one container");
-    for (const char* size : {"pipelineParallelSize", "tensorParallelSize"}) {
-      const Json& value = field_at(spec, size);
-      if (value.is_number() && value < 1)
-        say("spec.predictor.workerSpec.", size, " cannot be below 1, got ", value.dump());
-    }
+    add_worker_mistakes("spec.predictor.workerSpec", spec, mistakes_);
     if (autoscaler_ != "none")
       say("spec.predictor.workerSpec needs the annotation serving.kserve.io/autoscalerClass: none");
   }
@@ -267,15 +274,7 @@ std::vector<std::string> serving_runtime_mistakes(const Json& runtime) {
       mistakes.push_back("the model format " + name + " has two priorities, " +
                          known->second.dump() + " and " + priority.dump());
   }
-  const Json& workers = field_at(runtime, "spec.workerSpec");
-  if (field_at(workers, "containers").size() > 1)
-    mistakes.push_back("spec.workerSpec takes one container");
-  for (const char* size : {"pipelineParallelSize", "tensorParallelSize"}) {
-    const Json& value = field_at(workers, size);
-    if (value.is_number() && value < 1)
-      mistakes.push_back("spec.workerSpec." + std::string(size) + " cannot be below 1, got " +
-                         value.dump());
-  }
+  add_worker_mistakes("spec.workerSpec", field_at(runtime, "spec.workerSpec"), mistakes);
   return mistakes;
 }
 
