@@ -179,6 +179,16 @@ root:
   EXPECT_THAT(pipeline.find_step("last")->after, ElementsAre("a-a-b"));
 }
 
+TEST(KfpReader, RefusesTextsThatMultiply) {
+  const std::string text = std::string(10000, 'x') + "{{$.inputs.parameters['n']}}";
+  const std::string once = replaced(kText, "t-{{$.inputs.parameters['n']}}", text);
+  EXPECT_EQ(error_of(once), "");
+  std::string many;
+  for (int i = 0; i < 40; ++i) many += "\"{{$.inputs.parameters['tag']}}\", ";
+  EXPECT_THAT(error_of(replaced(once, "args: [", "args: [" + many)),
+              HasSubstr("the command of the step 'train' has more than 262144 letters"));
+}
+
 TEST(KfpReader, RefusesDagsThatMultiply) {
   std::string text =
       "schemaVersion: 2.1.0\npipelineInfo: {name: bomb}\nroot: {dag: {tasks: {t: "

@@ -9,17 +9,15 @@
 namespace jetcal::pipeline {
 namespace {
 
-void read_command(const Node& container, Step& step, const std::string& source_) {
+void read_command(const Node& container, Step& step, const std::string& source) {
+  std::vector<Node> texts;
   for (const char* name : {"command", "args"}) {
-    const Node* words = container.find(name);
-    if (words == nullptr) continue;
-    for (const Node& word : words->items) {
-      for (Word& one : read_kfp_word(word.text, step, source_, word.at))
-        step.command.push_back(std::move(one));
-    }
+    if (const Node* words = container.find(name))
+      texts.insert(texts.end(), words->items.begin(), words->items.end());
   }
+  step.command = read_kfp_words(texts, step, source);
   if (step.command.empty())
-    fail_at(source_, container.at, "the step '", step.name,
+    fail_at(source, container.at, "the step '", step.name,
             "' has no command: its image's entry point cannot run here");
   const Node* variables = container.find("env");
   if (variables == nullptr) return;

@@ -21,9 +21,19 @@ bool take_named(const std::string& text, std::size_t& at, const std::string& pre
 
 class WordReader {
  public:
-  WordReader(const Step& step, const std::string& source, Position at)
-      : step_(step), source_(source), at_(at) {}
+  WordReader(const Step& step, const std::string& source) : step_(step), source_(source) {}
 
+  std::vector<Word> read(const std::string& text, Position at) {
+    at_ = at;
+    constants_ = 0;
+    if (text.starts_with("{\"Concat\"") || text.starts_with("{\"IfPresent\"")) {
+      const Json value = Json::parse(text, nullptr, false);
+      if (value.is_object()) return words(value);
+    }
+    return words(Json(text));
+  }
+
+ private:
   std::vector<Word> words(const Json& value, int depth = 0) {
     constexpr int kMaxDepth = 32;
     if (depth > kMaxDepth)
@@ -51,13 +61,17 @@ class WordReader {
             "' is neither text nor Concat nor IfPresent");
   }
 
- private:
   bool has_input(const Json& branch) const {
     return branch.is_object() && branch.contains("InputName") && branch["InputName"].is_string() &&
            step_.find_input(branch["InputName"].get<std::string>()) != nullptr;
   }
 
   Word word(const std::string& text) {
+    constexpr std::size_t kMaxLetters = 1U << 18U;  // tasks share components, which adds up
+    letters_ += text.size();
+    if (letters_ > kMaxLetters)
+      fail_at(source_, at_, "the command of the step '", step_.name, "' has more than ",
+              kMaxLetters, " letters");
     Word word;
     std::string plain;
     const auto flush = [&] {
@@ -129,8 +143,9 @@ class WordReader {
 
   const Step& step_;
   const std::string& source_;
-  Position at_;
-  int constants_ = 0;  // that were put in the place of placeholders
+  Position at_;              // of the word
+  int constants_ = 0;        // that were put in the place of its placeholders
+  std::size_t letters_ = 0;  // of all words
 };
 
 const char* cel_operator(Expression::Kind kind) {
@@ -180,14 +195,14 @@ std::string write_kfp_condition(const Expression& condition) {
          ")";
 }
 
-std::vector<Word> read_kfp_word(const std::string& text, const Step& step,
-                                const std::string& source, Position at) {
-  WordReader reader(step, source, at);
-  if (text.rfind("{\"Concat\"", 0) == 0 || text.rfind("{\"IfPresent\"", 0) == 0) {
-    const Json value = Json::parse(text, nullptr, false);
-    if (value.is_object()) return reader.words(value);
+std::vector<Word> read_kfp_words(const std::vector<Node>& texts, const Step& step,
+                                 const std::string& source) {
+  WordReader reader(step, source);
+  std::vector<Word> all;
+  for (const Node& text : texts) {
+    for (Word& word : reader.read(text.text, text.at)) all.push_back(std::move(word));
   }
-  return reader.words(Json(text));
+  return all;
 }
 
 KfpCondition read_kfp_condition(const std::string& text, const std::string& source, Position at) {

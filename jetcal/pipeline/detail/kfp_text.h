@@ -25,9 +25,10 @@ std::string write_kfp_condition(const Expression& condition);
 /// Name of the input that holds the item of a loop, or a field of it.
 std::string kfp_item_input(const std::string& field);
 
-/// Reads one word of a command: placeholders, Concat and IfPresent, which may stand for several
-/// words or none. Throws with the place for placeholders that only exist on a cluster.
-std::vector<Word> read_kfp_word(const std::string& text, const Step& step,
-                                const std::string& source, Position at);
+/// Reads words of a command: placeholders, Concat and IfPresent, which may stand for several words
+/// or none. Throws with the place for placeholders that only exist on a cluster, and for commands
+/// that grow too long.
+std::vector<Word> read_kfp_words(const std::vector<Node>& texts, const Step& step,
+                                 const std::string& source);
 
 }  // namespace jetcal::pipeline
