@@ -141,6 +141,8 @@ class StudyStore {
            const std::function<void()>& more);
   std::int64_t next_revision();
   void touch(std::int64_t trial);
+  /// Adds metrics to those that a trial has.
+  void merge_metrics(std::int64_t trial, const Metrics& metrics);
   void add_event(std::int64_t trial, const char* what, const std::string& detail);
 
   std::filesystem::path path_;

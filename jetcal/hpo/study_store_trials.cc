@@ -37,17 +37,21 @@ bool StudyStore::owns(std::int64_t trial) const {
   return query.integer(0) == 1;
 }
 
+void StudyStore::merge_metrics(std::int64_t trial, const Metrics& metrics) {
+  Query held(*database_, "SELECT metrics FROM trials WHERE number=?");
+  held.bind(1, trial).step();
+  Query(*database_, "UPDATE trials SET metrics=? WHERE number=?")
+      .bind(1, merged(held.text(0), metrics))
+      .bind(2, trial)
+      .run();
+}
+
 bool StudyStore::report(std::int64_t trial, const Report& report, const Metrics& metrics) {
   bool ours = false;
   database_->write([&] {
     ours = owns(trial);
     if (!ours) return;
-    Query held(*database_, "SELECT metrics FROM trials WHERE number=?");
-    held.bind(1, trial).step();
-    Query(*database_, "UPDATE trials SET metrics=? WHERE number=?")
-        .bind(1, merged(held.text(0), metrics))
-        .bind(2, trial)
-        .run();
+    merge_metrics(trial, metrics);
     Query(*database_, "INSERT OR REPLACE INTO reports VALUES(?, ?, ?, ?, ?)")
         .bind(1, trial)
         .bind(2, report.resource)
@@ -65,12 +69,7 @@ bool StudyStore::set_metrics(std::int64_t trial, const Metrics& metrics) {
   database_->write([&] {
     ours = owns(trial);
     if (!ours) return;
-    Query held(*database_, "SELECT metrics FROM trials WHERE number=?");
-    held.bind(1, trial).step();
-    Query(*database_, "UPDATE trials SET metrics=? WHERE number=?")
-        .bind(1, merged(held.text(0), metrics))
-        .bind(2, trial)
-        .run();
+    merge_metrics(trial, metrics);
     touch(trial);
   });
   return ours;

@@ -81,31 +81,23 @@ RowLayer::RowLayer(std::span<const LinearWeights> parts)
   }
 }
 
+void RowLayer::multiply(std::int64_t rows, const float* x, std::int64_t x_stride,
+                        const detail::RowEnd& end) const {
+  JETCAL_DCHECK(x_stride >= in_ && end.y_stride >= length_);
+  const auto& kernels = detail::row_layer_kernels(isa_);
+  kernels.product({x, x_stride, rows, in_, packed_.data(), length_ / kernels.lanes, end});
+}
+
 void row_layer_forward(const RowLayer& layer, std::int64_t rows, const float* x,
                        std::int64_t x_stride, float* y, std::int64_t y_stride,
                        Activation activation) {
-  JETCAL_DCHECK(x_stride >= layer.in_ && y_stride >= layer.length_);
-  const auto& kernels = detail::row_layer_kernels(layer.isa_);
-  kernels.product({x,
-                   x_stride,
-                   rows,
-                   layer.in_,
-                   layer.packed_.data(),
-                   layer.length_ / kernels.lanes,
-                   {layer.bias_.data(), y, y_stride, activation == Activation::Relu, nullptr}});
+  layer.multiply(rows, x, x_stride,
+                 {layer.bias_.data(), y, y_stride, activation == Activation::Relu, nullptr});
 }
 
 void row_layer_sum(const RowLayer& layer, std::int64_t rows, const float* x, std::int64_t x_stride,
                    const std::int32_t* segments, float* y, std::int64_t y_stride) {
-  JETCAL_DCHECK(x_stride >= layer.in_ && y_stride >= layer.length_);
-  const auto& kernels = detail::row_layer_kernels(layer.isa_);
-  kernels.product({x,
-                   x_stride,
-                   rows,
-                   layer.in_,
-                   layer.packed_.data(),
-                   layer.length_ / kernels.lanes,
-                   {layer.bias_.data(), y, y_stride, true, segments}});
+  layer.multiply(rows, x, x_stride, {layer.bias_.data(), y, y_stride, true, segments});
 }
 
 }  // namespace jetcal::kernels

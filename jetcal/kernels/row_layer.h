@@ -10,6 +10,9 @@
 #include "jetcal/kernels/linear.h"
 
 namespace jetcal::kernels {
+namespace detail {
+struct RowEnd;
+}
 
 /// Returns the length of a row of `channels` floats with its padding: whole vectors of the variant
 /// in use. The functions below write the padding, too.
@@ -39,6 +42,9 @@ class RowLayer {
                                 std::int64_t, Activation);
   friend void row_layer_sum(const RowLayer&, std::int64_t, const float*, std::int64_t,
                             const std::int32_t*, float*, std::int64_t);
+  void multiply(std::int64_t rows, const float* x, std::int64_t x_stride,
+                const detail::RowEnd& end) const;
+
   Isa isa_ = Isa::Ref;
   std::int64_t in_ = 0, out_ = 0, length_ = 0;
   AlignedRows<float> packed_, bias_;

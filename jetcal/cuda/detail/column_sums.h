@@ -18,12 +18,27 @@ struct ColumnTotals {
   double first[4], second[4];
 };
 
-/// Writes the block's sums to parts [chunks, 2, channels], after a step in which every thread
-/// called keep(). Threads of the first row do it, each for its columns, rows in ascending order.
+/// Writes the block's sums to parts [chunks, 2, channels] in two steps: every thread adds up its
+/// rows; then threads of the first row, each for its columns, add those up in ascending order.
 struct ColumnReduction {
+  static constexpr std::int64_t kSteps = 2;
   RowTiles tiles;
   double* parts;
 
+  /// add_rows(part, totals) adds the rows of a part, four columns of them.
+  template <typename AddRows>
+  JETCAL_DEVICE void reduce(std::int64_t step, const Place& place, ColumnShared& shared,
+                            const AddRows& add_rows) const {
+    if (step == 1) {
+      add_up(place, shared);
+      return;
+    }
+    ColumnTotals totals{};
+    add_rows(tiles.part(place), totals);
+    keep(totals, place, shared);
+  }
+
+ private:
   JETCAL_DEVICE static void keep(const ColumnTotals& totals, const Place& place,
                                  ColumnShared& shared) {
     for (int c = 0; c < 4; ++c) {

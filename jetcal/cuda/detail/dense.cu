@@ -55,28 +55,23 @@ struct FinishLayerBackwardBody {
   float kept_scale;
   Out* grad_z;
 
-  JETCAL_DEVICE std::int64_t steps(const Place& /*place*/) const { return 2; }
+  JETCAL_DEVICE std::int64_t steps(const Place& /*place*/) const { return ColumnReduction::kSteps; }
   JETCAL_DEVICE void step(std::int64_t step, const Place& place, Shared& shared) const {
-    if (step == 1) {
-      reduction.add_up(place, shared);
-      return;
-    }
-    const RowPart part = reduction.tiles.part(place);
-    ColumnTotals totals{};
-    for (std::int64_t row = part.row; row < part.last_row; row += part.row_step) {
-      const std::int64_t at = row * reduction.tiles.channels + part.column;
-      Four grad = load4(grad_y + at);
-      if (with_relu) {
-        const Four value = load4(y + at);
-        for (int c = 0; c < 4; ++c) {
-          grad.at[c] = value.at[c] <= 0 ? 0.0F : grad.at[c] * kept_scale;
+    reduction.reduce(step, place, shared, [&](const RowPart& part, ColumnTotals& totals) {
+      for (std::int64_t row = part.row; row < part.last_row; row += part.row_step) {
+        const std::int64_t at = row * reduction.tiles.channels + part.column;
+        Four grad = load4(grad_y + at);
+        if (with_relu) {
+          const Four value = load4(y + at);
+          for (int c = 0; c < 4; ++c) {
+            grad.at[c] = value.at[c] <= 0 ? 0.0F : grad.at[c] * kept_scale;
+          }
         }
+        store4(grad_z + at, grad);
+        const Four kept = load4(grad_z + at);
+        for (int c = 0; c < 4; ++c) totals.first[c] += kept.at[c];
       }
-      store4(grad_z + at, grad);
-      const Four kept = load4(grad_z + at);
-      for (int c = 0; c < 4; ++c) totals.first[c] += kept.at[c];
-    }
-    ColumnReduction::keep(totals, place, shared);
+    });
   }
 };
 

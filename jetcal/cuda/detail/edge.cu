@@ -31,20 +31,15 @@ struct AddMomentsBody {
   EdgeSum sum;
   T* z;
 
-  JETCAL_DEVICE std::int64_t steps(const Place& /*place*/) const { return 2; }
+  JETCAL_DEVICE std::int64_t steps(const Place& /*place*/) const { return ColumnReduction::kSteps; }
   JETCAL_DEVICE void step(std::int64_t step, const Place& place, Shared& shared) const {
-    if (step == 1) {
-      reduction.add_up(place, shared);
-      return;
-    }
-    const RowPart part = reduction.tiles.part(place);
-    ColumnTotals totals{};
-    for (std::int64_t row = part.row; row < part.last_row; row += part.row_step) {
-      T* const to = z + row * sum.channels + part.column;
-      store4(to, sum.at(row, part.column));
-      add_moments(load4(to), totals);  // of what was kept: bfloat16 has rounded it
-    }
-    ColumnReduction::keep(totals, place, shared);
+    reduction.reduce(step, place, shared, [&](const RowPart& part, ColumnTotals& totals) {
+      for (std::int64_t row = part.row; row < part.last_row; row += part.row_step) {
+        T* const to = z + row * sum.channels + part.column;
+        store4(to, sum.at(row, part.column));
+        add_moments(load4(to), totals);  // of what was kept: bfloat16 has rounded it
+      }
+    });
   }
 };
 

@@ -19,18 +19,13 @@ struct MomentsBody {
   ColumnReduction reduction;
   const T* z;
 
-  JETCAL_DEVICE std::int64_t steps(const Place& /*place*/) const { return 2; }
+  JETCAL_DEVICE std::int64_t steps(const Place& /*place*/) const { return ColumnReduction::kSteps; }
   JETCAL_DEVICE void step(std::int64_t step, const Place& place, Shared& shared) const {
-    if (step == 1) {
-      reduction.add_up(place, shared);
-      return;
-    }
-    const RowPart part = reduction.tiles.part(place);
-    ColumnTotals totals{};
-    for (std::int64_t row = part.row; row < part.last_row; row += part.row_step) {
-      add_moments(load4(z + row * reduction.tiles.channels + part.column), totals);
-    }
-    ColumnReduction::keep(totals, place, shared);
+    reduction.reduce(step, place, shared, [&](const RowPart& part, ColumnTotals& totals) {
+      for (std::int64_t row = part.row; row < part.last_row; row += part.row_step) {
+        add_moments(load4(z + row * reduction.tiles.channels + part.column), totals);
+      }
+    });
   }
 };
 
@@ -126,29 +121,24 @@ struct BackwardSumsBody {
   NormArrays norm;
   bool with_relu;
 
-  JETCAL_DEVICE std::int64_t steps(const Place& /*place*/) const { return 2; }
+  JETCAL_DEVICE std::int64_t steps(const Place& /*place*/) const { return ColumnReduction::kSteps; }
   JETCAL_DEVICE void step(std::int64_t step, const Place& place, Shared& shared) const {
-    if (step == 1) {
-      reduction.add_up(place, shared);
-      return;
-    }
-    const std::int64_t channels = reduction.tiles.channels;
-    const RowPart part = reduction.tiles.part(place);
-    ColumnTotals totals{};
-    if (part.row < part.last_row) {
-      const NormColumns columns = norm_columns(norm, part.column);
-      for (std::int64_t row = part.row; row < part.last_row; row += part.row_step) {
-        const Four value = load4(z + row * channels + part.column);
-        Four grad = gradient_of(gradient, row, channels, part.column);
-        pass_relu(value, columns, with_relu, grad);
-        for (int c = 0; c < 4; ++c) {
-          totals.first[c] += grad.at[c];
-          totals.second[c] += static_cast<double>(grad.at[c]) *
-                              (static_cast<double>(value.at[c]) - columns.mean.at[c]);
+    reduction.reduce(step, place, shared, [&](const RowPart& part, ColumnTotals& totals) {
+      const std::int64_t channels = reduction.tiles.channels;
+      if (part.row < part.last_row) {
+        const NormColumns columns = norm_columns(norm, part.column);
+        for (std::int64_t row = part.row; row < part.last_row; row += part.row_step) {
+          const Four value = load4(z + row * channels + part.column);
+          Four grad = gradient_of(gradient, row, channels, part.column);
+          pass_relu(value, columns, with_relu, grad);
+          for (int c = 0; c < 4; ++c) {
+            totals.first[c] += grad.at[c];
+            totals.second[c] += static_cast<double>(grad.at[c]) *
+                                (static_cast<double>(value.at[c]) - columns.mean.at[c]);
+          }
         }
       }
-    }
-    ColumnReduction::keep(totals, place, shared);
+    });
   }
 };
 
