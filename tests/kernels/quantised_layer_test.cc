@@ -8,22 +8,10 @@
 
 #include "tests/kernels/kernel_case.h"
 #include "tests/kernels/quantised_error.h"
+#include "tests/kernels/random_layer.h"
 
 namespace jetcal::kernels {
 namespace {
-
-struct Layer {
-  Layer(std::int64_t num_in, std::int64_t num_out)
-      : in(num_in),
-        out(num_out),
-        weight(random_floats(num_in * num_out, 1)),
-        bias(random_floats(num_out, 2)) {}
-  LinearWeights view() const { return {weight, bias, in, out}; }
-  std::span<const float> row(std::int64_t c) const { return std::span(weight).subspan(c * in, in); }
-
-  std::int64_t in, out;
-  Floats weight, bias;
-};
 
 // Rows of row_length(channels) with zeros behind.
 AlignedRows<float> padded(const Floats& x, std::int64_t channels) {
@@ -35,7 +23,7 @@ AlignedRows<float> padded(const Floats& x, std::int64_t channels) {
   return result;
 }
 
-Floats forward(Precision precision, const Layer& layer, const Floats& x, std::int64_t rows,
+Floats forward(Precision precision, const RandomLayer& layer, const Floats& x, std::int64_t rows,
                Activation activation) {
   const QuantisedLayer packed(layer.view(), precision);
   QuantisedRows levels;
@@ -66,7 +54,7 @@ TEST_P(QuantisedLayerTest, IsNoFurtherFromTheExactLayerThanItsLevelsAllow) {
   for (const Precision precision : precisions()) {
     for (const std::int64_t out : {1, 7, 8, 9, 16, 17, 24, 33, 50, 65, 100}) {
       for (const std::int64_t in : {1, 2, 7, 8, 9, 50, 100}) {
-        const Layer layer(in, out);
+        const RandomLayer layer(in, out);
         for (const std::int64_t rows : {1, 2, 5, 6, 7, 13, 48, 50}) {
           const Floats x = random_floats(rows * in, 3);
           const Floats y = forward(precision, layer, x, rows, Activation::None);
@@ -96,7 +84,7 @@ TEST_P(QuantisedLayerTest, IsNoFurtherFromTheExactLayerThanItsLevelsAllow) {
 TEST_P(QuantisedLayerTest, MatchesTheReferenceVariant) {
   for (const Precision precision : run_on(GetParam(), precisions)) {
     for (const std::int64_t out : {3, 8, 25, 100}) {
-      const Layer layer(50, out);
+      const RandomLayer layer(50, out);
       const Floats x = random_floats(49 * 50, 4);
       const auto run = [&] { return forward(precision, layer, x, 49, Activation::Relu); };
       const Floats want = run_on(Isa::Ref, run);
@@ -115,7 +103,7 @@ TEST_P(QuantisedLayerTest, NeverOverflows) {
   for (const Precision precision : precisions()) {
     for (const std::int64_t in : {1, 2, 4, 8, 100, 3000}) {
       for (const float weight : {1.0F, -1.0F, 1e-20F}) {
-        Layer layer(in, 9);
+        RandomLayer layer(in, 9);
         std::ranges::fill(layer.weight, weight);
         std::ranges::fill(layer.bias, 0.0F);
         const Floats y = forward(precision, layer, Floats(in, 5.0F), 1, Activation::None);
@@ -132,7 +120,7 @@ TEST_P(QuantisedLayerTest, GivesARowTheSameBitsAmongAnyOthers) {
   const ScopedIsa forced(GetParam());
   for (const Precision precision : precisions()) {
     for (const std::int64_t out : {9, 16, 24, 100}) {
-      const Layer layer(50, out);
+      const RandomLayer layer(50, out);
       const Floats x = random_floats(53 * 50, 5);
       const Floats all = forward(precision, layer, x, 53, Activation::Relu);
       for (std::int64_t row = 0; row < 53; ++row) {
@@ -147,7 +135,7 @@ TEST_P(QuantisedLayerTest, GivesARowTheSameBitsAmongAnyOthers) {
 TEST_P(QuantisedLayerTest, SumsEqualTheSumOfItsRows) {
   const ScopedIsa forced(GetParam());
   for (const Precision precision : precisions()) {
-    const Layer layer(30, 33);
+    const RandomLayer layer(30, 33);
     const Floats x = random_floats(23 * 30, 6);
     std::vector<std::int32_t> segments(23, 0);
     std::fill(segments.begin() + 7, segments.end(), 2);
@@ -170,7 +158,7 @@ TEST_P(QuantisedLayerTest, SumsEqualTheSumOfItsRows) {
 TEST_P(QuantisedLayerTest, ZeroTinyAndHugeRowsStayFinite) {
   const ScopedIsa forced(GetParam());
   for (const Precision precision : precisions()) {
-    const Layer layer(9, 5);
+    const RandomLayer layer(9, 5);
     for (const float size : {0.0F, 1e-42F, 1e-31F, 1e30F}) {
       const Floats y = forward(precision, layer, Floats(9, size), 1, Activation::None);
       for (int c = 0; c < 5; ++c) {
@@ -185,7 +173,7 @@ TEST_P(QuantisedLayerTest, ZeroTinyAndHugeRowsStayFinite) {
 TEST_P(QuantisedLayerTest, KeepsNotANumber) {
   const ScopedIsa forced(GetParam());
   for (const Precision precision : precisions()) {
-    Layer layer(9, 5);
+    RandomLayer layer(9, 5);
     Floats x = random_floats(18, 7);
     for (const float nan :
          {std::numeric_limits<float>::quiet_NaN(), -std::numeric_limits<float>::quiet_NaN()}) {

@@ -6,25 +6,14 @@
 #include <algorithm>
 
 #include "tests/kernels/kernel_case.h"
+#include "tests/kernels/random_layer.h"
 
 namespace jetcal::kernels {
 namespace {
 
-struct Layer {
-  Layer(std::int64_t num_in, std::int64_t num_out)
-      : in(num_in),
-        out(num_out),
-        weight(random_floats(num_in * num_out, 1)),
-        bias(random_floats(num_out, 2)) {}
-  LinearWeights view() const { return {weight, bias, in, out}; }
-
-  std::int64_t in, out;
-  Floats weight, bias;
-};
-
 // The layer's result in double, and what float sums of any order may be off by.
-void define(const Layer& layer, const Floats& x, std::int64_t row, std::int64_t c, double& value,
-            double& bound) {
+void define(const RandomLayer& layer, const Floats& x, std::int64_t row, std::int64_t c,
+            double& value, double& bound) {
   value = layer.bias[c];
   double size = std::abs(value);
   for (std::int64_t k = 0; k < layer.in; ++k) {
@@ -35,7 +24,8 @@ void define(const Layer& layer, const Floats& x, std::int64_t row, std::int64_t 
   bound = static_cast<double>(layer.in + 2) * kRoundoff * size;
 }
 
-Floats forward(const Layer& layer, const Floats& x, std::int64_t rows, Activation activation) {
+Floats forward(const RandomLayer& layer, const Floats& x, std::int64_t rows,
+               Activation activation) {
   const RowLayer packed(layer.view());
   AlignedRows<float> y(static_cast<std::size_t>(rows * packed.length()), -7.0F);
   row_layer_forward(packed, rows, x.data(), layer.in, y.data(), packed.length(), activation);
@@ -43,7 +33,7 @@ Floats forward(const Layer& layer, const Floats& x, std::int64_t rows, Activatio
 }
 
 // Sums of relu over segments, row_length(out) apart; rows are handed over `step` at a time.
-Floats sum(const Layer& layer, const Floats& x, const std::vector<std::int32_t>& segments,
+Floats sum(const RandomLayer& layer, const Floats& x, const std::vector<std::int32_t>& segments,
            std::int64_t step) {
   const RowLayer packed(layer.view());
   const auto rows = static_cast<std::int64_t>(segments.size());
@@ -61,7 +51,7 @@ TEST_P(RowLayerTest, MatchesTheDefinitionAtEveryTail) {
   const ScopedIsa forced(GetParam());
   for (const std::int64_t out : {1, 7, 8, 9, 16, 17, 24, 25, 31, 32, 33, 40, 49, 50, 65, 100}) {
     for (const std::int64_t in : {1, 6, 50}) {
-      const Layer layer(in, out);
+      const RandomLayer layer(in, out);
       for (const std::int64_t rows : {0, 1, 2, 3, 4, 5, 6, 7, 11, 12, 13, 47, 48, 49, 100}) {
         const Floats x = random_floats(rows * in, 3);
         for (const Activation activation : {Activation::None, Activation::Relu}) {
@@ -83,7 +73,7 @@ TEST_P(RowLayerTest, MatchesTheDefinitionAtEveryTail) {
 
 TEST_P(RowLayerTest, WritesThePadding) {
   const ScopedIsa forced(GetParam());
-  const Layer layer(3, 9);
+  const RandomLayer layer(3, 9);
   const std::int64_t length = row_length(9);
   const Floats y = forward(layer, random_floats(6, 4), 2, Activation::None);
   for (std::int64_t c = 9; c < length; ++c) EXPECT_EQ(y[length + c], 0) << c;
@@ -92,7 +82,7 @@ TEST_P(RowLayerTest, WritesThePadding) {
 TEST_P(RowLayerTest, GivesARowTheSameBitsAmongAnyOthers) {
   const ScopedIsa forced(GetParam());
   for (const std::int64_t out : {1, 9, 16, 24, 33, 100}) {
-    const Layer layer(50, out);
+    const RandomLayer layer(50, out);
     const Floats x = random_floats(61 * 50, 5);
     const Floats all = forward(layer, x, 61, Activation::Relu);
     const std::int64_t length = row_length(out);
@@ -110,7 +100,7 @@ TEST_P(RowLayerTest, SumsMatchTheDefinition) {
     segments.insert(segments.end(), count, segments.empty() ? 0 : segments.back() + 1);
   }
   for (const std::int64_t out : {1, 8, 17, 33, 50, 100}) {
-    const Layer layer(20, out);
+    const RandomLayer layer(20, out);
     const Floats x = random_floats(std::ssize(segments) * 20, 6);
     const Floats y = sum(layer, x, segments, 1000);
     Floats want(y.size());
@@ -144,7 +134,7 @@ TEST_P(RowLayerTest, SumsHaveTheSameBitsHoweverTheRowsAreCut) {
   for (const int count : {16, 16, 7, 1, 30}) {
     segments.insert(segments.end(), count, segments.empty() ? 0 : segments.back() + 1);
   }
-  const Layer layer(50, 50);
+  const RandomLayer layer(50, 50);
   const Floats x = random_floats(std::ssize(segments) * 50, 7);
   const Floats whole = sum(layer, x, segments, 1000);
   for (const std::int64_t step : {1, 2, 3, 5, 48}) {
@@ -154,8 +144,8 @@ TEST_P(RowLayerTest, SumsHaveTheSameBitsHoweverTheRowsAreCut) {
 
 TEST_P(RowLayerTest, JoinedPartsEqualTheirOwn) {
   const ScopedIsa forced(GetParam());
-  const Layer first(10, 33);
-  Layer second(10, 9);
+  const RandomLayer first(10, 33);
+  RandomLayer second(10, 9);
   std::ranges::reverse(second.weight);
   const RowLayer joined(std::vector<LinearWeights>{first.view(), second.view()});
   const Floats x = random_floats(70, 8);
@@ -173,7 +163,7 @@ TEST_P(RowLayerTest, JoinedPartsEqualTheirOwn) {
 
 TEST_P(RowLayerTest, KeepsNotANumber) {
   const ScopedIsa forced(GetParam());
-  const Layer layer(4, 5);
+  const RandomLayer layer(4, 5);
   Floats x = random_floats(8, 9);
   x[5] = NAN;
   const Floats y = forward(layer, x, 2, Activation::Relu);

@@ -6,13 +6,13 @@
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
-#include <stdexcept>
 
 #include "jetcal/base/error.h"
 #include "jetcal/base/files.h"
 #include "jetcal/base/temporary_folder.h"
 #include "jetcal/base/threads.h"
 #include "jetcal/train/trainer.h"
+#include "tests/train/killed.h"
 #include "tests/train/synthetic_jets.h"
 
 namespace jetcal::train {
@@ -37,18 +37,6 @@ TrainOptions options_of(std::string training) {
   TrainOptions options = read_train_options(config);
   config.reject_unknown();
   return options;
-}
-
-struct Killed : std::runtime_error {
-  Killed() : std::runtime_error("killed") {}
-};
-
-TrainHooks killed_after(std::int64_t step) {
-  TrainHooks hooks;
-  hooks.on_batch = [step](const BatchProgress& now) {
-    if (now.step == step) throw Killed();
-  };
-  return hooks;
 }
 
 class Course : public testing::Test {

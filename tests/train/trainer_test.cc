@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <limits>
-#include <stdexcept>
 
 #include "jetcal/base/error.h"
 #include "jetcal/base/files.h"
@@ -18,6 +17,7 @@
 #include "jetcal/train/checkpoint.h"
 #include "jetcal/train/detail/folder_lock.h"
 #include "jetcal/train/loss.h"
+#include "tests/train/killed.h"
 #include "tests/train/synthetic_jets.h"
 
 namespace jetcal::train {
@@ -46,18 +46,6 @@ TrainOptions small_options(const std::filesystem::path& output,
   options.batch_size = 64;
   options.checkpoint_steps = 3;
   return options;
-}
-
-// What a kill -9 looks like from inside: nothing runs any more after step `step`.
-struct Killed : std::runtime_error {
-  Killed() : std::runtime_error("killed") {}
-};
-TrainHooks killed_after(std::int64_t step) {
-  TrainHooks hooks;
-  hooks.on_batch = [step](const BatchProgress& now) {
-    if (now.step == step) throw Killed();
-  };
-  return hooks;
 }
 
 // Losses and weights that two runs must share bit for bit.
