@@ -4,11 +4,14 @@
 import http.server
 import os
 import resource
+import socket
+import ssl
 import subprocess
 import threading
 import time
 
 import pytest
+from certificates import Authority
 from conftest import JETCAL
 from object_store import ACCESS, SECRET, ObjectStore, server  # noqa: F401 (server is a fixture)
 
@@ -252,6 +255,62 @@ def test_an_upload_that_fails_is_taken_back(jetcal, server, file):
         report = jetcal("store", "put", file, "s3://bucket/slow", env=environment)
         assert report["retries"] == 1 and PartsOnly.asked == [*sent, *[("POST", "uploadId=u%2F1")] * 2]
         parts.shutdown()
+
+
+class Regions:
+    """AWS behind a proxy: the servers of all regions, of which one has the bucket and the others say so."""
+
+    def __init__(self, authority, home):
+        self.home, self.asked, self.object = home, [], b"jets"
+        self.certificates = {}
+        for region in ("us-east-1", home):
+            host = f"s3.{region}.amazonaws.com"
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*authority.sign(region, host))
+            self.certificates[host] = context
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
+
+    @staticmethod
+    def head(connection):
+        text = b""
+        while not text.endswith(b"\r\n\r\n"):
+            byte = connection.recv(1)
+            if not byte:
+                return ""
+            text += byte
+        return text.decode()
+
+    def serve(self, connection):
+        host = self.head(connection).split()[1].removesuffix(":443")
+        connection.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
+        with self.certificates[host].wrap_socket(connection, server_side=True) as tls:
+            while head := self.head(tls):
+                signed_for = head.split("/s3/aws4_request")[0].rsplit("/", 1)[1]
+                self.asked.append((host, head.split()[1], signed_for))
+                if self.home in host:
+                    tls.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(self.object), self.object))
+                else:
+                    tls.sendall(b"HTTP/1.1 301 Moved Permanently\r\nContent-Length: 0\r\nx-amz-bucket-region: %s\r\n\r\n" % self.home.encode())
+
+
+def test_the_region_of_a_bucket_is_learnt_from_aws(jetcal, server, tmp_path):
+    authority = Authority(tmp_path / "certificates")
+    regions = Regions(authority, "eu-central-1")
+    environment = server.environment(AWS_ENDPOINT_URL=None, AWS_REGION=None, AWS_CA_BUNDLE=str(authority.file), https_proxy=regions.url)
+    report = jetcal("store", "get", "s3://cms.jets/a b", tmp_path / "copy", env=environment)
+    assert (tmp_path / "copy").read_bytes() == b"jets" and report["retries"] == 1
+    assert regions.asked == [(f"s3.{region}.amazonaws.com", "/cms.jets/a%20b", region) for region in ("us-east-1", "eu-central-1")]
+    regions.listener.close()
 
 
 def test_stop_signal_ends_the_waiting(server, file):

@@ -173,15 +173,15 @@ class S3Store final : public ObjectStore {
   }
 
  private:
-  // A request for an object, or with "" for the bucket.
+  // A request for an object, or with "" for the bucket; its URL begins below the bucket until it is
+  // sent.
   http::Request request_for(const char* method, const std::string& name,
                             std::string_view body = {}) const {
     http::Request request;
     request.method = method;
-    request.url = bucket_url();
     if (!name.empty()) {
       check_name(name);
-      request.url += percent_encoded(prefix_ + name, true);
+      request.url = percent_encoded(prefix_ + name, true);
     }
     request.body = body;
     return request;
@@ -251,22 +251,23 @@ class S3Store final : public ObjectStore {
   // Lets the server drop the parts that it has; asked once, also after a stop signal.
   void give_up_parts(const std::string& name, const std::string& upload) const {
     http::Request request = request_for("DELETE", name);
-    request.url += "?" + upload;
+    const std::string region = known_region();
+    request.url = bucket_url(region) + request.url + "?" + upload;
     request.limit = std::chrono::seconds(5);
     sign(request);
-    http::Client({}, {environment_.ca_file}).send(request, identity());
+    http::Client({}, {environment_.ca_file}).send(request, identity(region));
   }
 
-  std::string bucket_url() const {
+  std::string bucket_url(const std::string& region) const {
     if (!environment_.endpoint.empty())
       return environment_.scheme + "://" + environment_.endpoint + "/" + bucket_ + "/";
-    const std::string host = "s3." + region() + ".amazonaws.com/";
+    const std::string host = "s3." + region + ".amazonaws.com/";
     // A certificate for all buckets covers no dots.
     if (bucket_.find('.') != std::string::npos) return "https://" + host + bucket_ + "/";
     return "https://" + bucket_ + "." + host;
   }
 
-  std::string region() const {
+  std::string known_region() const {
     const std::lock_guard lock(mutex_);
     return region_;
   }
@@ -279,8 +280,8 @@ class S3Store final : public ObjectStore {
       request.headers.push_back("x-amz-security-token: " + credentials_.session_token);
   }
 
-  http::Identity identity() const {
-    return {credentials_.access_key, credentials_.secret_key, region()};
+  http::Identity identity(const std::string& region) const {
+    return {credentials_.access_key, credentials_.secret_key, region};
   }
 
   // Sends a request until it is answered, the failure will stay, or the attempts are used up.
@@ -288,9 +289,12 @@ class S3Store final : public ObjectStore {
   Reply ask(
       http::Request request, const std::string& name, const Again& again = [] {}) const {
     sign(request);
+    const std::string path = std::move(request.url);
     for (int attempt = 1;; ++attempt) {
       ++requests_;
-      Reply answer{client_.send(request, identity()), attempt};
+      const std::string region = known_region();
+      request.url = bucket_url(region) + path;
+      Reply answer{client_.send(request, identity(region)), attempt};
       // AWS sends the head of its answer to the end of an upload before it knows how that goes.
       if (request.method == "POST" && is_good(answer) && !read_refusal(answer.body).code.empty())
         answer.status = 500;
@@ -301,7 +305,7 @@ class S3Store final : public ObjectStore {
         bucket_known_ = bucket_known_ || is_good(answer);
         return answer;
       }
-      const bool moved = environment_.endpoint.empty() && learn_region(answer, request);
+      const bool moved = environment_.endpoint.empty() && learn_region(answer, region);
       if ((!moved && !may_pass(answer)) || attempt >= environment_.max_attempts) return answer;
       ++retries_;
       again();
@@ -316,17 +320,13 @@ class S3Store final : public ObjectStore {
                      {"RequestTimeout", "SlowDown", "ConditionalRequestConflict"});
   }
 
-  // Buckets of AWS are asked in their region; its servers say which one that is.
-  bool learn_region(const http::Answer& answer, http::Request& request) const {
+  // Buckets of AWS are asked in their region; its servers say which one that is. Another thread may
+  // have learnt it since the region was asked.
+  bool learn_region(const http::Answer& answer, const std::string& asked) const {
     const std::string told = answer.header("x-amz-bucket-region");
-    if (told.empty()) return false;
-    const std::string before = bucket_url();
-    {
-      const std::lock_guard lock(mutex_);
-      if (told == region_) return false;
-      region_ = told;
-    }
-    request.url = bucket_url() + request.url.substr(before.size());
+    if (told.empty() || told == asked) return false;
+    const std::lock_guard lock(mutex_);
+    region_ = told;
     return true;
   }
 
@@ -368,7 +368,7 @@ class S3Store final : public ObjectStore {
     if (answer.status == 404) fail(ErrorCode::NotFound, "there is no object ", name, " at ", at);
     if (!refusal.region.empty() || answer.status == 301) {
       fail(ErrorCode::InvalidArgument, "cannot ", verb, " ", name, ": the bucket is not in region ",
-           region(), refusal.region.empty() ? "" : " but in " + refusal.region,
+           known_region(), refusal.region.empty() ? "" : " but in " + refusal.region,
            "; set AWS_REGION (", said, ")");
     }
     if (answer.status == 507 || is_one_of(refusal.code, {"QuotaExceeded", "XMinioStorageFull"}))
