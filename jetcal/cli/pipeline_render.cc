@@ -87,7 +87,7 @@ int render_pipeline(const PipelineFlags& run, const RenderFlags& flags, bool jso
 
 int lint_files(const std::vector<std::string>& files, bool json) {
   Json findings = Json::array();
-  std::vector<Json> resources;
+  std::vector<Json> resources, places;
   std::int64_t pipelines = 0;
   for (const std::string& file : files) {
     const auto nodes = pipeline::parse_documents(read_file(file), file);
@@ -106,12 +106,17 @@ int lint_files(const std::vector<std::string>& files, bool json) {
       const Json document = to_json(node);
       if (document.is_null()) continue;
       resources.push_back(document);
-      for (const std::string& finding : pipeline::lint_resource(document))
-        findings.push_back({{"file", file}, {"line", node.at.line}, {"finding", finding}});
+      places.push_back({{"file", file}, {"line", node.at.line}});
+      for (const std::string& finding : pipeline::lint_resource(document)) {
+        findings.push_back(places.back());
+        findings.back()["finding"] = finding;
+      }
     }
   }
-  for (const std::string& finding : pipeline::lint_together(resources))
-    findings.push_back({{"file", files.back()}, {"finding", finding}});
+  for (const auto& [which, finding] : pipeline::lint_together(resources)) {
+    findings.push_back(places[which]);
+    findings.back()["finding"] = finding;
+  }
   if (json) {
     print_json({{"pipelines", pipelines}, {"resources", resources.size()}, {"findings", findings}});
   } else {

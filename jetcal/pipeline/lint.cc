@@ -114,7 +114,7 @@ class ResourceLint {
 
 std::vector<Finding> lint_resource(const Json& resource) { return ResourceLint(resource).run(); }
 
-std::vector<Finding> lint_together(const std::vector<Json>& resources) {
+std::vector<std::pair<std::size_t, Finding>> lint_together(const std::vector<Json>& resources) {
   return serving_runtime_conflicts(resources);
 }
 

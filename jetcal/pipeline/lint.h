@@ -2,7 +2,9 @@
 // What Kubernetes takes and Kubeflow's webhooks then refuse, found before anything is applied.
 #pragma once
 
+#include <cstddef>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "jetcal/pipeline/document.h"
@@ -19,7 +21,8 @@ using Finding = std::string;
 std::vector<Finding> lint_resource(const Json& resource);
 
 /// Checks what each of several resources may be alone, but not beside the others: ServingRuntimes
-/// that KServe could not choose between.
-std::vector<Finding> lint_together(const std::vector<Json>& resources);
+/// that KServe could not choose between. Each finding names by its index the resource that comes
+/// second.
+std::vector<std::pair<std::size_t, Finding>> lint_together(const std::vector<Json>& resources);
 
 }  // namespace jetcal::pipeline

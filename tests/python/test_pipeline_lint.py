@@ -108,11 +108,14 @@ def test_lint_sees_runtimes_that_kserve_cannot_choose_between(jetcal, tmp_path):
     runtime["spec"]["supportedModelFormats"] = [{"name": "onnx", "version": "1", "autoSelect": True, "priority": 2}]
     other = mutate(runtime, "metadata.name", "other")
     (tmp_path / "a.yaml").write_text(json.dumps(runtime))
+    (tmp_path / "account.yaml").write_text(json.dumps({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "jetcal"}}))
     for change, found in [({}, True), ({"priority": 3}, False), ({"autoSelect": False}, False)]:
         other["spec"]["supportedModelFormats"] = [{"name": "onnx", "version": "1", "autoSelect": True, "priority": 2} | change]
         (tmp_path / "b.yaml").write_text(json.dumps(other))
-        findings = json.loads(jetcal.raw("pipeline", "lint", tmp_path / "a.yaml", tmp_path / "b.yaml", "--json").stdout)["findings"]
+        files = [tmp_path / name for name in ("a.yaml", "b.yaml", "account.yaml")]
+        findings = json.loads(jetcal.raw("pipeline", "lint", *files, "--json").stdout)["findings"]
         assert ["the same priority, 2, for the model format onnx 1" in one["finding"] for one in findings] == [True] * found
+        assert [(one["file"], one["line"]) for one in findings] == [(str(files[1]), 1)] * found
     runtime["spec"]["supportedModelFormats"].append({"name": "onnx", "version": "2", "autoSelect": True, "priority": 5})
     assert "has two priorities, 2 and 5" in lint(jetcal, tmp_path, runtime)[0]
     runtime["spec"]["supportedModelFormats"].pop()

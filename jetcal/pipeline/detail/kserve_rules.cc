@@ -278,8 +278,9 @@ std::vector<std::string> serving_runtime_mistakes(const Json& runtime) {
   return mistakes;
 }
 
-std::vector<std::string> serving_runtime_conflicts(const std::vector<Json>& resources) {
-  std::vector<std::string> conflicts;
+std::vector<std::pair<std::size_t, std::string>> serving_runtime_conflicts(
+    const std::vector<Json>& resources) {
+  std::vector<std::pair<std::size_t, std::string>> conflicts;
   for (std::size_t i = 0; i < resources.size(); ++i) {
     for (std::size_t j = 0; j < i; ++j) {
       const Json &one = resources[j], &other = resources[i];
@@ -293,10 +294,10 @@ std::vector<std::string> serving_runtime_conflicts(const std::vector<Json>& reso
       for (const auto& [format, priority] : chosen_formats(other)) {
         const auto known = mine.find(format);
         if (known != mine.end() && !priority.is_null() && known->second == priority)
-          conflicts.push_back("the runtimes " + text_of(field_at(one, "metadata.name")) + " and " +
-                              text_of(field_at(other, "metadata.name")) +
-                              " have the same priority, " + priority.dump() +
-                              ", for the model format " + format);
+          conflicts.emplace_back(i, "the runtimes " + text_of(field_at(one, "metadata.name")) +
+                                        " and " + text_of(field_at(other, "metadata.name")) +
+                                        " have the same priority, " + priority.dump() +
+                                        ", for the model format " + format);
       }
     }
   }

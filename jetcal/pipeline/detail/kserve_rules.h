@@ -2,7 +2,9 @@
 // What KServe's webhooks refuse in InferenceServices and ServingRuntimes that the schemas take.
 #pragma once
 
+#include <cstddef>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "jetcal/pipeline/document.h"
@@ -18,7 +20,8 @@ bool is_serving_runtime(const Json& resource);
 std::vector<std::string> serving_runtime_mistakes(const Json& runtime);
 
 /// Runtimes of one namespace that offer the same format with the same priority: KServe refuses the
-/// second one.
-std::vector<std::string> serving_runtime_conflicts(const std::vector<Json>& resources);
+/// second one, whose place comes with the sentence.
+std::vector<std::pair<std::size_t, std::string>> serving_runtime_conflicts(
+    const std::vector<Json>& resources);
 
 }  // namespace jetcal::pipeline
