@@ -44,8 +44,11 @@ class GraphChecker {
       stop({1, 1}, "the name of the pipeline must be 1 to 60 of a-z, 0-9 and '-', got '",
            pipeline_.name, "'");
     for (const Parameter& parameter : pipeline_.parameters) check_parameter(parameter);
+    std::set<std::string> inputs;
     for (const ExternalInput& input : pipeline_.inputs) {
       if (!is_identifier(input.name)) bad_name(input.at, "input", input.name);
+      if (!inputs.insert(input.name).second)
+        stop(input.at, "the input '", input.name, "' of the pipeline is defined twice");
     }
     check_step_names();
     for (Step& step : pipeline_.steps) resolve_inputs(step);

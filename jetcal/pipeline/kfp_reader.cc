@@ -177,13 +177,13 @@ class KfpReader {
     const Node* importer = executor == nullptr ? nullptr : executor->find("importer");
     if (importer == nullptr) return;
     ExternalInput input;
-    const std::string prefix = "import-";
-    input.name = task.name.rfind(prefix, 0) == 0 ? task.name.substr(prefix.size()) : task.name;
+    const std::string prefix = "import-", &name = scope.task_names.at(task.name);
+    input.name = name.starts_with(prefix) ? name.substr(prefix.size()) : name;
     input.at = task.at;
     const Node& uri = require(*importer, "artifactUri", "the importer '" + task.name + "'");
     Json place = field_text(uri, "constant");
-    for (const auto& [name, source] : sources_of(task, scope)) {
-      if (name != field_text(uri, "runtimeParameter")) continue;
+    for (const auto& [parameter_of_task, source] : sources_of(task, scope)) {
+      if (parameter_of_task != field_text(uri, "runtimeParameter")) continue;
       const Parameter* parameter =
           source.kind == Source::Kind::Parameter ? pipeline.find_parameter(source.name) : nullptr;
       if (source.kind == Source::Kind::Constant) place = source.constant;
@@ -194,7 +194,7 @@ class KfpReader {
               place.dump());
     input.type = read_kfp_schema(*importer, "typeSchema");
     if (!place.get<std::string>().empty()) input.paths.push_back(place.get<std::string>());
-    importers_[scope.task_names.at(task.name)] = input.name;
+    importers_[name] = input.name;
     pipeline.inputs.push_back(std::move(input));
   }
 

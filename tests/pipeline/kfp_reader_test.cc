@@ -179,6 +179,42 @@ root:
   EXPECT_THAT(pipeline.find_step("last")->after, ElementsAre("a-a-b"));
 }
 
+TEST(KfpReader, KeepsImportersApartWhoseNamesMeet) {
+  const std::string text = R"(
+schemaVersion: 2.1.0
+pipelineInfo: {name: meet}
+components:
+  comp-importer: {executorLabel: exec-importer}
+  comp-elsewhere: {executorLabel: exec-elsewhere}
+  comp-leaf: {executorLabel: exec-leaf}
+  comp-group:
+    dag:
+      tasks:
+        importer: {componentRef: {name: comp-elsewhere}}
+        leaf:
+          componentRef: {name: comp-leaf}
+          inputs: {artifacts: {data: {taskOutputArtifact: {outputArtifactKey: artifact, producerTask: importer}}}}
+deploymentSpec:
+  executors:
+    exec-importer: {importer: {artifactUri: {constant: here}, typeSchema: {schemaTitle: system.Dataset}}}
+    exec-elsewhere: {importer: {artifactUri: {constant: elsewhere}, typeSchema: {schemaTitle: system.Dataset}}}
+    exec-leaf: {container: {command: [sh], image: busybox}}
+root:
+  dag:
+    tasks:
+      importer: {componentRef: {name: comp-importer}}
+      group: {componentRef: {name: comp-group}}
+)";
+  const Pipeline pipeline = parse_pipeline(text, "p.yaml", "/");
+  const std::string& input = pipeline.find_step("leaf")->find_input("data")->source.name;
+  EXPECT_THAT(pipeline.find_external(input)->paths, ElementsAre("elsewhere"));
+  EXPECT_THAT(
+      error_of(replaced(text, "tasks:\n      importer:",
+                        "tasks:\n      import-importer: {componentRef: {name: comp-importer}}\n"
+                        "      importer:")),
+      HasSubstr("the input 'importer' of the pipeline is defined twice"));
+}
+
 TEST(KfpReader, RefusesTextsThatMultiply) {
   const std::string text = std::string(10000, 'x') + "{{$.inputs.parameters['n']}}";
   const std::string once = replaced(kText, "t-{{$.inputs.parameters['n']}}", text);
