@@ -44,6 +44,7 @@ struct Source {
   std::string step;  ///< Step: its name.
   std::string name;  ///< Parameter, external input, or output of the step; Item: field, or "".
   Json constant;
+  bool operator==(const Source&) const = default;
 };
 
 /// A piece of a word of a command.

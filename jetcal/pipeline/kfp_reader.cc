@@ -5,6 +5,7 @@
 
 #include "jetcal/pipeline/detail/kfp_container.h"
 #include "jetcal/pipeline/detail/kfp_groups.h"
+#include "jetcal/pipeline/detail/kfp_guard.h"
 #include "jetcal/pipeline/detail/kfp_platform.h"
 #include "jetcal/pipeline/detail/kfp_text.h"
 #include "jetcal/pipeline/detail/kfp_types.h"
@@ -17,8 +18,7 @@ namespace {
 struct Scope {
   std::map<std::string, Source> inputs;
   std::map<std::string, Type> types;
-  std::string condition;  // in our own writing, over ports named after the inputs
-  std::map<std::string, Source> condition_inputs;
+  KfpGuard guard;
   std::optional<FanOut> fan_out;
   std::string item_input;  // name of the input that holds the item of the loop
   std::map<std::string, std::string> task_names;  // name within the DAG -> name of the step
@@ -305,8 +305,7 @@ class KfpReader {
     Scope inner;
     inner.inputs = sources_of(task, outer);
     inner.types = types_of(component);
-    inner.condition = outer.condition;
-    inner.condition_inputs = outer.condition_inputs;
+    inner.guard = outer.guard;
     inner.fan_out = outer.fan_out;
     inner.item_input = outer.item_input;
     inner.before = before_of(task, outer);
@@ -315,7 +314,8 @@ class KfpReader {
               "' loops over artefacts, which does not run here");
     if (const Node* iterator = task.value.find("parameterIterator"))
       enter_loop(task, *iterator, outer, inner);
-    if (const Node* trigger = task.value.find("triggerPolicy")) enter_condition(*trigger, inner);
+    if (const Node* trigger = task.value.find("triggerPolicy"))
+      enter_condition(*trigger, outer.task_names.at(task.name), inner);
     return inner;
   }
 
@@ -345,20 +345,24 @@ class KfpReader {
     inner.fan_out = fan;
   }
 
-  void enter_condition(const Node& trigger, Scope& inner) const {
+  void enter_condition(const Node& trigger, const std::string& group, Scope& inner) const {
     const Node* condition = trigger.find("condition");
     if (condition == nullptr) return;
-    KfpCondition parsed = read_kfp_condition(condition->text, source_, condition->at);
+    const KfpCondition parsed = read_kfp_condition(condition->text, source_, condition->at);
+    std::vector<InputPort> inputs;
     for (const std::string& name : parsed.inputs) {
       const auto source = inner.inputs.find(name);
       if (source == inner.inputs.end())
         fail_at(source_, condition->at, "the condition uses the input '", name,
                 "' that its DAG does not have");
-      inner.condition_inputs[name] = source->second;
+      const auto type = inner.types.find(name);
+      InputPort& port = inputs.emplace_back();
+      port.name = name;
+      port.source = source->second;
+      if (type != inner.types.end()) port.type = type->second;
+      port.at = condition->at;
     }
-    inner.condition = inner.condition.empty()
-                          ? parsed.text
-                          : "(" + inner.condition + ") and (" + parsed.text + ")";
+    inner.guard.add(parsed.text, std::move(inputs), group);
   }
 
   Step read_step(const Field& task, const Node& component, const Scope& scope) const {
@@ -378,17 +382,16 @@ class KfpReader {
         fail_at(source_, strategy->at, "the task '", task.name, "' runs even after failures (",
                 strategy->text, "), which does not run here");
     }
-    std::string condition = scope.condition;
+    KfpGuard guard{"", std::move(step.inputs)};
+    guard.add(scope.guard.text, scope.guard.inputs, "condition");
     if (const Node* trigger = task.value.find("triggerPolicy")) {
-      if (const Node* own = trigger->find("condition")) {
-        const std::string text = read_kfp_condition(own->text, source_, own->at).text;
-        condition = condition.empty() ? text : "(" + condition + ") and (" + text + ")";
-      }
+      if (const Node* own = trigger->find("condition"))
+        guard.add(read_kfp_condition(own->text, source_, own->at).text, {}, "");
     }
-    if (!condition.empty()) {
-      step.condition_text = condition;
-      step.condition = parse_expression(condition, source_, task.at);
-      for (const auto& [name, source] : scope.condition_inputs) add_port(step, name, source);
+    step.inputs = std::move(guard.inputs);
+    if (!guard.text.empty()) {
+      step.condition_text = guard.text;
+      step.condition = parse_expression(guard.text, source_, task.at);
     }
     read_kfp_platform(platform_, field_text(component, "executorLabel"), step, source_);
     return step;

@@ -228,6 +228,50 @@ def test_loops_conditions_in_them_and_pipelines_in_pipelines_of_kfp_run_here(jet
     assert "9 is 1" in [text(name, "good") for name, one in steps.items() if "good" in one.get("paths", {})], sorted(steps)
 
 
+CONDITIONS_OF_KFP = """
+import sys
+from kfp import compiler, dsl
+from kfp.dsl import Dataset, Output
+
+@dsl.container_component
+def make(count: int, data: Output[Dataset]):
+    return dsl.ContainerSpec(image="busybox", command=["sh", "-c", 'seq $0 > "$1"'], args=[count, data.path])
+
+@dsl.pipeline
+def inner(flag: int):
+    with dsl.If(flag == 2):
+        make(count=flag)
+
+@dsl.pipeline(name="conditions-of-kfp")
+def pipeline(flag: int = 1, other: int = 2):
+    with dsl.If(flag == 1):
+        inner(flag=other)
+    with dsl.If(flag == 1):
+        inner(flag=2)
+    with dsl.ParallelFor([1, 2]) as item:
+        with dsl.If(item == 2):
+            make(count=item)
+
+compiler.Compiler().compile(pipeline, sys.argv[1])
+"""
+
+
+def test_conditions_within_conditions_of_kfp_each_see_their_own_values(jetcal, tmp_path):
+    file = tmp_path / "conditions.yaml"
+    kfp(CONDITIONS_OF_KFP, file)
+
+    def states(*flags):
+        result = jetcal("pipeline", "run", file, "--directory", tmp_path / "runs", *flags)
+        found = {step["step"]: step["state"] for step in result["steps"]}
+        names = ["make", "inner-2-condition-1-make", "condition-5-make[0]", "condition-5-make[1]"]
+        assert set(found) == set(names)
+        return [found[name] for name in names]
+
+    assert states() == ["finished", "finished", "skipped", "finished"]
+    assert states("--set", "other=1") == ["skipped", "cached", "skipped", "cached"]
+    assert states("--set", "flag=2") == ["skipped", "skipped", "skipped", "cached"]
+
+
 def test_python_function_components_are_refused_by_name(jetcal, tmp_path):
     file = tmp_path / "python.yaml"
     kfp("""
