@@ -79,7 +79,8 @@ Engine::~Engine() { drain(); }
 
 std::vector<ModelState> Engine::models() const {
   std::vector<ModelState> states;
-  for (const LoadedVersion& loaded : *impl_->repository.snapshot()) states.push_back(loaded.state);
+  for (const auto snapshot = impl_->repository.snapshot(); const LoadedVersion& loaded : *snapshot)
+    states.push_back(loaded.state);
   if (const auto problem = impl_->repository.problem()) {
     for (ModelState& state : states) {
       if (state.ready && state.reason.empty())
@@ -109,7 +110,8 @@ bool Engine::ready(const std::string& model, const std::string& version) const {
 bool Engine::ready() const {
   const std::lock_guard lock(impl_->mutex);
   if (impl_->draining) return false;
-  for (const LoadedVersion& loaded : *impl_->repository.snapshot()) {
+  for (const auto snapshot = impl_->repository.snapshot();
+       const LoadedVersion& loaded : *snapshot) {
     if (!loaded.state.ready && loaded.state.reason != detail::kUnloaded) return false;
   }
   return true;
@@ -126,7 +128,8 @@ Result<ModelMetadata> Engine::metadata(const std::string& model, const std::stri
       for (TensorSpec& spec : *specs) spec.shape.insert(spec.shape.begin(), -1);
     }
   }
-  for (const LoadedVersion& loaded : *impl_->repository.snapshot()) {
+  for (const auto snapshot = impl_->repository.snapshot();
+       const LoadedVersion& loaded : *snapshot) {
     if (loaded.state.name == model && loaded.state.ready)
       metadata.versions.push_back(loaded.state.version);
   }
@@ -154,7 +157,8 @@ Result<std::vector<ModelStatistics>> Engine::statistics(const std::string& model
   }
   const std::string wanted =
       version.substr(std::min(version.find_first_not_of('0'), version.size()));
-  for (const LoadedVersion& loaded : *impl_->repository.snapshot()) {
+  for (const auto snapshot = impl_->repository.snapshot();
+       const LoadedVersion& loaded : *snapshot) {
     const bool asked = (model.empty() || loaded.state.name == model) &&
                        (version.empty() || loaded.state.version == wanted);
     if (asked && loaded.state.ready) statistics.push_back(loaded.model->statistics());

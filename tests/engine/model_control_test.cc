@@ -52,6 +52,31 @@ TEST_F(EngineTest, ExplicitModeLoadsUnloadsAndReplacesUnderTraffic) {
   EXPECT_EQ(engine.load("../double").value().code(), ErrorCode::InvalidArgument);
 }
 
+TEST_F(EngineTest, QuestionsAboutModelsAreAnsweredWhileTheseAreReplaced) {
+  for (const char* name : {"first", "second"}) add_doubling(name);
+  EngineOptions options{folder_, {}, 1};
+  options.control = ControlMode::Explicit;
+  options.load_models = {"*"};
+  Engine engine(options);
+  std::atomic<bool> stop{false};
+  std::atomic<int> wrong{0};
+  std::thread questions([&] {
+    while (!stop) {
+      const auto states = engine.models();
+      const auto metadata = engine.metadata("first", "");
+      const auto statistics = engine.statistics("", "");
+      const bool right = engine.ready() && states.size() == 2 && states[0].name == "first" &&
+                         metadata.ok() && metadata.value().versions.size() == 1 &&
+                         statistics.ok() && statistics.value().size() == 2;
+      if (!right) ++wrong;
+    }
+  });
+  for (int i = 0; i < 50; ++i) EXPECT_EQ(engine.load("first"), std::nullopt);
+  stop = true;
+  questions.join();
+  EXPECT_EQ(wrong, 0);
+}
+
 TEST_F(EngineTest, ALoadRequestMayBringConfigurationAndFiles) {
   EngineOptions options{folder_, {}, 1};
   options.control = ControlMode::Explicit;

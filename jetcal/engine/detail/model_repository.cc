@@ -212,7 +212,7 @@ std::optional<Error> ModelRepository::unload(const std::string& model) {
   const std::lock_guard lock(loading_);
   bool found = false;
   std::vector<LoadedVersion> gone;
-  for (const LoadedVersion& loaded : *snapshot()) {
+  for (const auto before = snapshot(); const LoadedVersion& loaded : *before) {
     if (loaded.state.name != model) continue;
     found = true;
     ModelState state = loaded.state;

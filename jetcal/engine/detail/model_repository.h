@@ -32,6 +32,8 @@ class ModelRepository {
   ModelRepository(const ModelRepository&) = delete;
   ModelRepository& operator=(const ModelRepository&) = delete;
 
+  /// Name the pointer before a loop over what it points to: in C++20 `for (... : *snapshot())` lets
+  /// it go before the first turn, and the next load frees what the loop reads.
   std::shared_ptr<const Snapshot> snapshot() const;
   /// Loads or loads anew; see Engine::load.
   std::optional<Error> load(const std::string& model, const LoadOverride& override);
