@@ -4,6 +4,7 @@
 
     tools/soak_serving.py --minutes 60                   as issue 8 asks
     tools/soak_serving.py --minutes 0.2 --overload 5     a look whether all works
+    tools/soak_serving.py --minutes 10 --jetcal build/tsan/bin/jetcal --client build/release/bin/jetcal   under a sanitizer
 
 For the given time: `jetcal loadgen` keeps the server at --share of its measured capacity, every reply the same bytes; clients ask for
 random jets, ragged and padded, and compare each answer with the in-process result, bit for bit; models are loaded again; clients are
@@ -13,6 +14,10 @@ answered must stay within --goodput of the capacity. Exit status 1 when a promis
 
 Clients of a server are on other machines, and twice the requests are twice the work for them: the server has half of the processors, the clients
 have the others (--together: all share all).
+
+A server under a sanitizer (--jetcal of the build folder asan or tsan) must end with status 0, which it does not when it has found something. --client
+names a program without one, that exports the networks, predicts in process and makes the load. The share of the capacity holds there
+too; memory and quick refusals are other figures, --max-growth-mb and --max-refusal-ms are to be wider.
 """
 
 import argparse
@@ -326,13 +331,13 @@ class SoakedServer(Served):
 
 
 def soak(options, server, jets, account, broken):
-    rate = capacity(options.jetcal, server.port, options.calibration)
+    rate = capacity(options.client, server.port, options.calibration)
     account["capacity_requests_per_s"] = rate
     seconds = 60 * options.minutes
     time.sleep(1)  # until the connections of the capacity are gone
     before = descriptors(server.process.pid)
     say(f"capacity {rate:.0f} requests/s of {BATCH} jets; {options.minutes:g} minutes at {options.share:.0%} of it")
-    generator = subprocess.Popen([str(part) for part in loadgen(options.jetcal, server.port, seconds, "--rate", max(1, rate * options.share),
+    generator = subprocess.Popen([str(part) for part in loadgen(options.client, server.port, seconds, "--rate", max(1, rate * options.share),
                                                                 "--connections", 64)], stdout=subprocess.PIPE, text=True)
     load = Soak(server, jets, options.seed)
     load.run(seconds)
@@ -356,9 +361,9 @@ def soak(options, server, jets, account, broken):
 
 
 def overload(options, server, account, broken):
-    rate = capacity(options.jetcal, server.port, options.calibration)
-    (row,) = run_json(loadgen(options.jetcal, server.port, options.overload, "--rate", 2 * rate, "--connections", 2 * QUEUE + 64))["results"]
-    again = capacity(options.jetcal, server.port, options.calibration)
+    rate = capacity(options.client, server.port, options.calibration)
+    (row,) = run_json(loadgen(options.client, server.port, options.overload, "--rate", 2 * rate, "--connections", 2 * QUEUE + 64))["results"]
+    again = capacity(options.client, server.port, options.calibration)
     goodput = row["requests_per_second"] / statistics.mean((rate, again))
     refused = row["refused_us"] or {"p50": 0, "p99": 0}
     account["overload"] = {"capacity_before": rate, "capacity_after": again, "goodput_over_capacity": goodput, "row": row}
@@ -376,6 +381,7 @@ def overload(options, server, account, broken):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--jetcal", type=pathlib.Path, default=ROOT / "build" / "release" / "bin" / "jetcal")
+    parser.add_argument("--client", type=pathlib.Path, help="the program that exports, predicts in process and makes the load; default: --jetcal, which serves")
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--share", type=float, default=0.8, help="of the capacity")
     parser.add_argument("--overload", type=float, default=20, help="seconds at twice the capacity; 0: none")
@@ -387,13 +393,14 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", action="store_true", help="print the account on standard output")
     options = parser.parse_args()
+    options.client = options.client or options.jetcal
     account, broken = {}, []
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         jets = {}
         for network, preset in (("pfn", "small-pfn"), ("particlenet", "small-particlenet")):
-            run_json([options.jetcal, "export", "--preset", preset, "--seed", options.seed, "--repository", folder / "models", "--name", network, "--json"])
-            jets[network] = Jets(options.jetcal, folder / "models" / network / "1" / "model.jetcal", folder, options.seed)
+            run_json([options.client, "export", "--preset", preset, "--seed", options.seed, "--repository", folder / "models", "--name", network, "--json"])
+            jets[network] = Jets(options.client, folder / "models" / network / "1" / "model.jetcal", folder, options.seed)
         jets["particlenet"].with_points = True
         of_server, of_clients = part_processors(options.together)
         account["processors"] = {"server": of_server, "clients": of_clients}
