@@ -76,6 +76,19 @@ std::string shown(const Json& value) {
   return text.size() <= kLongest ? text : text.substr(0, kLongest - 3) + "...";
 }
 
+// Files and variables are one text each: lists are joined, as within a word.
+std::map<std::string, std::string> expand_texts(const std::map<std::string, Word>& words,
+                                                const Binding& binding) {
+  std::map<std::string, std::string> texts;
+  for (const auto& [name, word] : words) {
+    Word whole = word;
+    whole.push_back({Kind::Text, "", false});
+    const std::vector<std::string> text = expand({whole}, binding);
+    if (!text.empty()) texts[name] = text.front();
+  }
+  return texts;
+}
+
 // Compares two mappings entry by entry.
 void compare_group(const std::string& what, const Json& now, const Json& before,
                    std::vector<std::string>& found) {
@@ -131,24 +144,11 @@ std::vector<std::string> expand(const std::vector<Word>& words, const Binding& b
 }
 
 std::map<std::string, std::string> expand_files(const Binding& binding) {
-  std::map<std::string, std::string> files;
-  for (const auto& [name, word] : binding.step->files) {
-    // Lists are joined, as within a word: a file is one text.
-    Word whole = word;
-    whole.push_back({Kind::Text, "", false});
-    const std::vector<std::string> text = expand({whole}, binding);
-    if (!text.empty()) files[name] = text.front();
-  }
-  return files;
+  return expand_texts(binding.step->files, binding);
 }
 
 std::map<std::string, std::string> expand_environment(const Binding& binding) {
-  std::map<std::string, std::string> variables;
-  for (const auto& [name, word] : binding.step->environment) {
-    const std::vector<std::string> value = expand({word}, binding);
-    if (!value.empty()) variables[name] = value.front();
-  }
-  return variables;
+  return expand_texts(binding.step->environment, binding);
 }
 
 Json key_components(const Binding& binding, const std::map<std::string, std::string>& binaries) {

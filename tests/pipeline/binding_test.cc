@@ -9,6 +9,7 @@ namespace jetcal::pipeline {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::Pair;
 
 const char* kText = R"(
 format: jetcal-pipeline/1
@@ -24,7 +25,8 @@ steps:
     inputs: {jets: inputs.jets, note: {from: b.note, optional: true}}
     outputs: {o: {type: Model}}
     resources: {cores: 4}
-    files: {c.yaml: 'seeds: ${parameters.seeds}'}
+    files: {c.yaml: 'seeds: ${parameters.seeds}', d: '${inputs.jets}'}
+    environment: {SEEDS: '${parameters.seeds}', JETS: '${inputs.jets}', NOTE: '${inputs.note}'}
   - name: b
     command: 'x ${outputs.note}'
     outputs: {note: {type: Artifact}}
@@ -52,7 +54,10 @@ TEST_F(BindingTest, ExpandsListsAndLeavesAbsentWordsOut) {
   EXPECT_THAT(expand(binding_.step->command, binding_),
               ElementsAre("make", "--rate=0.5", "/d/1.root", "/d/2 3.root",
                           "--files=/d/1.root,/d/2 3.root", "1", "2", "/w/out/o", "${x}"));
-  EXPECT_EQ(expand_files(binding_).at("c.yaml"), "seeds: 1,2");
+  EXPECT_THAT(expand_files(binding_),
+              ElementsAre(Pair("c.yaml", "seeds: 1,2"), Pair("d", "/d/1.root,/d/2 3.root")));
+  EXPECT_THAT(expand_environment(binding_),
+              ElementsAre(Pair("JETS", "/d/1.root,/d/2 3.root"), Pair("SEEDS", "1,2")));
 }
 
 TEST_F(BindingTest, KeyFollowsWhatDecidesAndNothingElse) {
