@@ -49,16 +49,71 @@ SERVICE_MUTANTS = [
     ("spec.predictor.workerSpec", {"containers": [{}, {}]}, "takes one container"),
     ("spec.transformer", {"minReplicas": 1}, "spec.transformer must have exactly one of containers, got 0"),
     ("spec.transformer", {"containers": [{"name": "kserve-container"}], "minReplicas": 3, "maxReplicas": 2}, "spec.transformer.minReplicas cannot exceed"),
+    ("spec.predictor.model.env", [{"name": "PYTHONPATH", "value": "/tmp"}], "spec.predictor.model.env: KServe lets no container set PYTHONPATH"),
+    ("spec.predictor.containers", [{"name": "transformer-container", "env": [{"name": "PYTHONPATH"}]}], "spec.predictor.containers.env: KServe lets"),
+    ("spec.predictor.initContainers", [{"env": [{"name": "A"}, {"name": "PYTHONPATH"}]}], "spec.predictor.initContainers.env: KServe lets"),
+    ("spec.predictor.workerSpec", {"initContainers": [{"env": [{"name": "PYTHONPATH"}]}]}, "spec.predictor.workerSpec.initContainers.env: KServe lets"),
+    ("spec.transformer", {"containers": [{"env": [{"name": "PYTHONPATH"}]}]}, "spec.transformer.containers.env: KServe lets"),
+    ("spec.explainer", {"art": {"type": "SquareAttack", "env": [{"name": "PYTHONPATH"}]}}, "spec.explainer.art.env: KServe lets"),
+    ("spec.predictor", {"containers": [{"env": [{"name": "PROTOCOL", "value": "v3"}]}]}, "variable PROTOCOL of the first one must be one of v1, v2, got v3"),
+    ("spec.predictor", {"containers": [{"name": "kserve-container", "env": [{"name": "STORAGE_URI", "value": "s3://a/b"}]}], "storageUris": [{"uri": "s3://a/c"}]},
+     "both storageUri and storageUris"),
+    ("spec.transformer", {"containers": [{"env": [{"name": "STORAGE_URI", "value": "s3://a/b"}]}], "storageUris": [{"uri": "s3://a/c"}]},
+     "spec.transformer has both storageUri and storageUris"),
+    ("spec.predictor.model.confidential", {"enabled": True, "resourceId": "kbs:///keys/model"}, "resourceId must be kbs:///REPOSITORY/TYPE/TAG, got kbs:///keys/model"),
+    ("spec.predictor.model.confidential", {"enabled": True, "resourceId": "kbs:///a/b/c?d"}, "resourceId must be"),
+    ("spec.predictor.model.confidential", {"enabled": True, "resourceId": "kbs://a/b/c/d"}, "resourceId must be"),
+    ("spec.predictor", {"model": {"modelFormat": {"name": "onnx"}, "confidential": {"enabled": True}}}, "spec.predictor.model.confidential needs storageUri"),
+    ("spec.predictor", {"triton": {"storageUri": "", "confidential": {"enabled": True}}}, "spec.predictor.triton.confidential needs storageUri"),
+    ("spec.predictor", {"triton": {"storageUri": "pvc://a/b", "confidential": {"enabled": True}}}, "has no effect on pvc://a/b"),
     ("metadata.annotations", {"serving.kserve.io/autoscalerClass": "vpa"}, "one of external, hpa, keda, none"),
     ("metadata.annotations", {"serving.kserve.io/deploymentMode": "Serverful"}, "is unknown"),
 ]
 HPA = {"serving.kserve.io/deploymentMode": "Standard", "serving.kserve.io/autoscalerClass": "hpa"}
+KEDA = HPA | {"serving.kserve.io/autoscalerClass": "keda"}
 KNATIVE = {"serving.kserve.io/deploymentMode": "Knative"}
+
+
+def metrics(*each):
+    return {"autoScaling": {"metrics": list(each)}}
+
+
+def resource(name, **target):
+    return {"type": "Resource", "resource": {"name": name, "target": target}}
+
+
+def outside(**target):
+    return {"type": "External", "external": {"metric": {"backend": "prometheus", "serverAddress": "http://p", "query": "sum(x)"}, "target": target}}
+
+
+def pods(query="avg(x)", **target):
+    return {"type": "PodMetric", "podmetric": {"metric": {"backend": "opentelemetry", "metricNames": ["x"], "query": query}, "target": target}}
+
+
 SCALING = [
     (HPA, {"scaleMetric": "cpu", "scaleTarget": 80}, None), (HPA, {"scaleMetric": "rps"}, "one of cpu, memory"),
-    (HPA, {"scaleTarget": 120}, "percentage from 1 to 100"), (HPA | {"serving.kserve.io/autoscalerClass": "keda"}, {"scaleMetric": "cpu"}, "not for the autoscaler keda"),
+    (HPA, {"scaleTarget": 120}, "percentage from 1 to 100"), (KEDA, {"scaleMetric": "cpu"}, "not for the autoscaler keda"),
     (KNATIVE, {"scaleMetric": "rps", "scaleTarget": 10}, None), (KNATIVE, {"scaleMetric": "cpu"}, "one of concurrency, rps"),
     (KNATIVE, {"scaleMetric": "rps", "scaleTarget": 0}, "at least 1"), (KNATIVE, {"deploymentStrategy": {}}, "mode Standard alone"),
+    (KNATIVE | {"autoscaling.knative.dev/class": "hpa.autoscaling.knative.dev"}, {"scaleMetric": "cpu"}, None),
+    (HPA, metrics(resource("cpu", type="Utilization", averageUtilization=80)), None), (HPA, metrics({"type": "Resource"}), ".resource must be there"),
+    (HPA, metrics(outside(type="Value", value="4")), "autoScaling.metrics.type must be Resource for the autoscaler hpa, got External"),
+    (KEDA, metrics(resource("cpu", type="Utilization", averageUtilization=80), resource("memory", type="AverageValue", averageValue="2Gi"),
+                   outside(type="AverageValue", value=4, averageValue="4"), pods(type="Value", value="4")), None),
+    (KEDA, metrics({"type": "Object"}), "one of External, PodMetric, Resource for the autoscaler keda, got Object"),
+    (KEDA, metrics({"type": "Resource"}), ".resource must be there for the type Resource"),
+    (KEDA, metrics(resource("cpu", type="AverageValue", averageValue="1")), "of cpu must be Utilization, got AverageValue"),
+    (KEDA, metrics(resource("memory", type="Value", value="2Gi")), "of memory must be AverageValue or Utilization, got Value"),
+    (KEDA, metrics(resource("memory", type="AverageValue", averageValue="512Ki")), "of memory must be at least 1Mi, got 512Ki"),
+    (KEDA, metrics(resource("disk", type="Utilization", averageUtilization=80)), "must be cpu or memory, got disk"),
+    (KEDA, metrics(resource("cpu", type="Utilization")), "averageUtilization must be there for the type Utilization"),
+    (KEDA, metrics(resource("cpu", type="Utilization", averageUtilization=101)), "averageUtilization is a percentage from 1 to 100, got 101"),
+    (KEDA, metrics({"type": "External"}), ".external must be there for the type External"),
+    (KEDA, metrics(outside(type="AverageValue", averageValue="4")), ".external.target.value must be there: it is the threshold"),
+    (KEDA, metrics(outside(type="AverageValue", value="4")), ".external.target.averageValue must be there for the type AverageValue"),
+    (KEDA, metrics({"type": "PodMetric"}), ".podmetric must be there for the type PodMetric"),
+    (KEDA, metrics(pods("", type="Value", value="4")), ".podmetric.metric.query must be there"),
+    (KEDA, metrics(pods(type="Value")), ".podmetric.target.value must be there"),
 ]
 
 
@@ -121,6 +176,31 @@ def test_lint_sees_runtimes_that_kserve_cannot_choose_between(jetcal, tmp_path):
     runtime["spec"]["supportedModelFormats"].pop()
     runtime["spec"]["workerSpec"] = {"tensorParallelSize": 0}
     assert "tensorParallelSize cannot be below 1" in lint(jetcal, tmp_path, runtime)[0]
+
+
+def test_lint_holds_the_rules_of_variables_in_runtimes_and_of_several_nodes(jetcal, tmp_path):
+    runtime, service = render(jetcal, "--format", "serving")
+    blocked = [{"name": "PYTHONPATH", "value": "/tmp"}]
+    assert "spec.containers.env: KServe lets no container set PYTHONPATH" in lint(jetcal, tmp_path, mutate(runtime, "spec.containers.0.env", blocked))[0]
+    sizes = [{"name": "TENSOR_PARALLEL_SIZE", "value": "2"}]
+    sized = mutate(runtime, "spec.containers.0.env", sizes)
+    assert lint(jetcal, tmp_path, sized) == []
+    sized["spec"]["workerSpec"] = {"containers": [{"name": "worker-container", "env": blocked}]}
+    findings = lint(jetcal, tmp_path, sized)
+    assert any("cannot have TENSOR_PARALLEL_SIZE beside workerSpec" in one for one in findings), findings
+    assert any("spec.workerSpec.containers.env: KServe lets" in one for one in findings), findings
+    service = mutate(mutate(service, "spec.predictor.model.env", sizes), "metadata.annotations", {"serving.kserve.io/autoscalerClass": "none"})
+    assert lint(jetcal, tmp_path, service) == []
+    service["spec"]["predictor"]["workerSpec"] = {}
+    assert lint(jetcal, tmp_path, service) == [
+        "InferenceService optimal: spec.predictor.model.env cannot have TENSOR_PARALLEL_SIZE beside workerSpec, whose fields say it"]
+
+
+def test_lint_takes_a_model_that_lies_encrypted(jetcal, tmp_path):
+    service = render(jetcal, "--format", "serving")[1]
+    for confidential in ({"enabled": True}, {"enabled": True, "resourceId": "kbs:///keys/models_1.x/jet-2"}, {"enabled": False, "resourceId": "x"}):
+        service["spec"]["predictor"]["model"] |= {"storageUri": "s3://a/b", "confidential": confidential}
+        assert lint(jetcal, tmp_path, service) == []
 
 
 def test_lint_refuses_an_mpi_runtime_that_never_ends(jetcal, tmp_path):

@@ -2,11 +2,14 @@
 #include "jetcal/pipeline/detail/kserve_rules.h"
 
 #include <algorithm>
+#include <cctype>
 #include <map>
 #include <set>
 #include <sstream>
 
 #include "jetcal/pipeline/detail/json_field.h"
+#include "jetcal/pipeline/detail/kserve_environment.h"
+#include "jetcal/pipeline/detail/kserve_metrics.h"
 
 namespace jetcal::pipeline {
 namespace {
@@ -66,7 +69,9 @@ class ServiceRules {
     if (field_at(predictor, "model").is_object() &&
         !field_at(predictor, "model.modelFormat.name").is_string())
       say("spec.predictor.model.modelFormat.name must be specified");
+    confidential(predictor, kFrameworks);
     workers(predictor);
+    take(service_variable_mistakes(service_));
     return mistakes_;
   }
 
@@ -76,6 +81,10 @@ class ServiceRules {
     std::ostringstream text;
     (text << ... << parts);
     mistakes_.push_back(text.str());
+  }
+
+  void take(const std::vector<std::string>& mistakes) {
+    mistakes_.insert(mistakes_.end(), mistakes.begin(), mistakes.end());
   }
 
   std::string annotation(const char* name) const {
@@ -111,7 +120,9 @@ class ServiceRules {
       one_of(std::string(path).append(".").append(field).append(".protocolVersion"),
              field_at(value, "protocolVersion"), {"v1", "v2", "grpc-v1", "grpc-v2"});
     }
-    implementations += custom_containers(part, implementations);
+    const int custom = custom_containers(part, implementations);
+    implementations += custom;
+    if (custom > 0) own_server(name, field_at(part, "containers"), uri);
     if (implementations != 1)
       say(path, " must have exactly one of ", joined(frameworks), frameworks.empty() ? "" : " and ",
           "containers, got ", implementations);
@@ -134,6 +145,59 @@ class ServiceRules {
     });
     if (named == 0 && others == 0 && !containers.empty()) return 1;
     return static_cast<int>(named);
+  }
+
+  // A server of one's own says in variables what others have fields for.
+  void own_server(const std::string& name, const Json& containers, std::string& uri) {
+    const Json& first = containers.front();
+    if (name == "predictor")
+      one_of("spec.predictor.containers: the variable PROTOCOL of the first one",
+             variable_of(first, "PROTOCOL"), {"v1", "v2"});
+    for (const Json& container : containers) {
+      const bool serves = name == "predictor"
+                              ? text_of(field_at(container, "name")) == "kserve-container"
+                              : container == first;
+      const Json& place = variable_of(container, "STORAGE_URI");
+      if (serves && place.is_string()) uri = place;
+    }
+  }
+
+  // The model lies encrypted, and a key broker service has its key.
+  void confidential(const Json& predictor, const Names& frameworks) {
+    for (const auto& [field, value] : predictor.items()) {
+      const Json& wanted = field_at(value, "confidential");
+      if (frameworks.count(field) == 0 || field_at(wanted, "enabled") != Json(true)) continue;
+      const std::string path = "spec.predictor." + field + ".confidential";
+      const Json& uri = field_at(value, "storageUri");
+      if (!uri.is_string() || uri.get<std::string>().empty())
+        say(path, " needs storageUri");
+      else if (text_of(uri).starts_with("oci://") || text_of(uri).starts_with("pvc://"))
+        say(path, " has no effect on ", text_of(uri), ", which no storage initializer fetches");
+      const Json& key = field_at(wanted, "resourceId");
+      if (key.is_string() && !key.get<std::string>().empty() && !is_key_resource(text_of(key)))
+        say(path, ".resourceId must be kbs:///REPOSITORY/TYPE/TAG, got ", text_of(key));
+    }
+  }
+
+  static bool is_key_resource(const std::string& text) {
+    const std::string start = "kbs:///";
+    if (!text.starts_with(start)) return false;
+    int parts = 1;
+    std::size_t length = 0;  // of the part
+    for (const char letter : text.substr(start.size())) {
+      if (letter == '/') {
+        if (length == 0) return false;
+        ++parts;
+        length = 0;
+      } else if (std::isalnum(static_cast<unsigned char>(letter)) != 0 || letter == '_' ||
+                 letter == '.' || letter == '-') {
+        ++length;
+      } else {
+        return false;
+      }
+    }
+    constexpr int kParts = 3;
+    return parts == kParts && length > 0;
   }
 
   void storage(const std::string& uri) {
@@ -184,9 +248,16 @@ class ServiceRules {
     const Json& metric = field_at(part, "scaleMetric");
     const Json& target = field_at(part, "scaleTarget");
     const bool number = target.is_number();
-    if (standard_ && autoscaler_ == "keda") {
+    const bool knative_hpa =
+        !standard_ && annotation("autoscaling.knative.dev/class") == "hpa.autoscaling.knative.dev";
+    const bool keda = standard_ && autoscaler_ == "keda";
+    const bool hpa = knative_hpa || (standard_ && autoscaler_ == "hpa");
+    if (keda || hpa)
+      take(metric_mistakes(path + ".autoScaling.metrics", field_at(part, "autoScaling.metrics"),
+                           keda));
+    if (keda) {
       if (!metric.is_null()) say(path, ".scaleMetric is not for the autoscaler keda");
-    } else if (standard_ && autoscaler_ == "hpa") {
+    } else if (hpa) {
       one_of(path + ".scaleMetric", metric, {"cpu", "memory"});
       if (number && (target < 1 || target > 100))
         say(path, ".scaleTarget is a percentage from 1 to 100, got ", target.dump());
@@ -275,6 +346,8 @@ std::vector<std::string> serving_runtime_mistakes(const Json& runtime) {
                          known->second.dump() + " and " + priority.dump());
   }
   add_worker_mistakes("spec.workerSpec", field_at(runtime, "spec.workerSpec"), mistakes);
+  for (std::string& mistake : runtime_variable_mistakes(runtime))
+    mistakes.push_back(std::move(mistake));
   return mistakes;
 }
 
