@@ -40,8 +40,8 @@ struct RenderFlags {
 
 /// Flags of `exec`, which rendered containers start.
 struct ExecFlags {
-  std::string work = "/tmp/jetcal-work", ready;
-  std::vector<std::string> outputs, files, service, command;
+  std::string work = "/tmp/jetcal-work", inputs = "/tmp/jetcal-inputs", ready;
+  std::vector<std::string> outputs, gathered, files, service, command;
 };
 
 /// A pipeline and its text.

@@ -134,6 +134,8 @@ int exec_step(const ExecFlags& flags) {
   step.work = flags.work;
   for (const std::string& text : flags.outputs)
     step.outputs.push_back(pipeline::parse_moved_output(text));
+  for (const std::string& text : flags.gathered)
+    step.gathered.push_back(pipeline::parse_gathered(text, flags.inputs));
   for (const std::string& text : flags.files) {
     const std::size_t equals = text.find('=');
     if (equals == 0 || equals == std::string::npos)

@@ -85,6 +85,11 @@ void add_exec_flags(CLI::App& app, ExecFlags& flags) {
   app.add_option("--work", flags.work, "folder to work in [/tmp/jetcal-work]");
   app.add_option("--output", flags.outputs, "FROM[#FIELD[/PATH]]=TO, - is what is printed")
       ->allow_extra_args(false);
+  app.add_option("--inputs", flags.inputs, "folder of gathered inputs [/tmp/jetcal-inputs]");
+  app.add_option(
+         "--gathered", flags.gathered,
+         "NAME=JSON: artefacts that ${inputs.NAME} stands for; a list, or all that KFP says")
+      ->allow_extra_args(false);
   app.add_option("--file", flags.files, "NAME=TEXT: file to write first")->allow_extra_args(false);
   app.add_option("--service", flags.service, "a word of the service's command; repeatable")
       ->allow_extra_args(false);

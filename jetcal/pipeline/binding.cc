@@ -39,7 +39,7 @@ std::optional<std::vector<std::string>> texts(const Fragment& part, const Bindin
       if (!is_artifact(input.type)) return entries(input.value);
       std::vector<std::string> paths;
       for (const BoundArtifact& artifact : input.artifacts) paths.push_back(artifact.path.string());
-      return paths;
+      return part.json ? std::vector{Json(paths).dump()} : paths;
     }
     default:
       return entries(value_of(part, binding));

@@ -10,6 +10,7 @@
 #include <cstdio>
 
 #include "jetcal/base/files.h"
+#include "jetcal/pipeline/detail/container_command.h"
 #include "jetcal/pipeline/detail/json_field.h"
 #include "jetcal/pipeline/warden.h"
 
@@ -69,7 +70,86 @@ Json wait_for(Warden& warden, const std::function<bool()>& should_stop) {
   return Json::parse(warden.received, nullptr, false);
 }
 
+// Where Kubeflow Pipelines' launcher brings an artefact to.
+fs::path launched_path(const Json& artifact) {
+  if (const Json& custom = field_at(artifact, "customPath"); custom.is_string())
+    return custom.get<std::string>();
+  const std::string uri = text_of(field_at(artifact, "uri"));
+  for (const auto& [scheme, folder] :
+       {std::pair{"s3://", "s3"}, {"minio://", "minio"}, {"gs://", "gcs"}}) {
+    if (!uri.starts_with(scheme)) continue;
+    const bool shared = field_at(artifact, "metadata._kfp_workspace") == Json(true);
+    return fs::path(shared ? "/kfp-workspace/.artifacts" : "/") / folder /
+           uri.substr(std::string_view(scheme).size());
+  }
+  fail(ErrorCode::InvalidArgument, "the artefact ", artifact.dump(), " lies where none is brought");
+}
+
+void check_gathered(const ContainerStep& step) {
+  for (const GatheredInput& input : step.gathered) {
+    for (const fs::path& path : input.paths) {
+      if (!fs::exists(path))
+        fail(ErrorCode::NotFound, "the cluster did not bring ", path.string(),
+             ", which the input '", input.name, "' gathers");
+    }
+  }
+}
+
+// Puts paths where a text names what is gathered.
+std::string with_paths(std::string text, const std::vector<GatheredInput>& gathered) {
+  for (const GatheredInput& input : gathered) {
+    std::string joined;
+    for (const fs::path& path : input.paths) joined += (joined.empty() ? "" : ",") + path.string();
+    const std::string word = gathered_word(input.name);
+    for (std::size_t at = text.find(word); at != std::string::npos;
+         at = text.find(word, at + joined.size()))
+      text.replace(at, word.size(), joined);
+  }
+  return text;
+}
+
+std::vector<std::string> with_paths(const std::vector<std::string>& words,
+                                    const std::vector<GatheredInput>& gathered) {
+  std::vector<std::string> line;
+  for (const std::string& word : words) {
+    const auto whole = std::find_if(gathered.begin(), gathered.end(), [&](const auto& input) {
+      return word == gathered_word(input.name);
+    });
+    if (whole == gathered.end()) {
+      line.push_back(with_paths(word, gathered));
+      continue;
+    }
+    for (const fs::path& path : whole->paths) line.push_back(path.string());
+  }
+  return line;
+}
+
 }  // namespace
+
+GatheredInput parse_gathered(const std::string& text, const fs::path& folder) {
+  const std::size_t equals = text.find('=');
+  const Json list = equals == std::string::npos
+                        ? Json()
+                        : Json::parse(text.substr(equals + 1), nullptr, /*allow_exceptions=*/false);
+  if (equals == 0 || (!list.is_array() && !list.is_object()))
+    fail(ErrorCode::InvalidArgument, "--gathered takes NAME=JSON, a list or an object, got '", text,
+         "'");
+  GatheredInput input;
+  input.name = text.substr(0, equals);
+  if (list.is_object()) {
+    const Json& artifacts = field_at(list, "inputs.artifacts." + input.name + ".artifacts");
+    for (const Json& one : artifacts) input.paths.push_back(launched_path(one));
+    return input;
+  }
+  for (const Json& one : list) {
+    const Json& name = one.is_object() ? field_at(one, kContainerPod) : one;
+    if (!name.is_string())
+      fail(ErrorCode::InvalidArgument, "--gathered ", input.name, " has the entry ", one.dump(),
+           ", which names no artefact");
+    input.paths.push_back(folder / input.name / name.get<std::string>());
+  }
+  return input;
+}
 
 MovedOutput parse_moved_output(const std::string& text) {
   const std::size_t equals = text.find('=');
@@ -91,13 +171,16 @@ MovedOutput parse_moved_output(const std::string& text) {
 
 int run_container_step(const ContainerStep& step, const FindProgram& find_program,
                        const std::function<bool()>& should_stop) {
-  if (step.command.empty()) fail(ErrorCode::InvalidArgument, "there is no command to run");
+  check_gathered(step);
   fs::create_directories(step.work / "out");
-  for (const auto& [name, text] : step.files) write_file(step.work / name, text);
+  for (const auto& [name, text] : step.files)
+    write_file(step.work / name, with_paths(text, step.gathered));
   Attempt attempt;
-  attempt.command = step.command;
-  attempt.command[0] = find_program(step.command).path;
-  for (char** entry = environ; *entry != nullptr; ++entry) attempt.environment.emplace_back(*entry);
+  attempt.command = with_paths(step.command, step.gathered);
+  if (attempt.command.empty()) fail(ErrorCode::InvalidArgument, "there is no command to run");
+  attempt.command[0] = find_program(attempt.command).path;
+  for (char** entry = environ; *entry != nullptr; ++entry)
+    attempt.environment.push_back(with_paths(std::string(*entry), step.gathered));
   attempt.folder = step.work;
   attempt.log = "/dev/stderr";
   const bool prints = std::any_of(step.outputs.begin(), step.outputs.end(),
@@ -105,8 +188,9 @@ int run_container_step(const ContainerStep& step, const FindProgram& find_progra
   if (prints) attempt.standard_output = step.work / kPrinted;
   attempt.lock = step.work / ".lock";
   if (!step.service.empty()) {
-    attempt.service = step.service;
-    attempt.service[0] = find_program(step.service).path;
+    attempt.service = with_paths(step.service, step.gathered);
+    if (attempt.service.empty()) fail(ErrorCode::InvalidArgument, "there is no service to run");
+    attempt.service[0] = find_program(attempt.service).path;
     attempt.service_log = "/dev/stderr";
     attempt.ready_path = step.ready;
     attempt.port = step.port;

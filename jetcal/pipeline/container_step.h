@@ -23,9 +23,21 @@ struct MovedOutput {
 /// Reads "FROM[#FIELD[/PATH]]=TO". Throws InvalidArgument.
 MovedOutput parse_moved_output(const std::string& text);
 
+/// The artefacts of all items of a loop, in their order, which words name as `${inputs.NAME}`.
+struct GatheredInput {
+  std::string name;
+  std::vector<std::filesystem::path> paths;
+};
+
+/// Reads "NAME=JSON": a list of paths, relative ones below `folder`/NAME, each a text or the field
+/// "pod" of an object (Argo); or the whole input of an executor (Kubeflow Pipelines).
+/// Throws InvalidArgument for anything else.
+GatheredInput parse_gathered(const std::string& text, const std::filesystem::path& folder);
+
 struct ContainerStep {
   std::filesystem::path work;
   std::vector<MovedOutput> outputs;
+  std::vector<GatheredInput> gathered;       ///< What command, service, files and environment name.
   std::map<std::string, std::string> files;  ///< Written into the work folder first.
   std::vector<std::string> service;
   int port = 0;
@@ -35,6 +47,8 @@ struct ContainerStep {
 
 /// Runs the command in the work folder, with the service beside it, then moves the outputs.
 ///
+/// Gathered artefacts reach words as in a run here: a word of one name alone becomes a word an
+/// artefact, inside of a word they are joined by commas.
 /// Returns the command's exit status; 0 only when every output is in its place. Throws NotFound for
 /// a missing program or output, Cancelled when `should_stop` says so.
 int run_container_step(const ContainerStep& step, const FindProgram& find_program,

@@ -66,13 +66,28 @@ class ArgoWriter {
     return input.paths.empty() ? input.name : input.paths.front();
   }
 
-  // Artefacts of a step that is fanned out cannot be gathered by Argo.
-  void check_collected(const Step& step, const InputPort& port) const {
-    const Step* producer =
-        port.source.kind == Source::Kind::Step ? pipeline_.find_step(port.source.step) : nullptr;
-    if (producer != nullptr && producer->fan_out)
-      fail(ErrorCode::Unimplemented, "the step '", step.name, "' gathers artefacts of '",
-           producer->name, "', which runs once per item; Argo gathers only values");
+  // Argo gathers values alone. So every instance of a loop keeps its artefact below one key, named
+  // by its pod, and the pods of those that succeeded are gathered: in the order of the items, and
+  // without what a failed attempt left.
+  static std::string gathered_key(const std::string& step, const std::string& output) {
+    return "{{workflow.uid}}/" + step + "/" + output;
+  }
+
+  bool is_gathered(const Step& producer, const OutputPort& output) const {
+    return std::any_of(pipeline_.steps.begin(), pipeline_.steps.end(), [&](const Step& step) {
+      const std::set<std::string> gathering = gathering_inputs(pipeline_, step);
+      return std::any_of(step.inputs.begin(), step.inputs.end(), [&](const InputPort& port) {
+        return gathering.count(port.name) != 0 && port.source.step == producer.name &&
+               port.source.name == output.name;
+      });
+    });
+  }
+
+  // A list of objects is there even where no instance has run, one of values is not.
+  std::string pods_of(const InputPort& port) const {
+    const std::string outputs = "{{tasks." + port.source.step + ".outputs.parameters";
+    return pipeline_.find_step(port.source.step)->condition ? outputs + "}}"
+                                                            : outputs + "." + kContainerPod + "}}";
   }
 
   Json artifact_argument(const InputPort& port) const {
@@ -152,12 +167,16 @@ class ArgoWriter {
     Json task = {{"name", step.name}, {"template", step.name}};
     if (const auto before = needs(pipeline_, step); !before.empty()) task["dependencies"] = before;
     Json parameters = Json::array(), artifacts = Json::array();
+    const std::set<std::string> gathering = gathering_inputs(pipeline_, step);
     for (const InputPort& port : step.inputs) {
       if (!is_artifact(port.type)) {
         parameters.push_back({{"name", port.name}, {"value", value_argument(port)}});
         continue;
       }
-      check_collected(step, port);
+      if (gathering.count(port.name) != 0) {
+        parameters.push_back({{"name", port.name}, {"value", pods_of(port)}});
+        continue;
+      }
       if (!on_claim(port)) artifacts.push_back(artifact_argument(port));
     }
     if (step.fan_out) add_items(step, task, parameters);
@@ -192,12 +211,19 @@ class ArgoWriter {
   Json step_template(const Step& step) {
     Json one = {{"name", step.name}};
     Json parameters = Json::array(), artifacts = Json::array();
+    const std::set<std::string> gathering = gathering_inputs(pipeline_, step);
     for (const InputPort& port : step.inputs) {
       if (!is_artifact(port.type)) {
         parameters.push_back({{"name", port.name}});
       } else if (!on_claim(port)) {
         Json artifact = {{"name", port.name}, {"path", "/tmp/jetcal-inputs/" + port.name}};
-        if (port.optional) artifact["optional"] = true;
+        const bool gathers = gathering.count(port.name) != 0;
+        if (gathers) {
+          parameters.push_back({{"name", port.name}, {"default", "[]"}});
+          artifact["archive"]["none"] = Json::object();
+          artifact["s3"]["key"] = gathered_key(port.source.step, port.source.name);
+        }
+        if (port.optional || gathers) artifact["optional"] = true;  // no instance may have run
         artifacts.push_back(artifact);
       }
     }
@@ -205,18 +231,34 @@ class ArgoWriter {
       parameters.push_back({{"name", field.empty() ? "item" : "item-" + field}});
     if (!parameters.empty()) one["inputs"]["parameters"] = parameters;
     if (!artifacts.empty()) one["inputs"]["artifacts"] = artifacts;
-    for (const OutputPort& port : step.outputs) {
-      if (is_artifact(port.type)) {
-        one["outputs"]["artifacts"].push_back({{"name", port.name}, {"path", output_path(port)}});
-      } else {
-        Json output = {{"name", port.name}};
-        output["valueFrom"]["path"] = output_path(port);
-        one["outputs"]["parameters"].push_back(output);
-      }
-    }
+    add_outputs(step, one);
     add_limits(step, one);
     one["container"] = container(step);
     return one;
+  }
+
+  void add_outputs(const Step& step, Json& one) const {
+    bool gathered = false;
+    for (const OutputPort& port : step.outputs) {
+      Json output = {{"name", port.name}};
+      if (!is_artifact(port.type)) {
+        output["valueFrom"]["path"] = output_path(port);
+        one["outputs"]["parameters"].push_back(output);
+        continue;
+      }
+      output["path"] = output_path(port);
+      if (is_gathered(step, port)) {
+        gathered = true;
+        output["archive"]["none"] = Json::object();
+        output["s3"]["key"] = gathered_key(step.name, port.name) + "/{{pod.name}}";
+      }
+      one["outputs"]["artifacts"].push_back(output);
+    }
+    if (!gathered) return;
+    if (step.find_output(kContainerPod) != nullptr)
+      fail(ErrorCode::InvalidArgument, "the output '", kContainerPod, "' of the step '", step.name,
+           "' has the name that gathering its artefacts needs; give it another one");
+    one["outputs"]["parameters"].push_back({{"name", kContainerPod}, {"value", "{{pod.name}}"}});
   }
 
   static void add_limits(const Step& step, Json& one) {
@@ -248,6 +290,10 @@ class ArgoWriter {
       return "{{inputs.parameters." + (field.empty() ? std::string("item") : "item-" + field) +
              "}}";
     };
+    names.gathered = [](const InputPort& port) {
+      return "{{inputs.parameters." + port.name + "}}";
+    };
+    names.gathering = gathering_inputs(pipeline_, step);
     const std::vector<std::string> line = container_command(step, names);
     Json container;
     container["image"] = !step.image.empty()        ? step.image

@@ -33,7 +33,7 @@ struct Dag {
   Json inputs = Json::object();     // Of a loop: what its component takes,
   Json arguments = Json::object();  // and where the root has that from.
   std::set<std::string> before;     // Of a loop: tasks of the root that come first.
-  std::set<std::pair<std::string, std::string>> gathered;  // Of a loop: values read as lists.
+  std::set<std::pair<std::string, std::string>> gathered;  // Of a loop: outputs read as lists.
 };
 
 class KfpWriter {
@@ -136,6 +136,13 @@ class KfpWriter {
     component["inputDefinitions"] = inputs;
     for (const auto& [step, output] : loop.gathered) {
       const std::string key = std::string(step).append("-").append(output);
+      const Type type = pipeline_.find_step(step)->find_output(output)->type;
+      if (is_artifact(type)) {
+        component["dag"]["outputs"]["artifacts"][key]["artifactSelectors"] =
+            Json::array({{{"outputArtifactKey", output}, {"producerSubtask", step}}});
+        component["outputDefinitions"]["artifacts"][key] = artifact_definition(type, true);
+        continue;
+      }
       component["dag"]["outputs"]["parameters"][key]["valueFromParameter"] = {
           {"outputParameterKey", output}, {"producerSubtask", step}};
       component["outputDefinitions"]["parameters"][key]["parameterType"] =
@@ -255,20 +262,31 @@ class KfpWriter {
         break;
     }
     const Step& producer = *pipeline_.find_step(source.step);
-    if (is_artifact(port.type)) return task_output("Artifact", producer.name, source.name);
-    if (!gathers(pipeline_, step, producer))
-      return task_output("Parameter", producer.name, source.name);
-    return task_output("Parameter", loop_task(loop_of(pipeline_, producer)),
+    const char* kind = is_artifact(port.type) ? "Artifact" : "Parameter";
+    if (!gathers(pipeline_, step, producer)) return task_output(kind, producer.name, source.name);
+    return task_output(kind, loop_task(loop_of(pipeline_, producer)),
                        producer.name + "-" + source.name);
   }
 
-  // Notes which values of a loop are read as a list from outside of it.
+  // The driver gathers from every instance, and has nothing of one that did not run.
+  bool may_be_skipped(const Step& step, std::set<std::string>& seen) const {
+    if (!seen.insert(step.name).second) return false;
+    if (step.condition) return true;
+    const std::vector<std::string> before = needs(pipeline_, step);
+    return std::any_of(before.begin(), before.end(), [&](const std::string& name) {
+      return may_be_skipped(*pipeline_.find_step(name), seen);
+    });
+  }
+
+  // Notes which outputs of a loop are read as a list from outside of it.
   void note_gathered(const Step& step, const InputPort& port) {
     if (port.source.kind != Source::Kind::Step) return;
     const Step& producer = *pipeline_.find_step(port.source.step);
     if (!gathers(pipeline_, step, producer)) return;
-    if (is_artifact(port.type))
-      cannot(step, "gathers the artefacts '" + port.source.name + "' of '" + producer.name + "'");
+    std::set<std::string> seen;
+    if (may_be_skipped(producer, seen))
+      cannot(step, "gathers '" + port.source.name + "' of '" + producer.name +
+                       "', which a condition may skip");
     loops_.at(loop_of(pipeline_, producer)).gathered.emplace(producer.name, port.source.name);
   }
 
@@ -281,13 +299,21 @@ class KfpWriter {
     const bool parameter = is_parameter(port);
     const char* group = parameter ? "parameters" : "artifacts";
     const std::string name = step.name + "-" + port.name;
-    dag.inputs[group][name] = definition(port);
+    dag.inputs[group][name] = definition(step, port);
     dag.arguments[group][name] = source_of(step, port);
     return {{parameter ? "componentInputParameter" : "componentInputArtifact", name}};
   }
 
-  Json definition(const InputPort& port) const {
-    if (!is_parameter(port)) return {{"artifactType", write_kfp_schema(port.type)}};
+  static Json artifact_definition(Type type, bool list) {
+    Json definition = {{"artifactType", write_kfp_schema(type)}};
+    if (list) definition["isArtifactList"] = true;
+    return definition;
+  }
+
+  Json definition(const Step& step, const InputPort& port) const {
+    if (!is_parameter(port))
+      return artifact_definition(port.type,
+                                 gathering_inputs(pipeline_, step).count(port.name) != 0);
     return {{"parameterType", write_kfp_type(port.type)}};
   }
 
@@ -347,7 +373,7 @@ class KfpWriter {
     add_dependencies(step, dag, task);
     for (const InputPort& port : step.inputs) {
       const char* group = is_parameter(port) ? "parameters" : "artifacts";
-      component["inputDefinitions"][group][port.name] = definition(port);
+      component["inputDefinitions"][group][port.name] = definition(step, port);
       task["inputs"][group][port.name] = task_input(step, port, dag);
     }
     add_values(step, dag, component, task);
@@ -372,7 +398,7 @@ class KfpWriter {
     dag.tasks[step.name] = task;
   }
 
-  Placeholders placeholders() const {
+  Placeholders placeholders(const Step& step) const {
     Placeholders names;
     names.parameter = [](const std::string& name) {
       return "{{$.inputs.parameters['" + name + "']}}";
@@ -388,11 +414,14 @@ class KfpWriter {
     names.item = [](const std::string& field) {
       return "{{$.inputs.parameters['" + kfp_item_input(field) + "']}}";
     };
+    // A placeholder of an artefact is the first one of a list; all of them are in the whole alone.
+    names.gathered = [](const InputPort&) { return "{{$}}"; };
+    names.gathering = gathering_inputs(pipeline_, step);
     return names;
   }
 
   Json container(const Step& step) const {
-    const Placeholders names = placeholders();
+    const Placeholders names = placeholders(step);
     std::vector<std::string> line = container_command(step, names);
     Json container;
     container["image"] = !step.image.empty()        ? step.image

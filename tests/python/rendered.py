@@ -52,6 +52,29 @@ steps:
     outputs: {note: {type: Artifact}}
 """
 
+# A step that gathers files and folders of a loop: as words, within a word, in a variable and in a file.
+GATHER = """
+format: jetcal-pipeline/1
+name: gather
+parameters:
+  seeds: {type: list, default: [3, 5, 4]}
+steps:
+  - name: train
+    for_each: parameters.seeds
+    image: busybox
+    command: [sh, -c, 'echo "m$0" > "$1"; mkdir "$2"; echo "r$0" > "$2/r.txt"', '${item}', '${outputs.model}', '${outputs.report}']
+    outputs: {model: {type: Model}, report: {type: Dataset}}
+    retries: 1
+  - name: merge
+    command: [sh, -c, 'to=$1; shift; each() { echo "$1" | tr , "\\n" | sed "s/.*=//"; }; { cat "$@"; each "$0" | xargs cat; for r in $(each "$REPORTS") $(each "$(cat list)"); do cat "$r/r.txt"; done; } > "$to"',
+              'all=${inputs.models}', '${outputs.all}', '${inputs.models}']
+    environment: {REPORTS: '${inputs.reports}'}
+    files: {list: 'of=${inputs.reports}'}
+    inputs: {models: {type: Model, from: train.model}, reports: train.report}
+    outputs: {all: {type: Artifact}}
+"""
+GATHERED = "m3 m5 m4 m3 m5 m4 r3 r5 r4 r3 r5 r4".split()
+
 
 def render(jetcal, *words):
     result = jetcal.raw("pipeline", "render", *words)

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from conftest import JETCAL
-from rendered import render, write_words
+from rendered import GATHER, GATHERED, render, write_words
 
 KFP = pathlib.Path(os.environ.get("JETCAL_DEPS") or pathlib.Path.home() / ".cache" / "jetcal") / "python-kfp" / "bin" / "python"
 
@@ -311,6 +311,71 @@ def test_our_loops_run_here_as_kfp_has_them(jetcal, tmp_path):
     for both in (ours, theirs):
         del both["list"]
     assert ours == theirs and ours["check[1]"] == ("skipped", None) and ours["again[1]"][1] == {"n": "2"}
+
+
+def test_artefacts_of_a_loop_reach_a_step_as_kfp_collects_them(jetcal, tmp_path):
+    (tmp_path / "gather.yaml").write_text(GATHER)
+    file = tmp_path / "ir.yaml"
+    assert jetcal.raw("pipeline", "render", tmp_path / "gather.yaml", "--format", "kfp", "--output", file).returncode == 0
+    assert int(kfp(LOAD, file)) == 2
+    spec = yaml.safe_load(file.read_text())
+    loop = spec["components"]["comp-for-train"]
+    assert loop["dag"]["outputs"]["artifacts"]["train-model"] == {"artifactSelectors": [{"outputArtifactKey": "model", "producerSubtask": "train"}]}
+    models = {"artifactType": {"schemaTitle": "system.Model", "schemaVersion": "0.0.1"}, "isArtifactList": True}
+    assert loop["outputDefinitions"]["artifacts"]["train-model"] == spec["components"]["comp-merge"]["inputDefinitions"]["artifacts"]["models"] == models
+    assert spec["root"]["dag"]["tasks"]["merge"]["inputs"]["artifacts"]["models"] == {
+        "taskOutputArtifact": {"outputArtifactKey": "train-model", "producerTask": "for-train"}}
+    container = spec["deploymentSpec"]["executors"]["exec-merge"]["container"]
+    assert "models={{$}}" in container["args"] and container["env"] == [{"name": "REPORTS", "value": "${inputs.reports}"}]
+    environment = dict(os.environ, PATH=f"{pathlib.Path(JETCAL).parent}:{os.environ['PATH']}")
+    for one in (tmp_path / "gather.yaml", file):
+        steps = jetcal("pipeline", "run", one, "--directory", tmp_path / one.stem, "--cores", 2, env=environment)["steps"]
+        merged = next(step for step in steps if step["step"] == "merge")
+        assert pathlib.Path(merged["paths"]["all"]).read_text().split() == GATHERED, one
+
+
+def test_kfp_and_ours_agree_about_lists_of_artefacts(jetcal, tmp_path):
+    """What kfp itself compiles of dsl.Collected has the fields that we write."""
+    file = tmp_path / "collected.yaml"
+    kfp("""
+import sys
+from typing import List
+from kfp import compiler, dsl
+from kfp.dsl import Input, Model, Output
+@dsl.container_component
+def train(n: int, model: Output[Model]):
+    return dsl.ContainerSpec(image="busybox", command=["sh", "-c", 'echo "m$0" > "$1"'], args=[n, model.path])
+@dsl.container_component
+def merge(models: Input[List[Model]]):
+    return dsl.ContainerSpec(image="busybox", command=["true"])
+@dsl.pipeline(name="collected")
+def pipeline(seeds: list = [3, 5, 4]):
+    with dsl.ParallelFor(seeds) as seed:
+        trained = train(n=seed)
+    merge(models=dsl.Collected(trained.outputs["model"]))
+compiler.Compiler().compile(pipeline, sys.argv[1])
+""", file)
+    theirs = yaml.safe_load(file.read_text())
+    (tmp_path / "gather.yaml").write_text(GATHER)
+    ours = render(jetcal, tmp_path / "gather.yaml", "--format", "kfp")[0]
+    for name, output in (("comp-for-loop-1", "pipelinechannel--train-model"), ("comp-for-train", "train-model")):
+        spec = theirs if output.startswith("pipe") else ours
+        loop = spec["components"][name]
+        assert loop["outputDefinitions"]["artifacts"][output]["isArtifactList"] is True
+        assert loop["dag"]["outputs"]["artifacts"][output]["artifactSelectors"] == [{"outputArtifactKey": "model", "producerSubtask": "train"}]
+        given = spec["root"]["dag"]["tasks"]["merge"]["inputs"]["artifacts"]["models"]["taskOutputArtifact"]
+        assert given == {"outputArtifactKey": output, "producerTask": name.removeprefix("comp-")}
+        assert spec["components"]["comp-merge"]["inputDefinitions"]["artifacts"]["models"]["isArtifactList"] is True
+
+
+def test_kfp_cannot_gather_what_a_condition_may_skip(jetcal, tmp_path):
+    file = tmp_path / "gather.yaml"
+    file.write_text(GATHER.replace("    retries: 1", "    when: ${item} > 3"))
+    status, message = jetcal.fails("pipeline", "render", file, "--format", "kfp")
+    assert status != 0 and "the step 'merge' gathers 'model' of 'train', which a condition may skip" in message
+    steps = jetcal("pipeline", "run", file, "--directory", tmp_path / "runs")["steps"]
+    text = pathlib.Path(next(step for step in steps if step["step"] == "merge")["paths"]["all"]).read_text()
+    assert text.split() == [one for one in GATHERED if not one.endswith("3")]
 
 
 def test_a_loop_that_waits_for_what_waits_for_it_is_refused_for_kfp(jetcal, tmp_path):

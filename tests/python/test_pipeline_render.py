@@ -3,14 +3,17 @@
 
 import json
 import os
+import pathlib
 import re
+import shutil
+import subprocess
 
 import jsonschema
 import pytest
 import yaml
 
-from conftest import ROOT
-from rendered import CRDS, TRAIN, kustomized, mutate, render, write_words
+from conftest import JETCAL, ROOT
+from rendered import CRDS, GATHER, GATHERED, TRAIN, kustomized, mutate, render, write_words
 
 FORMATS = ["argo", "pytorchjob", "trainjob", "torch-runtime", "mpi-runtime", "serving", "storage"]
 
@@ -170,6 +173,98 @@ def test_no_secret_value_is_ever_written(jetcal, words):
     for form in [*FORMATS, "kfp", "scheduled"]:
         result = jetcal.raw("pipeline", "render", words, "--format", form, "--bucket", "jets", env=environment)
         assert result.returncode == 0 and "tops3cret" not in result.stdout
+
+
+def filled(node, values):
+    """A template with Argo's variables replaced."""
+    text = json.dumps(node)
+    for name, value in values.items():
+        text = text.replace("{{" + name + "}}", json.dumps(value)[1:-1])
+    assert "{{" not in text, text
+    return json.loads(text)
+
+
+class Argo:
+    """Runs containers of a workflow one by one, and keeps what they give where its executor would: key by key, a folder file by file."""
+
+    def __init__(self, spec, folder):
+        self.templates = {one["name"]: one for one in spec["templates"]}
+        self.folder, self.store, self.pods = folder, folder / "store", iter(range(100, 0, -1))
+
+    def run(self, name, parameters, ends=True):
+        """One attempt of a pod; its output parameters, or nothing where it ends badly behind its outputs."""
+        pod = f"gather-{name}-{next(self.pods)}"
+        values = {"pod.name": pod, "workflow.uid": "u-1"} | {f"inputs.parameters.{key}": value for key, value in parameters.items()}
+        root = self.folder / pod
+        template = json.loads(json.dumps(filled(self.templates[name], values)).replace("/tmp/jetcal-", f"{root}/"))
+        (root / "outputs").mkdir(parents=True)
+        for artifact in template.get("inputs", {}).get("artifacts", []):
+            kept = self.store / artifact["s3"]["key"]
+            assert artifact["archive"] == {"none": {}} and artifact["optional"] is True
+            if kept.exists():
+                shutil.copytree(kept, root / "inputs" / artifact["name"])
+        container = template["container"]
+        words = container["command"] + container["args"]
+        if "exec" in words:  # which looks into folders of the container
+            words[words.index("exec") + 1:words.index("exec") + 1] = ["--inputs", str(root / "inputs")]
+        environment = dict(os.environ, PATH=f"{pathlib.Path(JETCAL).parent}:{os.environ['PATH']}") | variables(container)
+        result = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=60)
+        assert result.returncode == 0, result.stderr
+        for artifact in template["outputs"].get("artifacts", []):
+            kept = self.store / artifact.get("s3", {}).get("key", pod)
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copytree(artifact["path"], kept) if pathlib.Path(artifact["path"]).is_dir() else shutil.copy(artifact["path"], kept)
+        return {one["name"]: one["value"] for one in template["outputs"].get("parameters", [])} if ends else None
+
+
+def test_artefacts_of_a_loop_reach_a_step_of_argo_in_their_order(jetcal, schemas, tmp_path):
+    (tmp_path / "gather.yaml").write_text(GATHER)
+    workflow, = render(jetcal, tmp_path / "gather.yaml", "--format", "argo")
+    assert problems(schemas, workflow) == []
+    argo = Argo(workflow["spec"], tmp_path)
+    tasks = {task["name"]: task for task in argo.templates["pipeline"]["dag"]["tasks"]}
+    assert tasks["merge"]["arguments"] == {"parameters": [
+        {"name": name, "value": "{{tasks.train.outputs.parameters.jetcal-pod}}"} for name in ("models", "reports")]}
+    argo.run("train", {"item": "9"}, ends=False)  # what an attempt that failed has left is nobody's
+    pods = json.dumps([argo.run("train", {"item": str(seed)})["jetcal-pod"] for seed in (3, 5, 4)])
+    argo.run("merge", {"models": pods, "reports": pods})
+    assert (argo.store / "gather-merge-96").read_text().split() == GATHERED
+    # Nothing may have run: a loop without items, or one whose condition never held.
+    assert [one["default"] for one in argo.templates["merge"]["inputs"]["parameters"]] == ["[]", "[]"]
+
+
+def test_argo_gathers_from_the_instances_whose_condition_held(jetcal, tmp_path):
+    (tmp_path / "gather.yaml").write_text(GATHER.replace("    retries: 1", "    when: ${item} > 3"))
+    spec = render(jetcal, tmp_path / "gather.yaml", "--format", "argo")[0]["spec"]
+    merge = spec["templates"][0]["dag"]["tasks"][1]
+    # The list of one value does not exist where no instance has run; the list of all values is [] then.
+    assert merge["arguments"]["parameters"][0]["value"] == "{{tasks.train.outputs.parameters}}"
+    argo = Argo(spec, tmp_path)
+    pods = json.dumps([argo.run("train", {"item": str(seed)}) for seed in (5, 4)])
+    argo.run("merge", {"models": pods, "reports": pods})
+    assert (argo.store / "gather-merge-98").read_text().split() == [one for one in GATHERED if not one.endswith("3")]
+
+
+@pytest.mark.parametrize("old, new, sentence", [
+    ("'of=${inputs.reports}'", "'$${inputs.models}'", "the step 'merge' has the text '${inputs.models}', which on a cluster stands for"),
+    ("report: {type: Dataset}}", "report: {type: Dataset}, jetcal-pod: {type: string, path: x}}", "the output 'jetcal-pod' of the step 'train' has the name")])
+def test_names_that_gathering_needs_are_refused(jetcal, tmp_path, old, new, sentence):
+    (tmp_path / "gather.yaml").write_text(GATHER.replace(old, new))
+    status, message = jetcal.fails("pipeline", "render", tmp_path / "gather.yaml", "--format", "argo")
+    assert status == 2 and sentence in message, message
+
+
+def test_exec_tells_which_artefact_the_cluster_did_not_bring(jetcal, tmp_path):
+    flags = ["pipeline", "exec", "--work", tmp_path / "work", "--inputs", tmp_path]
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "a").write_text("x\n")
+    assert jetcal.raw(*flags, "--gathered", 'models=["a"]', "--", "cat", "${inputs.models}").stderr == "x\n"
+    assert jetcal.raw(*flags, "--gathered", "models=[]", "--", "echo", "no", "${inputs.models}").stderr == "no\n"
+    for given, sentence in [('models=["a", "b"]', f"the cluster did not bring {tmp_path}/models/b, which the input 'models' gathers"),
+                            ("models=a", "--gathered takes NAME=JSON"), ("models=[7]", "has the entry 7, which names no artefact"),
+                            ('models={"inputs": {"artifacts": {"models": {"artifacts": [{"uri": "ftp://x"}]}}}}', "lies where none is brought")]:
+        status, message = jetcal.fails(*flags, "--gathered", given, "--", "true")
+        assert status != 0 and sentence in message, message
 
 
 def test_argo_waits_between_tries_and_knows_the_item_everywhere(jetcal, tmp_path):

@@ -41,20 +41,43 @@ std::string moved_output(const OutputPort& port) {
   return from;
 }
 
+// Text of the file is not to be taken for the placeholder that exec replaces.
+void check_text(const Step& step, const std::string& text, const Placeholders& names) {
+  for (const std::string& input : names.gathering) {
+    if (text.find(gathered_word(input)) != std::string::npos)
+      fail(ErrorCode::InvalidArgument, "the step '", step.name, "' has the text '",
+           gathered_word(input), "', which on a cluster stands for the artefacts that it gathers");
+  }
+}
+
 }  // namespace
+
+std::string gathered_word(const std::string& input) { return "${inputs." + input + "}"; }
+
+std::set<std::string> gathering_inputs(const Pipeline& pipeline, const Step& step) {
+  std::set<std::string> names;
+  for (const InputPort& port : step.inputs) {
+    if (port.source.kind == Source::Kind::Step && is_artifact(port.type) &&
+        gathers(pipeline, step, *pipeline.find_step(port.source.step)))
+      names.insert(port.name);
+  }
+  return names;
+}
 
 std::string container_word(const Step& step, const Word& word, const Placeholders& names) {
   std::string text;
   for (const Fragment& part : word) {
     switch (part.kind) {
       case Kind::Text:
+        check_text(step, part.text, names);
         text += part.text;
         break;
       case Kind::Parameter:
         text += names.parameter(part.text);
         break;
       case Kind::Input:
-        text += names.input(*step.find_input(part.text));
+        text += names.gathering.count(part.text) != 0 ? gathered_word(part.text)
+                                                      : names.input(*step.find_input(part.text));
         break;
       case Kind::Output: {
         const OutputPort& port = *step.find_output(part.text);
@@ -93,8 +116,11 @@ std::vector<std::string> container_command(const Step& step, const Placeholders&
                        [](const Fragment& part) { return part.kind == Kind::Work; });
   };
   const bool works = std::any_of(step.command.begin(), step.command.end(), uses_work);
-  if (moves || works || step.service || !step.files.empty()) {
+  if (moves || works || step.service || !step.files.empty() || !names.gathering.empty()) {
     line = {"jetcal", "pipeline", "exec", "--work", kContainerWork};
+    for (const std::string& input : names.gathering)
+      line.insert(line.end(), {"--gathered", std::string(input).append("=").append(
+                                                 names.gathered(*step.find_input(input)))});
     for (const OutputPort& port : step.outputs) {
       if (!must_be_moved(port)) continue;
       line.insert(line.end(), {"--output", moved_output(port) + "=" + names.output(port)});

@@ -18,14 +18,27 @@ struct Placeholders {
   std::function<std::string(const InputPort&)> input;        ///< Path or value.
   std::function<std::string(const OutputPort&)> output;      ///< Path that the cluster reads.
   std::function<std::string(const std::string&)> item;       ///< Field, or "".
+  /// What tells `jetcal pipeline exec` the artefacts of an input that gathers those of a loop.
+  std::function<std::string(const InputPort&)> gathered;
+  /// Names of the inputs of the step that gather artefacts.
+  std::set<std::string> gathering;
 };
 
 /// Where commands work inside of a container.
 inline constexpr const char* kContainerWork = "/tmp/jetcal-work";
 inline constexpr int kContainerPort = 8000;
+/// Output parameter of an instance of a loop: its pod, which names its artefacts.
+inline constexpr const char* kContainerPod = "jetcal-pod";
 
-/// The whole command line. Where the step has a service, fixed paths, or outputs that it prints,
-/// `jetcal pipeline exec` stands in front and brings them to where the cluster looks.
+/// Stands in rendered words for the paths of gathered artefacts, which only the container knows.
+std::string gathered_word(const std::string& input);
+
+/// Names of the inputs that gather the artefacts of a loop.
+std::set<std::string> gathering_inputs(const Pipeline& pipeline, const Step& step);
+
+/// The whole command line. Where the step has a service, fixed paths, outputs that it prints, or
+/// gathers artefacts, `jetcal pipeline exec` stands in front and brings them to where the cluster
+/// looks.
 std::vector<std::string> container_command(const Step& step, const Placeholders& names);
 
 /// The same for a variable of the environment.

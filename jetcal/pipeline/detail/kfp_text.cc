@@ -108,7 +108,7 @@ class WordReader {
       if (take_named(text, next, "{{$.inputs.artifacts['", end, name) &&
           name.find('\'') == std::string::npos) {
         i = next;
-        return {{Kind::Input, name, true}};
+        return {{Kind::Input, name, false}};
       }
       next = i;
       if (take_named(text, next, "{{$.outputs.artifacts['", end, name) &&
@@ -119,6 +119,10 @@ class WordReader {
     }
     if (take_named(text, i, "{{$.outputs.parameters['", "'].output_file}}", name))
       return {{Kind::Output, name, false}};
+    if (text.compare(i, 5, "{{$}}") == 0 && i > 0 && takes_list(text.substr(0, i))) {
+      i += 5;
+      return {{Kind::Input, text.substr(0, i - 6), true}};
+    }
     if (text.compare(i, 5, "{{$}}") == 0)
       fail_at(source_, at_, "the step '", step_.name,
               "' is a Python function component ({{$}}); only container components run here");
@@ -127,13 +131,21 @@ class WordReader {
             step_.name, "' means nothing here");
   }
 
+  // What we rendered for `jetcal pipeline exec`: NAME={{$}}, where it looks for the artefacts of
+  // NAME.
+  bool takes_list(const std::string& before) const {
+    const InputPort* port = step_.find_input(before.substr(0, before.size() - 1));
+    return before.back() == '=' && port != nullptr && is_artifact(port->type);
+  }
+
   // A constant may be made of other inputs: its text takes the placeholder's place.
   Word input(const std::string& name) {
     const InputPort* port = step_.find_input(name);
     const bool constant = port != nullptr && port->source.kind == Source::Kind::Constant &&
                           port->source.constant.is_string();
     const std::string text = constant ? port->source.constant.get<std::string>() : "";
-    if (text.find("{{$.inputs") == std::string::npos) return {{Fragment::Kind::Input, name, true}};
+    const bool file = port != nullptr && port->source.kind == Source::Kind::External;
+    if (text.find("{{$.inputs") == std::string::npos) return {{Fragment::Kind::Input, name, !file}};
     constexpr int kMaxConstants = 1000;
     if (++constants_ > kMaxConstants)
       fail_at(source_, at_, "the input '", name, "' of the step '", step_.name,
