@@ -11,6 +11,8 @@
 #include <numeric>
 #include <sstream>
 
+#include "jetcal/base/encoding.h"
+
 namespace jetcal::pipeline {
 namespace {
 
@@ -54,6 +56,7 @@ class TreeBuilder : public YAML::EventHandler {
   }
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                 const std::string& value) override {
+    if (!is_utf8(value)) fail_at(source_, position(mark), "the text is no UTF-8");  // as JSON is
     Node node;
     node.kind = Node::Kind::Scalar;
     node.plain = tag == "?" || tag.empty();

@@ -50,8 +50,8 @@ struct DocumentLimits {
 
 /// Reads every document of `text`; `source` names it in errors.
 ///
-/// Throws InvalidArgument as "SOURCE:LINE:COLUMN: sentence" for text that is no YAML, a field given
-/// twice, an alias of itself, and more values, nesting or bytes than `limits` allow.
+/// Throws InvalidArgument as "SOURCE:LINE:COLUMN: sentence" for text that is no YAML or no UTF-8, a
+/// field given twice, an alias of itself, and more values, nesting or bytes than `limits` allow.
 std::vector<Node> parse_documents(const std::string& text, const std::string& source,
                                   const DocumentLimits& limits = {});
 

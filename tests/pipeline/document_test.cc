@@ -51,6 +51,13 @@ TEST(Document, RefusesWhatIsNoYamlWithItsPlace) {
   EXPECT_THAT(error_of("a: 1\n a: 2\n"), StartsWith("p.yaml:2:"));
 }
 
+TEST(Document, RefusesTextThatJsonCannotHold) {
+  EXPECT_EQ(error_of("a: 1\nb: x\x95\n"), "p.yaml:2:4: the text is no UTF-8");
+  EXPECT_EQ(error_of("a: 1\n'\xC3': 2\n"), "p.yaml:2:1: the text is no UTF-8");
+  EXPECT_EQ(to_json(parse_documents("a: \xC3\xA9 # \x95\n", "p.yaml")[0]).dump(),
+            "{\"a\":\"\xC3\xA9\"}");
+}
+
 TEST(Document, RefusesAFieldThatIsGivenTwice) {
   EXPECT_EQ(error_of("steps:\n  a: 1\n  b: 2\n  a: 3\n"),
             "p.yaml:4:3: the field 'a' is given twice");
