@@ -33,3 +33,7 @@ if(JETCAL_SANITIZE)
                                                   -fno-sanitize-recover=all)
   target_link_options(jetcal_options INTERFACE -fsanitize=${JETCAL_SANITIZE})
 endif()
+# libFuzzer is told which branches an input has taken by code in every room; without it, it stops at once.
+if(JETCAL_FUZZ AND CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  target_compile_options(jetcal_options INTERFACE -fsanitize=fuzzer-no-link)
+endif()

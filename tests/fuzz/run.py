@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs every fuzz target of a build folder for its share of the minutes, and says what they found.
 
-Seeds are made here: small valid inputs of every kind, and the model files of a `jetcal export`. What libFuzzer adds to them stays in
+Seeds are small valid inputs of every kind: made here, files of tests/fuzz/seeds/TARGET and of the tree, and the model files of a `jetcal export`. What libFuzzer adds to them stays in
 BUILD/fuzz/corpus; an input that ends a target stays beside it. Exit status 1 when there is one.
 """
 
@@ -18,6 +18,9 @@ import tempfile
 import time
 import zlib
 
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+# Files of the tree that are inputs of a target.
+OF_THE_TREE = {"pipeline_fuzz": "jetcal/pipeline/builtin/*.yaml", "correction_fuzz": "jetcal/sim/cards/jec/*.txt"}
 TENSOR = struct.pack("<4f", 1, 2, 3, 4)
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
 
@@ -81,6 +84,11 @@ def model_files(jetcal):
         return [version.joinpath("model.onnx").read_bytes() for version in versions], [version.joinpath("model.jetcal").read_bytes() for version in versions]
 
 
+def files(target):
+    paths = [*sorted((ROOT / "tests" / "fuzz" / "seeds" / target).glob("*")), *sorted(ROOT.glob(OF_THE_TREE[target]) if target in OF_THE_TREE else [])]
+    return [path.read_bytes() for path in paths]
+
+
 def seeds(jetcal):
     onnx, models = model_files(jetcal)
     reply = {"model_name": "m", "model_version": "1", "id": "i", "outputs": [{"name": "y", "datatype": "FP32", "shape": [4], "parameters": {"binary_data_size": 16}},
@@ -114,7 +122,7 @@ def main():
         if not with_libfuzzer:
             shutil.rmtree(corpus, ignore_errors=True)
         corpus.mkdir(parents=True, exist_ok=True)
-        for i, seed in enumerate(made[name]):
+        for i, seed in enumerate([*made.get(name, []), *files(name)]):
             (corpus / f"seed-{i}").write_bytes(seed)
         arguments = [f"-max_total_time={seconds:.0f}", f"-seed={options.seed}", "-max_len=65536", "-rss_limit_mb=4096", "-print_final_stats=1",
                      f"-artifact_prefix={program}.", corpus] if with_libfuzzer else [seconds, options.seed, corpus]
