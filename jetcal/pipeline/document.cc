@@ -28,14 +28,16 @@ std::size_t count_values(const Node& node) {
 // Builds the tree from yaml-cpp's events: its own nodes hide duplicate keys and share aliases.
 class TreeBuilder : public YAML::EventHandler {
  public:
-  TreeBuilder(const std::string& source, const DocumentLimits& limits)
-      : source_(source), limits_(limits) {}
+  /// `count` is of the values of the whole file.
+  TreeBuilder(const std::string& source, const DocumentLimits& limits, std::size_t& count)
+      : source_(source), limits_(limits), count_(count) {}
 
   Node take() { return std::move(root_); }
-  bool has_document() const { return has_document_; }
+  /// The byte where the document begins.
+  int begin() const { return begin_; }
 
   void OnDocumentStart(const YAML::Mark& mark) override {
-    has_document_ = true;
+    begin_ = mark.pos;
     root_ = Node{};
     root_.at = position(mark);
   }
@@ -135,11 +137,11 @@ class TreeBuilder : public YAML::EventHandler {
 
   const std::string& source_;
   const DocumentLimits& limits_;
+  std::size_t& count_;
   std::vector<Level> levels_;
   std::map<YAML::anchor_t, Node> anchors_;
   Node root_;
-  std::size_t count_ = 0;
-  bool has_document_ = false;
+  int begin_ = -1;
 };
 
 Json plain_scalar(const std::string& text) {
@@ -196,10 +198,16 @@ std::vector<Node> parse_documents(const std::string& text, const std::string& so
   try {
     std::istringstream stream(text);
     YAML::Parser parser(stream);
+    std::size_t count = 0;
+    int begin = -1;
     while (true) {
-      TreeBuilder builder(source, limits);
+      TreeBuilder builder(source, limits, count);
       if (!parser.HandleNextDocument(builder)) break;
-      if (builder.has_document()) documents.push_back(builder.take());
+      documents.push_back(builder.take());
+      // At a comma yaml-cpp finds empty documents without an end.
+      if (builder.begin() == begin)
+        fail_at(source, documents.back().at, "this is not YAML: no value can begin here");
+      begin = builder.begin();
     }
   } catch (const YAML::Exception& error) {
     fail_at(source, position(error.mark), "this is not YAML: ", error.msg);

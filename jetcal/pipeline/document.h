@@ -41,7 +41,8 @@ struct Field {
   Node value;
 };
 
-/// What a document may hold. A YAML bomb meets `max_values` before it fills the memory.
+/// What a file may hold, all its documents together. A YAML bomb meets `max_values` before it fills
+/// the memory.
 struct DocumentLimits {
   std::size_t max_bytes = 4U << 20U;
   std::size_t max_values = 100'000;  ///< Aliases count as what they stand for.

@@ -51,6 +51,13 @@ TEST(Document, RefusesWhatIsNoYamlWithItsPlace) {
   EXPECT_THAT(error_of("a: 1\n a: 2\n"), StartsWith("p.yaml:2:"));
 }
 
+TEST(Document, EndsAtACommaWhereNoValueCanBegin) {
+  for (const std::string stray : {",", ",,", ", a: 1"}) {
+    EXPECT_EQ(error_of(stray), "p.yaml:1:1: this is not YAML: no value can begin here") << stray;
+    EXPECT_THAT(error_of("a: 1\n---\n" + stray), StartsWith("p.yaml:3:1: ")) << stray;
+  }
+}
+
 TEST(Document, RefusesTextThatJsonCannotHold) {
   EXPECT_EQ(error_of("a: 1\nb: x\x95\n"), "p.yaml:2:4: the text is no UTF-8");
   EXPECT_EQ(error_of("a: 1\n'\xC3': 2\n"), "p.yaml:2:1: the text is no UTF-8");
@@ -74,6 +81,11 @@ TEST(Document, MeetsABombBeforeItGrows) {
   EXPECT_THAT(error_of("a: &a [1, *a]\n"), HasSubstr("inside of what it names"));
   EXPECT_THAT(error_of(std::string(100, '[')), HasSubstr("nested more than 64 deep"));
   EXPECT_THAT(error_of(std::string(5U << 20U, ' ')), HasSubstr("bytes"));
+}
+
+TEST(Document, CountsTheValuesOfAllDocuments) {
+  EXPECT_EQ(parse_documents("--- [1, 2]\n--- [1, 2]\n---\n", "p.yaml", {100, 7}).size(), 3U);
+  EXPECT_THAT(error_of("--- [1, 2]\n--- [1, 2]\n---\n", {100, 6}), HasSubstr("more than 6 values"));
 }
 
 TEST(Document, TakesAliasesWithinTheLimits) {
