@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Drives a fuzz target without a fuzzing library: NAME SECONDS SEED FOLDER changes the files of the
-// folder again and again, and hands them over. An input that ends the program is in NAME.crash.
+// folder again and again, and hands them over. An input that ends the program, or takes more than a
+// minute, is in NAME.crash.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -27,6 +28,7 @@ namespace {
 using Bytes = std::vector<std::uint8_t>;
 
 constexpr std::size_t kMaxBytes = 1 << 16;
+constexpr unsigned kMaxSeconds = 60;  // of one input
 
 Bytes current;      // what the target has
 std::string crash;  // where it goes when the program dies
@@ -117,12 +119,13 @@ int main(int argc, char** argv) {
     return 2;
   }
   crash = std::string(argv[0]) + ".crash";
-  for (const int number : {SIGABRT, SIGSEGV, SIGFPE, SIGBUS, SIGILL})
+  for (const int number : {SIGABRT, SIGSEGV, SIGFPE, SIGBUS, SIGILL, SIGALRM})
     std::signal(number, on_signal);
   if (__sanitizer_set_death_callback != nullptr) __sanitizer_set_death_callback(keep_current);
   jetcal::Rng rng(std::strtoull(argv[2], nullptr, 10));
   for (const Bytes& seed : seeds) {
     current = seed;
+    ::alarm(kMaxSeconds);
     LLVMFuzzerTestOneInput(current.data(), current.size());
   }
   const auto end =
@@ -133,6 +136,7 @@ int main(int argc, char** argv) {
     for (std::uint64_t i = 1 + rng.below(6); i > 0; --i) change(current, seeds, rng);
     // An exact copy, so that reading beyond it is noticed.
     const Bytes exact(current);
+    ::alarm(kMaxSeconds);
     LLVMFuzzerTestOneInput(exact.data(), exact.size());
   }
   std::printf("%s: %lld inputs from %zu seeds, nothing found\n", argv[0], runs, seeds.size());

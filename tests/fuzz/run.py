@@ -2,13 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs every fuzz target of a build folder for its share of the minutes, and says what they found.
 
-Seeds are small valid inputs of every kind: made here, files of tests/fuzz/seeds/TARGET and of the tree, and the model files of a `jetcal export`. What libFuzzer adds to them stays in
-BUILD/fuzz/corpus; an input that ends a target stays beside it. Exit status 1 when there is one.
+Seeds are small valid inputs of every kind: made here, files of tests/fuzz/seeds/TARGET and of the tree, and the model files of a
+`jetcal export`. What libFuzzer adds to them stays in BUILD/fuzz/corpus; an input that ends a target, takes more than a minute or
+4 GiB stays beside it. Exit status 1 when there is one.
 """
 
 import argparse
 import gzip
 import json
+import os
 import pathlib
 import shutil
 import struct
@@ -124,10 +126,11 @@ def main():
         corpus.mkdir(parents=True, exist_ok=True)
         for i, seed in enumerate([*made.get(name, []), *files(name)]):
             (corpus / f"seed-{i}").write_bytes(seed)
-        arguments = [f"-max_total_time={seconds:.0f}", f"-seed={options.seed}", "-max_len=65536", "-rss_limit_mb=4096", "-print_final_stats=1",
+        arguments = [f"-max_total_time={seconds:.0f}", f"-seed={options.seed}", "-max_len=65536", "-rss_limit_mb=4096", "-timeout=60", "-print_final_stats=1",
                      f"-artifact_prefix={program}.", corpus] if with_libfuzzer else [seconds, options.seed, corpus]
         print(f"fuzz: {name}, {seconds:.0f} s, seed {options.seed}", flush=True)
-        result = subprocess.run([str(word) for word in [program, *arguments]], capture_output=True, text=True, errors="replace")
+        environment = {**os.environ, "ASAN_OPTIONS": f"hard_rss_limit_mb=4096:{os.environ.get('ASAN_OPTIONS', '')}"}
+        result = subprocess.run([str(word) for word in [program, *arguments]], capture_output=True, text=True, errors="replace", env=environment)
         lines = (result.stdout + result.stderr).splitlines()
         if result.returncode != 0:
             found.append(name)
