@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "jetcal/base/cpu.h"
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 #include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -28,6 +31,20 @@ std::string_view isa_name(Isa isa) noexcept {
   return "unknown";
 }
 
+// Leaf 7 of CPUID, for what older compilers have no names.
+static bool has_tiles() noexcept {
+#if defined(__x86_64__)
+  unsigned eax = 0;
+  unsigned ebx = 0;
+  unsigned ecx = 0;
+  unsigned edx = 0;
+  constexpr unsigned kWanted = 1U << 22 | 1U << 24 | 1U << 25;  // AMX-BF16, AMX-TILE, AMX-INT8
+  return __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) != 0 && (edx & kWanted) == kWanted;
+#else
+  return false;
+#endif
+}
+
 // Linux gives the registers of tiles to processes that ask for them.
 static bool tiles_granted() noexcept {
 #if defined(__x86_64__)
@@ -51,9 +68,7 @@ bool cpu_supports(Isa isa) noexcept {
              __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
     case Isa::Amx:
       return cpu_supports(Isa::Avx512) && __builtin_cpu_supports("avx512bf16") &&
-             __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("amx-tile") &&
-             __builtin_cpu_supports("amx-bf16") && __builtin_cpu_supports("amx-int8") &&
-             tiles_granted();
+             __builtin_cpu_supports("avx512vnni") && has_tiles() && tiles_granted();
   }
   return false;
 }

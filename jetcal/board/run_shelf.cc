@@ -109,7 +109,7 @@ RunShelf::Shared RunShelf::run(const fs::path& root, const std::string& id) {
         kept->second.story->summary.state != "running")
       return kept->second.story;
   }
-  const auto story = std::make_shared<const RunStory>(read_story(pipeline::Store(root), id));
+  auto story = std::make_shared<const RunStory>(read_story(pipeline::Store(root), id));
   const std::lock_guard lock(mutex_);
   kept_[folder.string()] = {stamp, story};
   return story;

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "jetcal/base/files.h"
+#include "jetcal/base/process_arguments.h"
 #include "jetcal/base/stop.h"
 #include "jetcal/base/threads.h"
 #include "jetcal/cli/pipeline_parts.h"
@@ -108,9 +109,7 @@ int serve(const pipeline::RunResult& result) {
   for (auto step = result.steps.rbegin(); step != result.steps.rend(); ++step) {
     if (step->service.empty()) continue;
     std::vector<std::string> words = step->service;
-    std::vector<char*> argv;
-    for (std::string& word : words) argv.push_back(word.data());
-    argv.push_back(nullptr);
+    const std::vector<char*> argv = pointers_to(words);
     std::fflush(nullptr);
     ::execvp(argv[0], argv.data());
     fail(ErrorCode::Internal, "cannot start ", words[0]);

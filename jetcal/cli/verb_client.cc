@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "jetcal/base/files.h"
+#include "jetcal/base/process_arguments.h"
 #include "jetcal/cli/client_flags.h"
 #include "jetcal/cli/verb.h"
 #include "jetcal/client/jet_client.h"
@@ -121,9 +122,7 @@ Json load(client::Client& asker, const AskFlags& flags) {
   add("--verify", server.verify ? "true" : "false");
   add("--token-file", server.token_file);
   add("--token-variable", server.token_variable);
-  std::vector<char*> arguments;
-  for (std::string& word : words) arguments.push_back(word.data());
-  arguments.push_back(nullptr);
+  const std::vector<char*> arguments = pointers_to(words);
   ::execv(fs::read_symlink("/proc/self/exe").c_str(), arguments.data());
   fail(ErrorCode::Internal, "jetcal predict does not start");
 }

@@ -238,8 +238,8 @@ void print_selection(const data::RowSelection& selection) {
   const auto row = [](const std::string& name, const data::RowAccount& jets) {
     std::printf("%-12s %12lld %12lld %12lld %12lld %12lld %12lld %14.6g\n", name.c_str(),
                 static_cast<long long>(jets.read), static_cast<long long>(jets.kept),
-                static_cast<long long>(jets.rejected_selection + jets.rejected_split_selection),
-                static_cast<long long>(jets.selection_not_finite + jets.weight_not_finite),
+                static_cast<long long>(jets.rejected_selection) + jets.rejected_split_selection,
+                static_cast<long long>(jets.selection_not_finite) + jets.weight_not_finite,
                 static_cast<long long>(jets.not_in_fraction),
                 static_cast<long long>(jets.outside_reweighting), jets.weight);
   };
@@ -351,7 +351,7 @@ int train_and_print(const train::TrainOptions& options, const CommonOptions& com
   if (pushed && pushed->failed > 0) {
     std::fprintf(stderr, "%lld of %lld pushes of status to %s failed: %s\n",
                  static_cast<long long>(pushed->failed),
-                 static_cast<long long>(pushed->failed + pushed->sent), endpoint->url.c_str(),
+                 static_cast<long long>(pushed->failed) + pushed->sent, endpoint->url.c_str(),
                  pushed->error.c_str());
   }
   if (!common.json) {

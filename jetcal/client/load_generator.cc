@@ -121,6 +121,7 @@ class Clients {
     std::mutex mutex;
     Times all;
     std::vector<std::thread> threads;
+    threads.reserve(static_cast<std::size_t>(options_.server.connections));
     for (int i = 0; i < options_.server.connections; ++i) {
       threads.emplace_back([&] {
         Times own;

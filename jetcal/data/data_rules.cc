@@ -29,7 +29,7 @@ class Section {
   Section(const Config& config, const std::string& prefix) : config_(config), prefix_(prefix) {}
 
   std::string expression(const std::string& name) const {
-    const std::string text = config_.get<std::string>(prefix_ + name, "");
+    std::string text = config_.get<std::string>(prefix_ + name, "");
     if (config_.has(prefix_ + name)) check(text, prefix_ + name);
     return text;
   }

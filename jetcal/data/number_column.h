@@ -59,6 +59,7 @@ struct NumberColumn {
 /// Views every column of a list.
 inline std::vector<NumberView> views_of(const std::vector<NumberColumn>& columns) {
   std::vector<NumberView> views;
+  views.reserve(columns.size());
   for (const NumberColumn& column : columns) views.push_back(column.view());
   return views;
 }

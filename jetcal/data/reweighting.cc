@@ -66,7 +66,7 @@ class ReweightSection {
       fail_field("bins", "must give the edges of the bins of one or two variables");
     for (const auto& entry : bins) {
       const std::string variable = entry.first.Scalar();
-      Expression(variable, name_ + ".bins");
+      const Expression checked(variable, name_ + ".bins");  // throws where it is none
       ReweightAxis axis{variable, numbers("bins." + variable, entry.second)};
       const bool ascending =
           std::adjacent_find(axis.edges.begin(), axis.edges.end(),
@@ -115,7 +115,7 @@ class ReweightSection {
       }
     } else if (classes.IsDefined() && classes.IsMap()) {
       for (const auto& entry : classes) {
-        Expression(entry.second.Scalar(), name_ + ".classes." + entry.first.Scalar());
+        const Expression checked(entry.second.Scalar(), name_ + ".classes." + entry.first.Scalar());
         rules.classes.push_back({entry.first.Scalar(), entry.second.Scalar()});
       }
     } else if (classes.IsDefined() && !classes.IsNull()) {

@@ -315,6 +315,7 @@ RowSelection select_rows(const std::filesystem::path& dir, const DataRules& rule
                          const ReweightRules& reweighting) {
   const IngestReport manifest = read_manifest(dir);
   std::vector<Dataset> datasets;
+  datasets.reserve(kSplits.size());
   for (const Split split : kSplits) datasets.push_back(Dataset::open(dir, split));
   RowSelection selection;
   DataRules remaining = AppliedRules(rules, manifest.rules)

@@ -46,8 +46,9 @@ class LatencyHistogram {
     const auto value = static_cast<std::uint64_t>(ns);
     const int power = std::bit_width(value) - 1;
     if (power >= kFirstPower + kPowers) return kPowers * kSteps;
-    const auto step = static_cast<int>((value >> (power - 3)) & 7U);
-    return static_cast<std::size_t>(1 + (power - kFirstPower) * kSteps + step);
+    const auto step = static_cast<std::size_t>((value >> (power - 3)) & 7U);
+    const auto whole = static_cast<std::size_t>(power - kFirstPower);
+    return 1 + whole * kSteps + step;
   }
   static std::int64_t upper_bound_ns(std::size_t bucket) noexcept {
     if (bucket == 0) return std::int64_t{1} << kFirstPower;

@@ -166,6 +166,7 @@ struct OnnxSession::Impl {
       texts.emplace_back(text);
     }
     std::vector<const char*> starts;
+    starts.reserve(texts.size());
     for (const std::string& text : texts) starts.push_back(text.c_str());
     detail::OrtAllocator* allocator = nullptr;
     check(api, api.get_default_allocator(&allocator), ErrorCode::Internal, "allocator");

@@ -265,7 +265,7 @@ SearchSpace space_of(const std::vector<JournalTrial>& trials, ImportedStudy& stu
       const Parameter parameter = parameter_of(name, distribution);
       const auto known =
           std::find_if(parameters.begin(), parameters.end(),
-                       [&name](const Parameter& other) { return other.name == name; });
+                       [&](const Parameter& other) { return other.name == parameter.name; });
       if (known == parameters.end()) {
         parameters.push_back(parameter);
       } else {

@@ -92,7 +92,7 @@ class Executor {
     }
   }
 
-  void start(std::int64_t number, Share share) {
+  void start(std::int64_t number, const Share& share) {
     ++result_.started;
     try {
       running_.push_back(std::make_unique<RunningTrial>(store_, number, share, program_, options_));

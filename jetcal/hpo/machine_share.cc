@@ -83,6 +83,7 @@ std::vector<std::size_t> take_indices(const detail::TunerLocks& locks, std::vect
 
 std::vector<std::int64_t> core_bytes(const std::vector<int>& cores) {
   std::vector<std::int64_t> bytes;
+  bytes.reserve(cores.size());
   for (const int core : cores) bytes.push_back(detail::kCoreBytes + core);
   return bytes;
 }
@@ -94,6 +95,7 @@ std::int64_t gpu_byte(const std::string& gpu) {
 
 std::vector<std::int64_t> gpu_bytes(const std::vector<std::string>& gpus) {
   std::vector<std::int64_t> bytes;
+  bytes.reserve(gpus.size());
   for (const std::string& gpu : gpus) bytes.push_back(gpu_byte(gpu));
   return bytes;
 }

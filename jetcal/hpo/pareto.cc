@@ -125,6 +125,7 @@ std::vector<std::size_t> order_of(const std::vector<Outcome>& outcomes,
     for (std::size_t i = 0; i < count; ++i) within[i] = outcomes[which[i]].losses[0];
   } else {
     std::vector<std::vector<double>> losses;
+    losses.reserve(which.size());
     for (const std::size_t index : which) losses.push_back(outcomes[index].losses);
     layers = domination_layers(losses);
     const int last = count == 0 ? -1 : *std::max_element(layers.begin(), layers.end());

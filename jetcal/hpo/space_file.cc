@@ -39,8 +39,8 @@ Value value_of(const YAML::Node& node) {
 // Reads one entry of `parameters`; every mistake names the file, the line and the parameter.
 class ParameterReader {
  public:
-  ParameterReader(const Config& config, std::string name, YAML::Node node)
-      : config_(config), name_(std::move(name)), node_(std::move(node)) {
+  ParameterReader(const Config& config, std::string name, const YAML::Node& node)
+      : config_(config), name_(std::move(name)), node_(node) {
     if (!node_.IsMap()) wrong(node_, "must be a mapping with a type");
     for (const auto& entry : node_) {
       const std::string field = entry.first.Scalar();

@@ -18,6 +18,7 @@
 #include <utility>
 
 #include "jetcal/base/error.h"
+#include "jetcal/base/process_arguments.h"
 
 extern char** environ;
 
@@ -204,13 +205,6 @@ std::vector<std::string> environment_of(const ProcessSpec& spec) {
   }
   for (const auto& [name, value] : spec.environment) variables.push_back(name + "=" + value);
   return variables;
-}
-
-std::vector<char*> pointers_to(std::vector<std::string>& texts) {
-  std::vector<char*> pointers;
-  for (std::string& text : texts) pointers.push_back(text.data());
-  pointers.push_back(nullptr);
-  return pointers;
 }
 
 }  // namespace

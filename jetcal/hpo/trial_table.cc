@@ -140,15 +140,15 @@ Columns sort_columns(const Row& header, const TableOptions& options, const std::
     const bool metric = options.metrics.empty() ? has_word_of_metric(name) || word == "value" ||
                                                       name == options.objective
                                                 : named(options.metrics, name);
-    if (named(options.parameters, name)) {
-      columns.parameters.emplace_back(i, name);
-    } else if (metric) {
+    const bool chosen = named(options.parameters, name);
+    if (!chosen && metric) {
       columns.metrics.emplace_back(i, name);
-    } else if (!columns.name && one_of(word, {"trial name", "trial", "name", "number"})) {
+    } else if (!chosen && !columns.name &&
+               one_of(word, {"trial name", "trial", "name", "number"})) {
       columns.name = i;
-    } else if (!columns.state && one_of(word, {"status", "state"})) {
+    } else if (!chosen && !columns.state && one_of(word, {"status", "state"})) {
       columns.state = i;
-    } else if (options.parameters.empty()) {
+    } else if (chosen || options.parameters.empty()) {
       columns.parameters.emplace_back(i, name);
     }
   }

@@ -31,7 +31,7 @@ Journal::Journal(const std::filesystem::path& path)
 
 Journal::~Journal() { ::close(file_); }
 
-void Journal::add(Json entry) {
+void Journal::add(const Json& entry) {
   Json line = {{"time", time_now()}};
   line.update(entry);
   const std::string text = line.dump() + "\n";

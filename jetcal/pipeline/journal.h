@@ -20,7 +20,7 @@ class Journal {
   Journal(const Journal&) = delete;
   Journal& operator=(const Journal&) = delete;
   /// Adds the time and writes the line. Throws ResourceExhausted when the disk is full.
-  void add(Json entry);
+  void add(const Json& entry);
 
  private:
   std::filesystem::path path_;

@@ -191,6 +191,7 @@ Json to_json(const RunSummary& run) {
 
 Json compare_runs(const Store& store, const std::vector<std::string>& ids) {
   std::vector<RunSummary> runs;
+  runs.reserve(ids.size());
   for (const std::string& id : ids) runs.push_back(find_run(store, id));
   Json document = {
       {"runs", Json::array()}, {"parameters", Json::object()}, {"steps", Json::object()}};
@@ -249,7 +250,7 @@ Json lineage(const Store& store, const std::string& what) {
     if (!found.is_null()) return found;
   }
   if (fs::exists(what)) {
-    const Json found = walker.find_hash(hash_content(what).sha256);
+    Json found = walker.find_hash(hash_content(what).sha256);
     if (!found.is_null()) return found;
     fail(ErrorCode::NotFound, "no step in ", store.root().string(), " made what ", what, " holds");
   }

@@ -221,7 +221,7 @@ class Run {
           write_file(work / file, text);
         return false;
       };
-      attempt.keep = [this, &run, &step, &instance, begin, attempt] {
+      attempt.keep = [this, &step, &instance, begin, attempt] {
         if (!attempt.standard_output.empty()) {
           std::ofstream(attempt.log, std::ios::app)
               << std::ifstream(attempt.standard_output).rdbuf();

@@ -113,7 +113,7 @@ StepRecord record_from_json(const Json& document) {
   }
 }
 
-Store::Store(fs::path root) : root_(fs::absolute(std::move(root)).lexically_normal()) {
+Store::Store(const fs::path& root) : root_(fs::absolute(root).lexically_normal()) {
   for (const char* name : {"artifacts", "steps", "work", "runs"}) make_folder(root_ / name);
 }
 
@@ -156,7 +156,7 @@ std::optional<StepRecord> Store::find_here(const std::string& key) const {
 }
 
 std::optional<StepRecord> Store::find(const std::string& key) const {
-  const std::optional<StepRecord> here = find_here(key);
+  std::optional<StepRecord> here = find_here(key);
   if (!remote_) return here;
   std::optional<StepRecord> there = remote_->record(key);
   if (there && !remote_->has_artifacts(*there)) there.reset();

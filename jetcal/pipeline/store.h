@@ -48,7 +48,7 @@ class RemoteArtifacts;
 class Store {
  public:
   /// Makes the folder where it is missing. Throws InvalidArgument where `root` is a file.
-  explicit Store(std::filesystem::path root);
+  explicit Store(const std::filesystem::path& root);
   ~Store();
   Store(Store&&) noexcept;
   Store& operator=(Store&&) = delete;

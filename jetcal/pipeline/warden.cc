@@ -19,6 +19,8 @@
 #include <fstream>
 #include <sstream>
 
+#include "jetcal/base/process_arguments.h"
+
 namespace jetcal::pipeline {
 namespace {
 
@@ -27,13 +29,6 @@ using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-std::vector<char*> pointers_to(std::vector<std::string>& texts) {
-  std::vector<char*> pointers;
-  for (std::string& text : texts) pointers.push_back(text.data());
-  pointers.push_back(nullptr);
-  return pointers;
 }
 
 // Children of a process, from /proc: pid and parent stand in the second and fourth field of stat.
@@ -98,10 +93,10 @@ class WardenProcess {
     if (attempt_.is_done()) return {{"state", "already"}};
     if (!attempt_.service.empty()) {
       service_ = spawn(attempt_.service, attempt_.service_log, {});
-      if (const Json problem = wait_until_ready(); !problem.is_null()) return problem;
+      if (Json problem = wait_until_ready(); !problem.is_null()) return problem;
     }
     command_ = spawn(attempt_.command, attempt_.log, attempt_.standard_output);
-    if (const Json problem = wait_for_command(); !problem.is_null()) return problem;
+    if (Json problem = wait_for_command(); !problem.is_null()) return problem;
     end_all(attempt_.grace);
     attempt_.keep();
     return {{"state", "finished"}, {"status", 0}};

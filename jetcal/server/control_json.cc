@@ -12,7 +12,7 @@ namespace {
 using nlohmann::ordered_json;
 
 ordered_json parse_object(std::string_view body) {
-  const ordered_json document = ordered_json::parse(body, nullptr, false);
+  ordered_json document = ordered_json::parse(body, nullptr, false);
   if (document.is_discarded())
     fail(ErrorCode::InvalidArgument, "failed to parse the request JSON buffer: ",
          body.empty() ? "The document is empty." : "it is malformed");

@@ -40,7 +40,7 @@ void set_positive(const char* name, T& value) {
 
 std::string find_ca_file() {
   for (const char* const name : {"AWS_CA_BUNDLE", "SSL_CERT_FILE"}) {
-    const std::string named = variable(name);
+    std::string named = variable(name);
     if (named.empty()) continue;
     if (!std::filesystem::exists(named))
       fail(ErrorCode::NotFound, name, " names a file that does not exist: ", named);

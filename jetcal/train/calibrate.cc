@@ -38,8 +38,8 @@ double quantile(std::vector<float>& values, double part) {
 }
 
 // Keeps the edges whose bins hold enough jets, joining small bins to the ones below.
-std::vector<float> join_small_bins(const std::vector<float>& values, std::vector<float> edges,
-                                   std::int64_t least) {
+std::vector<float> join_small_bins(const std::vector<float>& values,
+                                   const std::vector<float>& edges, std::int64_t least) {
   std::vector<float> sorted(values);
   std::sort(sorted.begin(), sorted.end());
   const auto below = [&sorted](float edge) {
@@ -73,6 +73,7 @@ std::vector<float> resample(const std::vector<float>& x, const std::vector<float
                             const std::vector<float>& knots) {
   const models::PtEtaTable line{{}, x, y};
   std::vector<float> values;
+  values.reserve(knots.size());
   for (const float knot : knots) values.push_back(line.at(0, knot));
   return values;
 }
@@ -171,6 +172,7 @@ models::PtEtaTable derive_closure(const PredictedJets& jets) {
   for (std::int64_t row = 0; row < jets.size(); ++row)
     bins[bin_of(table.eta_edges, std::abs(jets.eta[row]))].push_back(row);
   std::vector<ClosureLine> lines;
+  lines.reserve(bins.size());
   for (const std::vector<std::int64_t>& bin : bins)
     lines.push_back(invert_response(jets, bin, least));
   // All bins of |eta| share their knots.

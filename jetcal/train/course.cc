@@ -23,6 +23,7 @@ std::vector<PatternFactor> read_rules(const Config& config, const std::string& n
 
 std::vector<std::string> as_texts(const std::vector<PatternFactor>& rules) {
   std::vector<std::string> texts;
+  texts.reserve(rules.size());
   for (const PatternFactor& rule : rules)
     texts.push_back(rule.pattern + "=" + nlohmann::json(rule.factor).dump());
   return texts;

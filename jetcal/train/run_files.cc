@@ -127,6 +127,7 @@ RunFiles::RunFiles(const fs::path& output, double start_time, nlohmann::json hyp
 void RunFiles::write_metrics(const std::vector<EpochRecord>& history,
                              const std::optional<TestResult>& test) const {
   std::vector<std::string> lines;
+  lines.reserve(history.size() + 1);
   for (const EpochRecord& epoch : history) lines.push_back(metrics_line(epoch));
   if (test) lines.push_back(metrics_line(*test));
   std::string text, more;

@@ -327,7 +327,7 @@ TRITONSERVER_Error* TRITONBACKEND_ModelInitialize(TRITONBACKEND_Model* model) {
   return guarded([&] {
     std::unique_ptr<Network> network = load(model);
     check(TRITONBACKEND_ModelSetState(model, network.get()));
-    network.release();
+    static_cast<void>(network.release());
   });
 }
 
@@ -343,7 +343,7 @@ TRITONSERVER_Error* TRITONBACKEND_ModelInstanceInitialize(TRITONBACKEND_ModelIns
   return guarded([&] {
     auto work = std::make_unique<Workspace>();
     check(TRITONBACKEND_ModelInstanceSetState(instance, work.get()));
-    work.release();
+    static_cast<void>(work.release());
   });
 }
 

@@ -14,6 +14,7 @@
 #include <thread>
 
 #include "jetcal/base/error.h"
+#include "jetcal/base/process_arguments.h"
 #include "jetcal/base/stop.h"
 #include "jetcal/workers/detail/socket.h"
 
@@ -44,13 +45,6 @@ std::vector<std::string> environment_of(const Place& place, int index) {
   }
   for (const auto& [name, value] : own) variables.push_back(name + "=" + value);
   return variables;
-}
-
-std::vector<char*> pointers_to(std::vector<std::string>& texts) {
-  std::vector<char*> pointers;
-  for (std::string& text : texts) pointers.push_back(text.data());
-  pointers.push_back(nullptr);
-  return pointers;
 }
 
 pid_t start(const Place& place, int index, std::vector<std::string> arguments) {

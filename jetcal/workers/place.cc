@@ -205,7 +205,7 @@ Place find_place(const Environment& environment) {
 
 std::string first_host(const std::string& list) {
   const std::size_t bracket = list.find('[');
-  const std::string plain = list.substr(0, list.find(','));
+  std::string plain = list.substr(0, list.find(','));
   if (bracket == std::string::npos || bracket > plain.size()) {
     if (plain.empty()) fail(ErrorCode::InvalidArgument, "the list of hosts is empty");
     return plain;

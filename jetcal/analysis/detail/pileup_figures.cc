@@ -80,6 +80,7 @@ Figure slope_figure(const Analysis& analysis, int region, std::size_t first) {
   const PileupVariable& variable =
       kPileupVariables[analysis.correctors[0].regions[region].pileup[first].variable];
   std::vector<std::string> ranges;
+  ranges.reserve(kNumRanges);
   for (int i = 0; i < kNumRanges; ++i) ranges.push_back(range_category(i));
   Panel panel = category_panel(analysis, region,
                                fmt::format("Slope of the median response [% / {}]", variable.unit),

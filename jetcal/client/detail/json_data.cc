@@ -102,7 +102,7 @@ template <typename T>
 T number_of(const ordered_json& value, DataType type, const std::string& name) {
   if constexpr (std::is_same_v<T, bool>) {
     if (value.is_boolean()) return value.get<bool>();
-    if (value.is_number_integer() && (value == 0 || value == 1)) return value == 1;
+    if (value.is_number_integer() && (value == 0 || value == 1)) return value.get<int>() == 1;
   } else if constexpr (std::is_floating_point_v<T>) {
     if (value.is_null()) return std::numeric_limits<T>::quiet_NaN();
     if (value.is_number()) return static_cast<T>(value.get<double>());

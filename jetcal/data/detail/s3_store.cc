@@ -150,7 +150,7 @@ class S3Store final : public FileStore {
   }
 
   [[noreturn]] void fail_with(const arrow::Status& status, const std::string& file) const {
-    const std::string text = status.message();
+    const std::string& text = status.message();
     const std::string name = name_of(file);
     const std::string at =
         environment_.endpoint.empty() ? "AWS" : environment_.scheme + "://" + environment_.endpoint;

@@ -256,7 +256,9 @@ class JsonChecker {
   ordered_json message(const ordered_json& given, std::string_view type) const {
     if (!given.is_object()) wrong(type, "is not an object");
     ordered_json out = ordered_json::object();
-    for (const auto& [name, value] : given.items()) {
+    for (const auto& field : given.items()) {
+      const std::string& name = field.key();
+      const ordered_json& value = field.value();
       const auto* const rule = std::find_if(kRules.begin(), kRules.end(), [&](const Rule& r) {
         return r.message == type && r.field == name;
       });

@@ -74,6 +74,7 @@ class OnnxRunner : public Runner {
     }
     const std::vector<Tensor> joined = join(requests);
     std::vector<TensorView> views;
+    views.reserve(joined.size());
     for (const Tensor& tensor : joined) views.push_back(tensor.view());
     const std::vector<std::string> wanted = union_of_outputs(requests);
     times.input_ns = watch.lap();

@@ -140,6 +140,7 @@ std::optional<Error> RepositoryMirror::refresh(
       if (is_file_below(object.name)) models[object.name.substr(0, slash)][path] = object;
     }
     std::vector<std::string> names;
+    names.reserve(models.size());
     for (const auto& [model, objects] : models) names.push_back(model);
     std::vector<std::string> before;
     {

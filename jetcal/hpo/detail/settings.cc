@@ -59,7 +59,7 @@ bool SettingReader::flag(const std::string& name) const {
 
 std::string SettingReader::word(const std::string& name,
                                 const std::vector<std::string>& allowed) const {
-  const std::string value = text(name);
+  std::string value = text(name);
   if (std::find(allowed.begin(), allowed.end(), value) != allowed.end()) return value;
   std::string names;
   for (const std::string& word : allowed) names += (names.empty() ? "" : ", ") + word;

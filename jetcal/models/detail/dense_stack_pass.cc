@@ -11,6 +11,7 @@ namespace {
 
 std::vector<kernels::DenseLayer> layers_of(const std::vector<LinearSlot>& slots, bool linear_last) {
   std::vector<kernels::DenseLayer> layers;
+  layers.reserve(slots.size());
   for (const LinearSlot& slot : slots) layers.push_back({slot.in, slot.out, true});
   layers.back().relu = !linear_last;
   return layers;

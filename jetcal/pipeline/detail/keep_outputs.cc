@@ -53,7 +53,7 @@ fs::path artifact_path(const Step& step, const OutputPort& port, const fs::path&
   folder.type = Type::String;
   const std::string named =
       read_output_value(step, folder, work / kStandardOutput).get<std::string>();
-  const fs::path path = (work / named / port.path).lexically_normal();
+  fs::path path = (work / named / port.path).lexically_normal();
   const fs::path within = path.lexically_relative(work.lexically_normal());
   if (within.empty() || *within.begin() == "..")
     fail(ErrorCode::InvalidArgument, "the output '", port.name, "' of the step '", step.name,

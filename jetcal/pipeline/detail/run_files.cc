@@ -27,7 +27,7 @@ std::string new_run_id(const Pipeline& pipeline, const std::map<std::string, Jso
   while (true) {
     char digits[8];
     std::snprintf(digits, sizeof digits, "%06x", random() & 0xFFFFFFU);
-    const std::string id = std::string(name).append("-").append(digits);
+    std::string id = std::string(name).append("-").append(digits);
     std::error_code error;
     if (fs::create_directory(store.run_folder(id), error)) return id;
     if (!error) continue;  // taken
@@ -75,6 +75,7 @@ std::vector<std::string> step_environment(const Binding& binding, const std::str
                              std::string(1, '0'));  // files that hold a date hold this one
   for (const auto& [name, value] : expand_environment(binding)) variables[name] = value;
   std::vector<std::string> all;
+  all.reserve(variables.size());
   for (const auto& [name, value] : variables)
     all.push_back(std::string(name).append("=").append(value));
   return all;

@@ -15,7 +15,7 @@ std::string_view trimmed(std::string_view text) {
 }
 
 std::string file_of(const char* named_by, const char* below_home) {
-  const std::string named = variable(named_by);
+  std::string named = variable(named_by);
   if (!named.empty()) return named;
   const std::string home = variable("HOME");
   return home.empty() ? "" : home + below_home;

@@ -53,7 +53,7 @@ std::string part_list(const std::vector<std::string>& etags) {
   pugi::xml_node list = document.append_child("CompleteMultipartUpload");
   for (std::size_t i = 0; i < etags.size(); ++i) {
     pugi::xml_node part = list.append_child("Part");
-    part.append_child("PartNumber").text().set(static_cast<unsigned long long>(i + 1));
+    part.append_child("PartNumber").text().set(std::uint64_t{i} + 1);
     part.append_child("ETag").text().set(etags[i].c_str());
   }
   std::ostringstream text;

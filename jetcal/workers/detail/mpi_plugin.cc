@@ -17,7 +17,7 @@ namespace fs = std::filesystem;
 fs::path plugin_path() {
   std::error_code error;
   const fs::path folder = fs::read_symlink("/proc/self/exe", error).parent_path();
-  const fs::path beside = folder / "jetcal-mpi.so";
+  fs::path beside = folder / "jetcal-mpi.so";
   if (fs::exists(beside, error)) return beside;
   return folder.parent_path() / "libexec" / "jetcal" / "jetcal-mpi.so";
 }
