@@ -29,7 +29,11 @@ class OpenFile {
            ": ", std::strerror(errno));
     }
     struct stat status {};
-    ::fstat(descriptor_, &status);
+    if (::fstat(descriptor_, &status) != 0) {
+      const int reason = errno;
+      ::close(descriptor_);
+      fail(ErrorCode::InvalidArgument, "cannot read ", path, ": ", std::strerror(reason));
+    }
     size_ = status.st_size;
   }
   ~OpenFile() { ::close(descriptor_); }

@@ -82,8 +82,9 @@ void require_support(Precision precision) {
     names += names.empty() ? "" : ", ";
     names += precision_name(other);
   }
-  fail(ErrorCode::Unimplemented, "precision: this CPU has no AVX512_BF16, which ",
-       precision_name(precision), " needs; it has ", names);
+  fail(ErrorCode::Unimplemented, "precision: the ", isa_name(kernel_isa()),
+       " kernels here have no AVX512_BF16, which ", precision_name(precision), " needs; they have ",
+       names);
 }
 
 }  // namespace jetcal::kernels

@@ -137,8 +137,11 @@ class WardenProcess {
       fail(ErrorCode::ResourceExhausted, "cannot make a pipe: ", std::strerror(errno));
     const pid_t parent = ::getpid();
     const pid_t child = ::fork();
-    if (child < 0)
-      fail(ErrorCode::ResourceExhausted, "cannot start '", words[0], "': ", std::strerror(errno));
+    if (child < 0) {
+      const int reason = errno;
+      for (const int end : failure) ::close(end);
+      fail(ErrorCode::ResourceExhausted, "cannot start '", words[0], "': ", std::strerror(reason));
+    }
     if (child == 0) {
       const int number = become(argv, envp, log, output, parent);
       [[maybe_unused]] const ssize_t told = ::write(failure[1], &number, sizeof number);
@@ -314,8 +317,11 @@ Warden start_attempt(const Attempt& attempt) {
   const pid_t parent = ::getpid();
   const pid_t child = ::fork();
   if (child != 0) ::sigprocmask(SIG_SETMASK, &before, nullptr);
-  if (child < 0)
-    fail(ErrorCode::ResourceExhausted, "cannot start a process: ", std::strerror(errno));
+  if (child < 0) {
+    const int reason = errno;
+    for (const int end : ends) ::close(end);
+    fail(ErrorCode::ResourceExhausted, "cannot start a process: ", std::strerror(reason));
+  }
   if (child == 0) {
     ::setsid();  // Ctrl-C reaches the runner alone, which passes it on once
     ::prctl(PR_SET_PDEATHSIG, SIGTERM);

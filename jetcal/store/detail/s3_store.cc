@@ -248,14 +248,19 @@ class S3Store final : public ObjectStore {
     fail_with(answer, "write", name);
   }
 
-  // Lets the server drop the parts that it has; asked once, also after a stop signal.
-  void give_up_parts(const std::string& name, const std::string& upload) const {
-    http::Request request = request_for("DELETE", name);
-    const std::string region = known_region();
-    request.url = bucket_url(region) + request.url + "?" + upload;
-    request.limit = std::chrono::seconds(5);
-    sign(request);
-    http::Client({}, {environment_.ca_file}).send(request, identity(region));
+  // Lets the server drop the parts that it has; asked once, also after a stop signal. Whether it
+  // does changes nothing for the caller, who has the upload's own error to tell.
+  void give_up_parts(const std::string& name, const std::string& upload) const noexcept {
+    try {
+      http::Request request = request_for("DELETE", name);
+      const std::string region = known_region();
+      request.url = bucket_url(region) + request.url + "?" + upload;
+      request.limit = std::chrono::seconds(5);
+      sign(request);
+      http::Client({}, {environment_.ca_file}).send(request, identity(region));
+    } catch (const std::exception&) {
+      return;
+    }
   }
 
   std::string bucket_url(const std::string& region) const {

@@ -21,7 +21,12 @@ SourceFile::SourceFile(const std::filesystem::path& path)
          path.string(), ": ", std::strerror(errno));
   }
   struct stat status {};
-  ::fstat(file_, &status);
+  const int reason = ::fstat(file_, &status) == 0 ? 0 : errno;
+  if (reason != 0 || !S_ISREG(status.st_mode)) {
+    ::close(file_);
+    fail(ErrorCode::InvalidArgument, "cannot read ", path.string(), ": ",
+         reason != 0 ? std::strerror(reason) : "it is not a regular file");
+  }
   bytes_ = status.st_size;
 }
 

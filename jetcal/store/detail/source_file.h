@@ -10,7 +10,7 @@ namespace jetcal::store::detail {
 
 class SourceFile {
  public:
-  /// Throws NotFound, and InvalidArgument for one that cannot be opened.
+  /// Throws NotFound, and InvalidArgument for one that cannot be opened or has no length (a pipe).
   explicit SourceFile(const std::filesystem::path& path);
   ~SourceFile();
   SourceFile(const SourceFile&) = delete;
