@@ -4,6 +4,8 @@
 #include <set>
 
 #include "jetcal/pipeline/detail/container_command.h"
+#include "jetcal/pipeline/detail/kfp_executor.h"
+#include "jetcal/pipeline/detail/kfp_places.h"
 #include "jetcal/pipeline/detail/kfp_text.h"
 #include "jetcal/pipeline/detail/kfp_types.h"
 #include "jetcal/pipeline/render.h"
@@ -39,12 +41,12 @@ struct Dag {
 class KfpWriter {
  public:
   KfpWriter(const Pipeline& pipeline, const RenderOptions& options)
-      : pipeline_(pipeline), options_(options) {}
+      : pipeline_(pipeline), options_(options), places_(pipeline, options) {}
 
   std::vector<Json> write() {
     Dag root;
     for (const ExternalInput& input : pipeline_.inputs) {
-      if (!on_claim(input)) add_importer(input, root.tasks);
+      if (!places_.on_claim(input)) add_importer(input, root.tasks);
     }
     for (const Step* step : in_order(pipeline_)) {
       check(*step);
@@ -83,7 +85,7 @@ class KfpWriter {
     }
     for (const std::string& name : used_parameters(pipeline_, step)) {
       const InputPort* const port = step.find_input(name);
-      if (port == nullptr || !is_parameter(*port)) continue;
+      if (port == nullptr || !places_.is_parameter(*port)) continue;
       if (port->source.kind != Source::Kind::Parameter || port->source.name != name)
         fail(ErrorCode::InvalidArgument, "the step '", step.name, "' has an input with the name '",
              name,
@@ -173,40 +175,16 @@ class KfpWriter {
       one["parameterType"] = write_kfp_type(parameter.type);
     }
     for (const ExternalInput& input : pipeline_.inputs) {
-      const std::string name = place_parameter(input);
+      const std::string name = places_.parameter(input);
       if (inputs.contains(name))
         fail(ErrorCode::InvalidArgument, "the parameter '", name, "' has the name that the place ",
              "of the input '", input.name, "' needs in Kubeflow Pipelines; give it another one");
-      inputs[name] = {{"defaultValue", place_of(input)},
+      inputs[name] = {{"defaultValue", places_.place(input)},
                       {"description", "where the input " + input.name + " lies"},
                       {"isOptional", true},
                       {"parameterType", "STRING"}};
     }
     return inputs;
-  }
-
-  static std::string path_of(const ExternalInput& input) {
-    return input.paths.empty() ? input.name : input.paths.front();
-  }
-
-  // Without a bucket, data lies on the claim; the importers of kfp know object stores alone.
-  bool on_claim(const ExternalInput& input) const {
-    return options_.bucket.empty() && path_of(input).find("://") == std::string::npos;
-  }
-  bool on_claim(const InputPort& port) const {
-    return port.source.kind == Source::Kind::External &&
-           on_claim(*pipeline_.find_external(port.source.name));
-  }
-
-  std::string place_parameter(const ExternalInput& input) const {
-    return input.name + (on_claim(input) ? "_path" : "_uri");
-  }
-
-  std::string place_of(const ExternalInput& input) const {
-    std::string path = path_of(input);
-    if (path.find("://") != std::string::npos) return path;
-    return (options_.bucket.empty() ? std::string(kClusterMount) : "s3://" + options_.bucket) +
-           "/" + path;
   }
 
   // Data from outside enters by an importer, as kfp has it.
@@ -222,15 +200,11 @@ class KfpWriter {
     Json& task = tasks[name];
     task["cachingOptions"]["enableCache"] = true;
     task["componentRef"]["name"] = "comp-" + name;
-    task["inputs"]["parameters"]["uri"]["componentInputParameter"] = place_parameter(input);
+    task["inputs"]["parameters"]["uri"]["componentInputParameter"] = places_.parameter(input);
     task["taskInfo"]["name"] = name;
   }
 
   // ---- steps ------------------------------------------------------------------------------------
-
-  bool is_parameter(const InputPort& port) const {
-    return !is_artifact(port.type) || on_claim(port);
-  }
 
   static Json task_output(const char* kind, const std::string& task, const std::string& key) {
     const bool artifact = kind == std::string("Artifact");
@@ -248,9 +222,9 @@ class KfpWriter {
       case Source::Kind::Parameter:
         return {{"componentInputParameter", source.name}};
       case Source::Kind::External:
-        if (on_claim(port))
-          return {
-              {"componentInputParameter", place_parameter(*pipeline_.find_external(source.name))}};
+        if (places_.on_claim(port))
+          return {{"componentInputParameter",
+                   places_.parameter(*pipeline_.find_external(source.name))}};
         return task_output("Artifact", "import-" + source.name, "artifact");
       case Source::Kind::Item: {
         Json item = {{"componentInputParameter", kfp_item_input("")}};
@@ -296,7 +270,7 @@ class KfpWriter {
                         (port.source.kind == Source::Kind::Step &&
                          loop_of(pipeline_, *pipeline_.find_step(port.source.step)) == dag.loop);
     if (dag.loop.empty() || beside) return source_of(step, port);
-    const bool parameter = is_parameter(port);
+    const bool parameter = places_.is_parameter(port);
     const char* group = parameter ? "parameters" : "artifacts";
     const std::string name = step.name + "-" + port.name;
     dag.inputs[group][name] = definition(step, port);
@@ -311,7 +285,7 @@ class KfpWriter {
   }
 
   Json definition(const Step& step, const InputPort& port) const {
-    if (!is_parameter(port))
+    if (!places_.is_parameter(port))
       return artifact_definition(port.type,
                                  gathering_inputs(pipeline_, step).count(port.name) != 0);
     return {{"parameterType", write_kfp_type(port.type)}};
@@ -360,7 +334,7 @@ class KfpWriter {
           .insert(beside || loop.empty() ? name : loop_task(loop));
     }
     for (const InputPort& port : step.inputs) {
-      if (port.source.kind == Source::Kind::External && !on_claim(port))
+      if (port.source.kind == Source::Kind::External && !places_.on_claim(port))
         (dag.loop.empty() ? here : dag.before).insert("import-" + port.source.name);
     }
     if (!here.empty()) task["dependentTasks"] = here;
@@ -372,7 +346,7 @@ class KfpWriter {
                  {"componentRef", {{"name", "comp-" + step.name}}}};
     add_dependencies(step, dag, task);
     for (const InputPort& port : step.inputs) {
-      const char* group = is_parameter(port) ? "parameters" : "artifacts";
+      const char* group = places_.is_parameter(port) ? "parameters" : "artifacts";
       component["inputDefinitions"][group][port.name] = definition(step, port);
       task["inputs"][group][port.name] = task_input(step, port, dag);
     }
@@ -393,94 +367,16 @@ class KfpWriter {
     task["taskInfo"]["name"] = step.name;
     if (step.condition) task["triggerPolicy"]["condition"] = write_kfp_condition(*step.condition);
     components_["comp-" + step.name] = component;
-    executors_["exec-" + step.name]["container"] = container(step);
-    add_platform(step);
+    executors_["exec-" + step.name]["container"] =
+        write_kfp_container(pipeline_, step, places_, options_);
+    if (Json platform = write_kfp_platform(step, places_, options_); !platform.empty())
+      platform_["exec-" + step.name] = std::move(platform);
     dag.tasks[step.name] = task;
-  }
-
-  Placeholders placeholders(const Step& step) const {
-    Placeholders names;
-    names.parameter = [](const std::string& name) {
-      return "{{$.inputs.parameters['" + name + "']}}";
-    };
-    names.input = [this](const InputPort& port) {
-      return is_parameter(port) ? "{{$.inputs.parameters['" + port.name + "']}}"
-                                : "{{$.inputs.artifacts['" + port.name + "'].path}}";
-    };
-    names.output = [](const OutputPort& port) {
-      return is_artifact(port.type) ? "{{$.outputs.artifacts['" + port.name + "'].path}}"
-                                    : "{{$.outputs.parameters['" + port.name + "'].output_file}}";
-    };
-    names.item = [](const std::string& field) {
-      return "{{$.inputs.parameters['" + kfp_item_input(field) + "']}}";
-    };
-    // A placeholder of an artefact is the first one of a list; all of them are in the whole alone.
-    names.gathered = [](const InputPort&) { return "{{$}}"; };
-    names.gathering = gathering_inputs(pipeline_, step);
-    return names;
-  }
-
-  Json container(const Step& step) const {
-    const Placeholders names = placeholders(step);
-    std::vector<std::string> line = container_command(step, names);
-    Json container;
-    container["image"] = !step.image.empty()        ? step.image
-                         : !pipeline_.image.empty() ? pipeline_.image
-                                                    : options_.image;
-    std::vector<std::string> variables;  // with placeholders, which kfp replaces in commands alone
-    for (const auto& [name, word] : step.environment) {
-      const std::string value = container_word(step, word, names);
-      if (value.find("{{$") == std::string::npos) {
-        container["env"].push_back({{"name", name}, {"value", value}});
-      } else {
-        variables.push_back(std::string(name).append("=").append(value));
-      }
-    }
-    if (!variables.empty()) {
-      variables.insert(variables.begin(), "env");
-      line.insert(line.begin(), variables.begin(), variables.end());
-    }
-    container["command"] = {line.front()};
-    container["args"] = std::vector<std::string>(line.begin() + 1, line.end());
-    container["resources"] = resources(step.resources);
-    return container;
-  }
-
-  static Json resources(const Resources& wanted) {
-    Json resources = {{"cpuLimit", wanted.cores}, {"resourceCpuLimit", cores_text(wanted.cores)}};
-    if (wanted.memory > 0) {
-      resources["memoryLimit"] = static_cast<double>(wanted.memory) / 1e9;
-      resources["resourceMemoryLimit"] = memory_text(wanted.memory);
-    }
-    if (wanted.gpus > 0)
-      resources["accelerator"] = {{"count", std::to_string(wanted.gpus)},
-                                  {"resourceCount", std::to_string(wanted.gpus)},
-                                  {"resourceType", "nvidia.com/gpu"},
-                                  {"type", "nvidia.com/gpu"}};
-    return resources;
-  }
-
-  // What only Kubernetes knows: secrets, the claim, the time limit.
-  void add_platform(const Step& step) {
-    Json platform = Json::object();
-    Json pairs = Json::array();
-    for (const std::string& name : step.pass)
-      pairs.push_back({{"envVar", name}, {"secretKey", name}});
-    if (!pairs.empty())
-      platform["secretAsEnv"] =
-          Json::array({{{"keyToEnv", pairs}, {"secretName", options_.secret}}});
-    if (std::any_of(step.inputs.begin(), step.inputs.end(),
-                    [this](const InputPort& port) { return on_claim(port); })) {
-      Json mount = {{"constant", options_.claim}, {"mountPath", kClusterMount}};
-      mount["pvcNameParameter"]["runtimeValue"]["constant"] = options_.claim;
-      platform["pvcMount"] = Json::array({mount});
-    }
-    if (step.time_limit > 0) platform["activeDeadlineSeconds"] = whole_seconds(step.time_limit);
-    if (!platform.empty()) platform_["exec-" + step.name] = platform;
   }
 
   const Pipeline& pipeline_;
   const RenderOptions& options_;
+  const KfpPlaces places_;
   std::map<std::string, Dag> loops_;  // by the name of their first step
   Json components_ = Json::object(), executors_ = Json::object(), platform_ = Json::object();
 };
