@@ -72,9 +72,9 @@ struct InferRequest {
   std::uint64_t timeout_us = 0;      ///< In the queue; 0: the model's.
   /// Raised when nobody waits for the answer any more. shared: with the client's connection
   std::shared_ptr<Cancellation> cancellation = nullptr;
-  /// Lets submit() itself do work of less than 50 us, by what earlier requests took, where the
-  /// model is idle: for threads that would only sleep until a worker has done it.
-  bool may_run_here = false;
+  /// Lets submit() itself do work of at most this long, by what earlier requests took, where the
+  /// model is idle: for threads that would only sleep until a worker has done it. 0: no work.
+  std::chrono::nanoseconds run_here_within{0};
 };
 
 /// What a load request brings with it.

@@ -28,6 +28,8 @@ void GrpcResponder::post(std::optional<GrpcMessage> message, std::optional<GrpcS
   mailbox->post({connection_, stream_, detail::GrpcLetter{std::move(message), std::move(status)}});
 }
 
+std::chrono::nanoseconds GrpcResponder::turn() const { return mailbox_->take_turn(); }
+
 void GrpcResponder::write(GrpcMessage message) { post(std::move(message), std::nullopt); }
 
 void GrpcResponder::finish(GrpcStatus status) { post(std::nullopt, std::move(status)); }

@@ -77,6 +77,9 @@ class GrpcResponder {
   void finish(GrpcStatus status);
   /// Sends the only message of a unary call and ends it.
   void reply(GrpcMessage message);
+  /// How long the thread that calls may work on the request itself: asked once for each. Threads
+  /// that read requests have more time when no other one waits for them.
+  std::chrono::nanoseconds turn() const;
   /// Raised when the client cancels, disconnects or its deadline passes. Stays valid after the
   /// responder has been moved or used.
   const std::shared_ptr<Cancellation>& cancellation() const noexcept { return cancellation_; }

@@ -95,6 +95,8 @@ Responder::~Responder() {
   if (mailbox_) send(error_reply(500, "internal error: the request was dropped"));
 }
 
+std::chrono::nanoseconds Responder::turn() const { return mailbox_->take_turn(); }
+
 void Responder::send(HttpReply reply) {
   const std::shared_ptr<detail::Mailbox> mailbox = std::move(mailbox_);
   mailbox_.reset();

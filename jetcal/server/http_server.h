@@ -66,6 +66,9 @@ class Responder {
   Responder& operator=(Responder&&) = delete;
 
   void send(HttpReply reply);
+  /// How long the thread that calls may work on the request itself: asked once for each. Threads
+  /// that read requests have more time when no other one waits for them.
+  std::chrono::nanoseconds turn() const;
   /// Raised when the client has gone. Stays valid after the responder has been moved or used.
   const std::shared_ptr<Cancellation>& cancellation() const noexcept { return cancellation_; }
 

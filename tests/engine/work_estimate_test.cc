@@ -10,9 +10,10 @@ using std::chrono::microseconds;
 
 class WorkEstimateTest : public testing::Test {
  protected:
-  bool is_short_after(microseconds gap, std::int64_t elements) {
+  bool is_short_after(microseconds gap, std::int64_t elements,
+                      microseconds limit = microseconds(50)) {
     now_ += gap;
-    return estimate_.is_short(elements, now_);
+    return estimate_.is_within(limit, elements, now_);
   }
 
   WorkEstimate estimate_;
@@ -28,6 +29,13 @@ TEST_F(WorkEstimateTest, GrowsWithElementsAndNeverFallsBelowTheShortestBatch) {
   EXPECT_TRUE(is_short_after(microseconds(1000), 1));
   EXPECT_TRUE(is_short_after(microseconds(1000), 500));
   EXPECT_FALSE(is_short_after(microseconds(1000), 501));
+}
+
+TEST_F(WorkEstimateTest, WhatIsShortDependsOnTheLimit) {
+  estimate_.add(100, microseconds(60));
+  EXPECT_FALSE(is_short_after(microseconds(1000), 1));
+  EXPECT_TRUE(is_short_after(microseconds(1000), 1, microseconds(60)));
+  EXPECT_FALSE(is_short_after(microseconds(1000), 1, microseconds(0)));
 }
 
 TEST_F(WorkEstimateTest, AModelOfConstantCostIsNotShortForFewElements) {

@@ -18,7 +18,7 @@ using std::chrono::milliseconds;
 using testing::HasSubstr;
 
 // Echoes "METHOD target body"; /hold waits for release(), /drop answers nothing, /align prints the
-// alignment of the byte at offset 7, /full needs no body.
+// alignment of the byte at offset 7, /turn the microseconds that it may take, /full needs no body.
 class EchoHandler : public HttpHandler {
  public:
   BodyPlan plan_body(const HttpHead& head) override {
@@ -32,6 +32,12 @@ class EchoHandler : public HttpHandler {
     if (path == "/align") {
       HttpReply reply;
       reply.body = std::to_string(reinterpret_cast<std::uintptr_t>(request.body.data() + 7) % 64);
+      responder.send(std::move(reply));
+      return;
+    }
+    if (path == "/turn") {
+      HttpReply reply;
+      reply.body = std::to_string(responder.turn() / std::chrono::microseconds(1));
       responder.send(std::move(reply));
       return;
     }
@@ -114,6 +120,18 @@ TEST_F(HttpServerTest, AnswersPipelinedRequestsInOrder) {
   handler_.release();
   EXPECT_EQ(client.read().body, "GET /hold ");
   for (int i = 0; i < 2000; ++i) ASSERT_EQ(client.read().body, "POST /" + std::to_string(i) + " x");
+}
+
+TEST_F(HttpServerTest, GivesARequestThatComesAloneALongerTurn) {
+  start();
+  RawClient client(port());
+  EXPECT_TRUE(eventually([&] {
+    std::this_thread::sleep_for(milliseconds(10));  // the loop waits again
+    client.send(get_request("/turn") + get_request("/turn"));
+    const std::string first = client.read().body;
+    EXPECT_EQ(client.read().body, "50");
+    return first == "1000";
+  }));
 }
 
 TEST_F(HttpServerTest, ReadsRequestsSplitByteByByte) {

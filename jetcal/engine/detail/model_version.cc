@@ -63,8 +63,9 @@ void ModelVersion::submit(InferRequest request, Engine::Callback done) {
 
 bool ModelVersion::run_here(Job& job) {
   const bool waits_for_more = config_.scheduling.batching && config_.scheduling.max_delay_us > 0;
-  if (!job.request.may_run_here || waits_for_more) return false;
-  if (!estimate_.is_short(job.elements, job.arrived)) return false;
+  if (waits_for_more ||
+      !estimate_.is_within(job.request.run_here_within, job.elements, job.arrived))
+    return false;
   for (Instance& instance : instances_) {
     const std::unique_lock lock(instance.in_use, std::try_to_lock);
     if (!lock) continue;

@@ -54,8 +54,8 @@ class ModelVersion {
   };
 
   void work(Instance& instance);
-  /// Runs a job on the thread that brings it, if that may be, an instance is idle and the work is
-  /// less than waking a worker costs; returns false and leaves the job otherwise.
+  /// Runs a job on the thread that brings it, if an instance is idle and the work takes no longer
+  /// than the request allows; returns false and leaves the job otherwise.
   bool run_here(Job& job);
   void execute(Runner& runner, std::vector<Job> jobs);
   /// Runs jobs as one batch; returns false when that failed and nothing was answered.

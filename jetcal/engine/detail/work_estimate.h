@@ -8,19 +8,18 @@
 
 namespace jetcal::engine::detail {
 
-/// Knows which requests are so little work that handing them to another thread would cost more:
-/// waking a worker, and the I/O thread after it. Thread-safe.
+/// Knows which requests a thread may do itself: handing them to a worker costs waking it, and the
+/// thread after it. Thread-safe.
 class WorkEstimate {
  public:
   using Clock = std::chrono::steady_clock;
-  static constexpr std::chrono::nanoseconds kShort{50'000};
 
   /// Notes that a batch of so many input elements took so long.
   void add(std::int64_t elements, std::chrono::nanoseconds took);
 
-  /// Tells whether a request of so many elements takes at most kShort, as far as is known, and
+  /// Tells whether a request of so many elements takes at most `limit`, as far as is known, and
   /// came at least as long after the one before: in a burst, requests are better batched.
-  bool is_short(std::int64_t elements, Clock::time_point arrived);
+  bool is_within(std::chrono::nanoseconds limit, std::int64_t elements, Clock::time_point arrived);
 
  private:
   std::mutex mutex_;                                                     // of all below

@@ -101,8 +101,7 @@ void EventLoop::run() {
   next_tick_ = Clock::now() + tick_;
   std::array<epoll_event, kMaxEvents> events{};
   for (;;) {
-    const int count = ::epoll_wait(epoll_, events.data(), static_cast<int>(events.size()),
-                                   time_to_wait(Clock::now()));
+    const int count = wait_for(events);
     const Clock::time_point now = Clock::now();
     for (int i = 0; i < count; ++i) {
       const epoll_event& event = events[static_cast<std::size_t>(i)];
@@ -123,6 +122,19 @@ void EventLoop::run() {
   for (const auto& [id, connection] : connections_) given_up_ += connection->busy() ? 1 : 0;
   open_connections_.fetch_sub(connections_.size());
   connections_.clear();
+}
+
+// Asked without waiting first, which tells whether anything had been waiting.
+int EventLoop::wait_for(std::span<epoll_event> events) {
+  const int size = static_cast<int>(events.size());
+  const int waiting = ::epoll_wait(epoll_, events.data(), size, 0);
+  if (waiting > 0) {
+    mailbox_->set_alone(false);
+    return waiting;
+  }
+  const int count = ::epoll_wait(epoll_, events.data(), size, time_to_wait(Clock::now()));
+  mailbox_->set_alone(count == 1);
+  return count;
 }
 
 int EventLoop::time_to_wait(Clock::time_point now) const {

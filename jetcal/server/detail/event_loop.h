@@ -2,9 +2,12 @@
 // One I/O thread: an epoll set over the listening socket and the connections it accepted.
 #pragma once
 
+#include <sys/epoll.h>
+
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <thread>
 #include <unordered_map>
 #include <vector>
@@ -45,6 +48,7 @@ class EventLoop {
   ConnectionContext context();
   void read_held_input(Clock::time_point now);
   void sound_alarms(Clock::time_point now);
+  int wait_for(std::span<epoll_event> events);
   int time_to_wait(Clock::time_point now) const;
   void start_drain(Clock::time_point now);
   bool drained(Clock::time_point now);

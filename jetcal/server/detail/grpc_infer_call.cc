@@ -59,7 +59,7 @@ void start_grpc_infer(const std::shared_ptr<ServiceState>& state, BodyBuffer mes
   // shared: std::function copies what it holds
   const auto call = std::make_shared<Call>(Call{std::move(kept), std::move(responder)});
   call->message.parsed.request.cancellation = call->responder.cancellation();
-  call->message.parsed.request.may_run_here = true;
+  call->message.parsed.request.run_here_within = call->responder.turn();
   state->backend.submit(call->message.parsed.request, [state, call](auto result) {
     try {
       call->responder.reply(
@@ -90,6 +90,7 @@ class AnswerLine {
   explicit AnswerLine(GrpcResponder responder) : responder_(std::move(responder)) {}
 
   const std::shared_ptr<Cancellation>& cancellation() const { return responder_.cancellation(); }
+  std::chrono::nanoseconds turn() const { return responder_.turn(); }
 
   std::uint64_t open() {
     const std::lock_guard lock(mutex_);
@@ -145,7 +146,7 @@ class InferStream final : public GrpcReader {
     }
     engine::InferRequest& request = message->parsed.request;
     request.cancellation = requests_->add(place);
-    request.may_run_here = true;
+    request.run_here_within = line_->turn();
     state_->backend.submit(
         request, [state = state_, line = line_, requests = requests_, message, place](auto result) {
           requests->remove(place);

@@ -90,7 +90,7 @@ void InferCall::prepare() {
   parsed_.request.model = model_;
   parsed_.request.version = version_;
   parsed_.request.cancellation = responder_.cancellation();
-  parsed_.request.may_run_here = true;
+  parsed_.request.run_here_within = responder_.turn();
   state_->backend.submit(parsed_.request,
                          [self = shared_from_this()](Result<engine::InferReply> result) {
                            self->guarded([&] { self->finish(std::move(result)); });

@@ -10,6 +10,11 @@
 #include "jetcal/base/error.h"
 
 namespace jetcal::server::detail {
+namespace {
+
+constexpr std::chrono::microseconds kTurn{50}, kTurnAlone{1000};
+
+}  // namespace
 
 Mailbox::Mailbox() : wake_fd(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
   if (wake_fd < 0)
@@ -37,6 +42,11 @@ void Mailbox::wake() const noexcept {
   const std::uint64_t one = 1;
   // A full counter means that the loop is awake already.
   [[maybe_unused]] const auto written = ::write(wake_fd, &one, sizeof one);
+}
+
+std::chrono::nanoseconds Mailbox::take_turn() noexcept {
+  const bool alone = std::this_thread::get_id() == owner && std::exchange(alone_, false);
+  return alone ? kTurnAlone : kTurn;
 }
 
 void Mailbox::clear_wake() const noexcept {

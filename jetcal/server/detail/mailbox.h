@@ -2,6 +2,7 @@
 // Brings replies from any thread to the I/O thread that owns the connection.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <mutex>
 #include <thread>
@@ -39,6 +40,13 @@ struct Mailbox {
   void wake() const noexcept;
   /// Takes the wake-up off the eventfd.
   void clear_wake() const noexcept;
+  /// Says whether the loop has woken for one thing alone, while nothing else waited. Called by the
+  /// loop.
+  void set_alone(bool alone) noexcept { alone_ = alone; }
+  /// How long the calling thread may work on the request that it has just read: less than handing
+  /// it to a worker takes or, once after set_alone(true) and on the loop's thread, what a client
+  /// that comes meanwhile will not notice.
+  std::chrono::nanoseconds take_turn() noexcept;
 
   int wake_fd = -1;
   std::thread::id owner;  // replies posted by the loop itself need no wake-up
@@ -46,6 +54,7 @@ struct Mailbox {
  private:
   std::mutex mutex_;
   std::vector<Letter> letters_;
+  bool alone_ = false;  // of the loop's thread
 };
 
 }  // namespace jetcal::server::detail
