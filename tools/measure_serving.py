@@ -7,8 +7,8 @@
     JETCAL_TRITON=VENV tools/measure_serving.py --quick --output F      a few short rounds, to see that all of it works
 
 Parts:
-    networks  the paper's two networks over binary HTTP at several batch sizes: jetcal with ragged and with padded requests, Triton
-              (Python backend on ONNX Runtime) with the usual padded export and with jetcal's factored one
+    networks  the paper's two networks over binary HTTP at several batch sizes: jetcal with ragged and with padded requests (awake: with
+              --busy-poll-us), Triton (Python backend on ONNX Runtime) with the usual padded export and with jetcal's factored one
     trivial   one-row requests of a model that computes nothing: requests a second, and a second of processor time of the server
     batching  64 clients that ask for one jet each, with and without dynamic batching: in jetcal, and in Triton with libtriton_jetcal.so
     start     start to first answer, and resident memory with both networks loaded
@@ -41,6 +41,7 @@ PARTS = ("networks", "trivial", "batching", "start")
 PRESETS = {"pfn": "paper-pfn", "particlenet": "paper-particlenet"}
 PARTICLES = (20, 60)
 DELAY_US = 2000
+BUSY_POLL_US = 200  # of the server called awake
 
 # The Python backend of Triton on ONNX Runtime: as many threads as jetcal has.
 PYTHON_BACKEND = '''
@@ -173,11 +174,15 @@ class Workshop:
                 (self.backends / path.name).symlink_to(path.resolve())
 
 
-def our_server(workshop, models):
+def our_server(workshop, models, *flags):
     """jetcal serve over some models of the repository."""
     names = [flag for model in models for flag in ("--load-model", model)]
-    return Served(workshop.ours, "--threads", workshop.options.threads, "--model-control-mode", "explicit", *names, jetcal=workshop.options.jetcal,
+    return Served(workshop.ours, "--threads", workshop.options.threads, "--model-control-mode", "explicit", *names, *flags, jetcal=workshop.options.jetcal,
                   errors=subprocess.DEVNULL)
+
+
+def awake_server(workshop, models):
+    return our_server(workshop, models, "--busy-poll-us", BUSY_POLL_US)
 
 
 def real_triton(workshop, models):
@@ -228,11 +233,13 @@ def networks(options, workshop):
     results = []
     forms = [form + suffix for form in ("usual", "factored") for suffix in [""] + ["-ort"] * bool(options.triton_backend)]
     theirs = [f"{name}-{form}" for name in workshop.networks for form in forms]
-    with our_server(workshop, workshop.networks) as ours, real_triton(workshop, theirs) as triton:
+    with our_server(workshop, workshop.networks) as ours, awake_server(workshop, workshop.networks) as awake, real_triton(workshop, theirs) as triton:
         for name in workshop.networks:
             for batch in options.batches:
                 contenders = {"jetcal ragged": lambda: load(options, ours, name, batch, "ragged"),
                               "jetcal padded": lambda: load(options, ours, name, batch)}
+                if batch == 1:
+                    contenders["jetcal ragged, awake"] = lambda: load(options, awake, name, batch, "ragged")
                 for form in forms:
                     contenders[f"triton {form}"] = lambda form=form: load(options, triton, f"{name}-{form}", batch)
                 rows = in_turn(options, contenders)
@@ -243,6 +250,8 @@ def networks(options, workshop):
                         row["its_p50_over_jetcal"] = row["p50_us"] / ours_row["p50_us"]
                         row["its_p99_over_jetcal"] = row["p99_us"] / ours_row["p99_us"]
                         row["its_overhead_over_jetcal"] = row["overhead_us"] / ours_row["overhead_us"]
+                        if batch == 1:
+                            row["its_overhead_over_awake"] = row["overhead_us"] / rows["jetcal ragged, awake"]["overhead_us"]
                 results.append({"network": name, "batch": batch, "servers": rows})
                 show(f"{name}, {batch} jets a request", rows)
     return results
@@ -250,11 +259,13 @@ def networks(options, workshop):
 
 def trivial(options, workshop):
     results = []
-    with our_server(workshop, ["trivial"]) as ours, real_triton(workshop, ["trivial"]) as triton:
+    with our_server(workshop, ["trivial"]) as ours, awake_server(workshop, ["trivial"]) as awake, real_triton(workshop, ["trivial"]) as triton:
         for connections in (1, 8, 64):
             rows = in_turn(options, {"jetcal": lambda: load(options, ours, "trivial", 1, connections=connections),
+                                     "jetcal, awake": lambda: load(options, awake, "trivial", 1, connections=connections),
                                      "triton": lambda: load(options, triton, "trivial", 1, connections=connections)})
-            rows["triton"]["its_overhead_over_jetcal"] = rows["triton"]["overhead_us"] / rows["jetcal"]["overhead_us"]
+            for ours_row, key in (("jetcal", "its_overhead_over_jetcal"), ("jetcal, awake", "its_overhead_over_awake")):
+                rows["triton"][key] = rows["triton"]["overhead_us"] / rows[ours_row]["overhead_us"]
             results.append({"connections": connections, "servers": rows})
             show(f"trivial model, {connections} connection(s)", rows)
     return results

@@ -31,7 +31,7 @@ struct ServeFlags {
   std::vector<std::string> load_model;
   bool shared_memory = true;
   double repository_poll_secs = 0;
-  int http_port = 0, grpc_port = 0, metrics_port = 0, io_threads = 0;
+  int http_port = 0, grpc_port = 0, metrics_port = 0, io_threads = 0, busy_poll_us = 0;
   std::size_t max_json_bytes = 0, max_body_bytes = 0;
   std::int64_t max_queue_size = 0;
   LimitFlags limits;
@@ -64,6 +64,8 @@ void add_flags(CLI::App& app, ServeFlags& flags) {
                  "poll: seconds between looks (15)");
   app.add_option("--shared-memory", flags.shared_memory, "let clients use shared memory (true)");
   app.add_option("--io-threads", flags.io_threads, "threads that read and write sockets (1)");
+  app.add_option("--busy-poll-us", flags.busy_poll_us,
+                 "microseconds that an I/O thread stays awake for the next request (0)");
   app.add_option("--max-json-bytes", flags.max_json_bytes, "JSON of one request (64 MiB)");
   app.add_option("--max-body-bytes", flags.max_body_bytes, "body of one request (2 GiB)");
   app.add_option("--max-queue-size", flags.max_queue_size, "requests waiting a model, 0: no limit");
@@ -104,6 +106,9 @@ ServeOptions make_options(const CLI::App& app, const ServeFlags& flags,
   set("metrics-port", options.metrics_port, flags.metrics_port);
   set("model-control-mode", mode, flags.model_control_mode);
   set("io-threads", options.http.io_threads, flags.io_threads);
+  int busy_poll_us = 0;
+  set("busy-poll-us", busy_poll_us, flags.busy_poll_us);
+  options.http.busy_poll = std::chrono::microseconds(busy_poll_us);
   set("max-json-bytes", options.oip.max_json_bytes, flags.max_json_bytes);
   set("max-body-bytes", options.oip.max_body_bytes, flags.max_body_bytes);
   set("max-queue-size", options.engine.max_queue_size, flags.max_queue_size);

@@ -19,6 +19,7 @@ constexpr int kBacklog = 1024;
 constexpr int kMaxPort = 65535;
 constexpr int kMaxIoThreads = 256;
 constexpr std::size_t kMaxStreams = 1U << 20U;
+constexpr std::chrono::microseconds kLongestBusyPoll{10000};
 
 struct FreeAddresses {
   void operator()(addrinfo* addresses) const noexcept { ::freeaddrinfo(addresses); }
@@ -82,6 +83,8 @@ void validate(const HttpOptions& options) {
   check(options.max_streams >= 1 && options.max_streams <= kMaxStreams, "max-streams",
         options.max_streams);
   check(options.ping_interval.count() > 0, "ping-interval", options.ping_interval.count());
+  check(options.busy_poll.count() >= 0 && options.busy_poll <= kLongestBusyPoll, "busy-poll-us",
+        options.busy_poll.count());
 }
 
 Responder::Responder(std::shared_ptr<detail::Mailbox> mailbox, std::uint64_t connection,

@@ -42,6 +42,8 @@ struct HttpOptions {
   /// An HTTP/2 client that is silent for this long while it waits for answers is sent a ping; one
   /// that does not answer it within `stall_timeout` is taken for dead.
   std::chrono::milliseconds ping_interval{60000};
+  /// While events come in less than this, an I/O thread stays awake for the next; 0: it sleeps.
+  std::chrono::microseconds busy_poll{0};
 };
 
 /// Throws InvalidArgument naming the field that is out of range.

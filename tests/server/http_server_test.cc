@@ -134,6 +134,28 @@ TEST_F(HttpServerTest, GivesARequestThatComesAloneALongerTurn) {
   }));
 }
 
+TEST_F(HttpServerTest, ServesWhileItStaysAwake) {
+  HttpOptions options;
+  options.busy_poll = std::chrono::microseconds(10000);
+  start(options);
+  RawClient first(port()), second(port());
+  for (int i = 0; i < 100; ++i) {
+    EXPECT_EQ(first.ask(get_request("/a")).body, "GET /a ");
+    EXPECT_EQ(second.ask(get_request("/b")).body, "GET /b ");
+  }
+  first.send(get_request("/hold"));
+  handler_.wait_for_held(1);
+  handler_.release();
+  EXPECT_EQ(first.read().body, "GET /hold ");
+  EXPECT_EQ(server_->stop(), 0U);
+}
+
+TEST_F(HttpServerTest, RefusesToStayAwakeForLong) {
+  HttpOptions options;
+  options.busy_poll = std::chrono::seconds(1);
+  EXPECT_THROW(start(options), Error);
+}
+
 TEST_F(HttpServerTest, ReadsRequestsSplitByteByByte) {
   start();
   RawClient client(port());

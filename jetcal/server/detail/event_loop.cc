@@ -124,15 +124,22 @@ void EventLoop::run() {
   connections_.clear();
 }
 
-// Asked without waiting first, which tells whether anything had been waiting.
 int EventLoop::wait_for(std::span<epoll_event> events) {
-  const int size = static_cast<int>(events.size());
-  const int waiting = ::epoll_wait(epoll_, events.data(), size, 0);
-  if (waiting > 0) {
-    mailbox_->set_alone(false);
-    return waiting;
+  const auto ask = [&](int milliseconds) {
+    return ::epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), milliseconds);
+  };
+  int count = ask(0);
+  if (count > 0) {
+    mailbox_->set_alone(false);  // it had been waiting for the loop
+    return count;
   }
-  const int count = ::epoll_wait(epoll_, events.data(), size, time_to_wait(Clock::now()));
+  const Clock::time_point begun = Clock::now();
+  while (polls_ && count == 0 && Clock::now() - begun < options_.busy_poll) {
+    std::this_thread::yield();
+    count = ask(0);
+  }
+  if (count == 0) count = ask(time_to_wait(Clock::now()));
+  polls_ = holding_.empty() && Clock::now() - begun < options_.busy_poll;
   mailbox_->set_alone(count == 1);
   return count;
 }

@@ -70,6 +70,7 @@ class EventLoop {
   std::chrono::milliseconds tick_;
   Clock::time_point next_tick_, drain_until_;
   bool accepting_ = true;
+  bool polls_ = false;  // the last wait was short enough to stay awake for the next
   std::atomic<bool> draining_{false};
   std::size_t given_up_ = 0;
   std::thread thread_;
