@@ -39,6 +39,22 @@ TEST_F(EngineTest, NativeModelGivesThePredictorsNumbers) {
   }
 }
 
+TEST_F(EngineTest, ANativeModelWithoutBatchSizeAnswersEveryJetOfARequest) {
+  const models::Model model = add_native("optimal", Network::Pfn, "", "name: \"optimal\"");
+  Engine engine = load();
+  ASSERT_TRUE(engine.ready()) << engine.models()[0].reason;
+  const edm::FeatureBatch jets = sample_jets(5, 0, 20, 1);
+  std::vector<float> expected(5);
+  models::Predictor(model).predict(jets.view(), expected);
+  for (const std::vector<Tensor>& tensors :
+       {pad(jets.view(), 23, Network::Pfn), make_ragged(jets.view())}) {
+    const Result<InferReply> reply = engine.infer(request("optimal", tensors));
+    ASSERT_TRUE(reply.ok()) << reply.error().what();
+    EXPECT_EQ(reply.value().outputs[0].shape, (std::vector<std::int64_t>{5, 1}));
+    EXPECT_EQ(values_of<float>(reply.value().outputs[0]), expected);
+  }
+}
+
 TEST_F(EngineTest, AnyOtherOnnxModelRunsInOnnxRuntime) {
   add_doubling("double", kDoublingConfig);
   Engine engine = load();

@@ -90,11 +90,15 @@ std::optional<Error> check_outputs(const InferRequest& request, const ServedMode
 // The particles of all jets in a row, and how many each jet has.
 Result<std::int64_t> check_ragged_request(const InferRequest& request,
                                           const ServedModelConfig& config) {
+  const bool batched = config.max_batch_size > 0;
   std::vector<TensorSpec> padded = config.inputs;
-  for (TensorSpec& spec : padded) spec.shape.insert(spec.shape.begin(), -1);
+  for (TensorSpec& spec : padded) {
+    if (batched) spec.shape.insert(spec.shape.begin(), -1);
+  }
   std::int64_t num_jets = 0;
   if (const auto problem = check_ragged(request.inputs, padded, num_jets))
     return invalid(of_request(request), *problem, " for model '", config.name, "'");
+  if (!batched) return std::int64_t{1};
   if (num_jets > config.max_batch_size)
     return invalid(of_request(request),
                    "inference request batch-size must be <= ", config.max_batch_size, " for '",

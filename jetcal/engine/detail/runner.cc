@@ -31,12 +31,15 @@ class NativeRunner : public Runner {
                                        RunTimes& times) override {
     Stopwatch watch;
     jets_.clear();
+    // Counted here: the protocol knows no batch size where max_batch_size is 0.
+    std::vector<std::int64_t> ends;
     for (const RunRequest& request : requests) {
       if (is_ragged(request.inputs)) {
         append_ragged(request.inputs, jets_);
       } else {
         unpad(request.inputs, jets_);
       }
+      ends.push_back(jets_.num_jets());
     }
     y_.resize(jets_.num_jets());
     const bool with_resolution = outputs_.size() > 1;
@@ -48,16 +51,15 @@ class NativeRunner : public Runner {
       predictor_->predict(jets_.view(), y_);
     times.infer_ns = watch.lap();
     std::vector<std::vector<Tensor>> replies;
-    std::int64_t first = 0;
-    for (const RunRequest& request : requests) {
+    for (std::size_t i = 0; i < requests.size(); ++i) {
+      const std::int64_t first = i == 0 ? 0 : ends[i - 1];
       std::vector<Tensor>& reply = replies.emplace_back();
-      if (request.outputs.empty()) {
+      if (requests[i].outputs.empty()) {
         for (const TensorSpec& spec : outputs_)
-          reply.push_back(make_output(spec.name, first, request.batch_size));
+          reply.push_back(make_output(spec.name, first, ends[i] - first));
       }
-      for (const std::string& name : request.outputs)
-        reply.push_back(make_output(name, first, request.batch_size));
-      first += request.batch_size;
+      for (const std::string& name : requests[i].outputs)
+        reply.push_back(make_output(name, first, ends[i] - first));
     }
     times.output_ns = watch.lap();
     return replies;
