@@ -47,13 +47,16 @@ HttpReply failure(const Error& error) {
   return error_reply(http_status(error.code()), error.what());
 }
 
-// Runs what may throw an Error, which becomes the reply.
+// Runs what may throw: what it throws becomes the reply.
 template <typename Answer>
 HttpReply answer_or_error(Answer answer) {
   try {
     return answer();
   } catch (const Error& error) {
     return failure(error);
+  } catch (const std::exception& error) {  // of the file system, or no memory
+    return error_reply(http_status(ErrorCode::Internal),
+                       std::string("internal error: ") + error.what());
   }
 }
 

@@ -50,6 +50,7 @@ TEST_F(EngineTest, ExplicitModeLoadsUnloadsAndReplacesUnderTraffic) {
   EXPECT_TRUE(engine.ready());
   EXPECT_EQ(engine.load("nobody").value().code(), ErrorCode::InvalidArgument);
   EXPECT_EQ(engine.load("../double").value().code(), ErrorCode::InvalidArgument);
+  EXPECT_EQ(engine.load(std::string(300, 'm')).value().code(), ErrorCode::InvalidArgument);
 }
 
 TEST_F(EngineTest, QuestionsAboutModelsAreAnsweredWhileTheseAreReplaced) {

@@ -4,6 +4,7 @@
 
 #include <condition_variable>
 #include <mutex>
+#include <stdexcept>
 #include <utility>
 #include <vector>
 
@@ -27,6 +28,7 @@ class FakeBackend : public ModelBackend {
   std::optional<Error> load(const std::string& model,
                             const engine::LoadOverride& override) override {
     if (!control) return Error(ErrorCode::Unavailable, "no model control");
+    if (model == "unreadable") throw std::runtime_error("no such device");
     loaded.emplace_back(model, override);
     return std::nullopt;
   }

@@ -259,6 +259,14 @@ TEST_F(OipServiceTest, ParsesLargeJsonOffTheInputThread) {
   EXPECT_EQ(json::parse(reply.body)["outputs"][0]["data"].size(), 30000U);
 }
 
+TEST_F(OipServiceTest, ALoadThatFailsOddlyIsAnswered) {
+  backend_.control = true;
+  const RawReply reply = post("/v2/repository/models/unreadable/load", "");
+  EXPECT_EQ(reply.status, 500);
+  EXPECT_EQ(reply.body, "{\"error\":\"internal error: no such device\"}");
+  EXPECT_EQ(post("/v2/repository/models/echo/load", "").status, 200);
+}
+
 TEST_F(OipServiceTest, ServesMetricsAndHealthOnAPortOfTheirOwn) {
   MetricsService metrics(service_);
   HttpServer server({}, metrics);

@@ -186,7 +186,8 @@ std::optional<Error> ModelRepository::load(const std::string& model, const LoadO
     if (const auto error = mirror_->refresh_model(model))
       return Error(error->code(), "failed to load '" + model + "': " + error->what());
   }
-  const bool known = plain_name && fs::is_directory(options_.repository / model);
+  std::error_code unreadable;  // such as a name that is too long: no model has it
+  const bool known = plain_name && fs::is_directory(options_.repository / model, unreadable);
   if (!plain_name || (override.files.empty() && !known))
     return Error(ErrorCode::InvalidArgument,
                  "failed to load '" + model + "', failed to poll from model repository");
