@@ -146,6 +146,11 @@ TEST(ParseConfig, JsonIsHeldAgainstTheSameSchema) {
   EXPECT_THAT(problem(R"({"max_batch_size":4.5})"), HasSubstr("wants a whole number"));
   EXPECT_THAT(problem(R"({"input":{}})"), HasSubstr("wants an array"));
   EXPECT_THAT(problem(R"({"sequence_batching":{"oldest":{}}})"), HasSubstr("jetcal cannot do"));
+  EXPECT_THAT(problem(R"({"optimization":{"cuda":)" + std::string(1000000, '[')),
+              HasSubstr("nested too deeply"));
+  EXPECT_THAT(problem(R"({"optimization":{"cuda":)" + std::string(1000000, '[') +
+                      std::string(1000000, ']') + "}}"),
+              HasSubstr("nested too deeply"));
 }
 
 TEST(ParseConfig, SurvivesTruncationAtEveryByte) {

@@ -168,7 +168,14 @@ ServedModelConfig parse_config(std::string_view text, const std::string& source)
 }
 
 ServedModelConfig parse_config_json(const std::string& text, const std::string& source) {
-  const ordered_json document = ordered_json::parse(text, nullptr, false);
+  // Copying or printing a value goes as deep as it is nested; the stack must hold that.
+  constexpr int kMaxDepth = 32;
+  const auto look = [&source](int depth, ordered_json::parse_event_t, ordered_json&) {
+    if (depth > kMaxDepth)
+      fail(ErrorCode::InvalidArgument, source, ": the configuration is nested too deeply");
+    return true;
+  };
+  const ordered_json document = ordered_json::parse(text, look, false);
   if (!document.is_object())
     fail(ErrorCode::InvalidArgument, source, ": the configuration is not a JSON object");
   return read_config(check_config_json(document, source), source);
