@@ -19,7 +19,13 @@ using detail::WireField;
 using detail::WireReader;
 using Kind = WireField::Kind;
 
-constexpr std::size_t kMaxTensors = 1024;
+constexpr std::size_t kMaxParts = 1024;
+
+// Refuses what no request has so many of, before it takes many times its bytes.
+void check_room(std::size_t count, const char* parts) {
+  if (count == kMaxParts)
+    fail(ErrorCode::InvalidArgument, "the request has too many ", parts, ": more than ", kMaxParts);
+}
 
 struct Parameter {
   enum class Type { None, Flag, Integer, Text, Number, Unsigned } type = Type::None;
@@ -43,6 +49,7 @@ Parameter read_parameter(std::string_view bytes) {
 using Parameters = std::vector<std::pair<std::string_view, Parameter>>;
 
 void add_parameter(std::string_view entry, Parameters& parameters) {
+  check_room(parameters.size(), "parameters");
   std::string_view key;
   Parameter parameter;
   WireReader reader(entry);
@@ -77,6 +84,11 @@ struct InputParts {
   Parameters parameters;
 };
 
+void add_size(std::uint64_t size, std::vector<std::int64_t>& shape) {
+  check_room(shape.size(), "dimensions");
+  shape.push_back(static_cast<std::int64_t>(size));
+}
+
 InputParts read_input(std::string_view bytes) {
   InputParts input;
   WireReader reader(bytes);
@@ -90,10 +102,10 @@ InputParts read_input(std::string_view bytes) {
         break;
       case 3:
         if (field->kind == Kind::Varint) {
-          input.tensor.shape.push_back(static_cast<std::int64_t>(field->value));
+          add_size(field->value, input.tensor.shape);
         } else {
           for (WireReader sizes(field->bytes); !sizes.at_end();)
-            input.tensor.shape.push_back(static_cast<std::int64_t>(sizes.varint()));
+            add_size(sizes.varint(), input.tensor.shape);
         }
         break;
       case 4:
@@ -117,8 +129,6 @@ class GrpcInferParser {
     WireReader reader(message);
     while (const auto field = reader.next()) take(*field);
     read_parameters();
-    if (inputs_.size() > kMaxTensors || outputs_.size() > kMaxTensors)
-      fail(ErrorCode::InvalidArgument, "the request has too many inputs or outputs");
     for (InputParts& input : inputs_) add_input(input);
     for (const std::string_view output : outputs_) add_output(output);
     return std::move(parsed_);
@@ -142,12 +152,15 @@ class GrpcInferParser {
         add_parameter(field.bytes, parameters_);
         break;
       case 5:
+        check_room(inputs_.size(), "inputs");
         inputs_.push_back(read_input(field.bytes));
         break;
       case 6:
+        check_room(outputs_.size(), "outputs");
         outputs_.push_back(field.bytes);
         break;
       case 7:
+        check_room(raw_.size(), "inputs");
         raw_.push_back(field.bytes);
         break;
       default:

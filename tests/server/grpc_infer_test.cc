@@ -164,6 +164,30 @@ TEST(GrpcInfer, RefusesInTheWordsOfTriton) {
   EXPECT_THAT(error_of(half), HasSubstr("only raw_input_contents"));
 }
 
+TEST(GrpcInfer, StopsReadingAtMoreThanAnyRequestHas) {
+  const auto error_of_bytes = [](const std::string& bytes) -> std::string {
+    try {
+      parse_grpc_infer(bytes);
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "accepted";
+  };
+  const std::string broken("\x80", 1);  // found only by who reads to the end
+  const auto many = [&](const std::string& field) {
+    std::string bytes;
+    for (int i = 0; i < 2000; ++i) bytes += field;
+    return error_of_bytes(bytes + broken);
+  };
+  EXPECT_THAT(many(std::string("\x2a\0", 2)), HasSubstr("too many inputs"));
+  EXPECT_THAT(many(std::string("\x32\0", 2)), HasSubstr("too many outputs"));
+  EXPECT_THAT(many(std::string("\x3a\0", 2)), HasSubstr("too many inputs"));
+  EXPECT_THAT(many(std::string("\x22\0", 2)), HasSubstr("too many parameters"));
+  inference::ModelInferRequest message = request();
+  for (int i = 0; i < 2000; ++i) message.mutable_inputs(0)->add_shape(1);
+  EXPECT_THAT(error_of(message), HasSubstr("too many dimensions"));
+}
+
 TEST(GrpcInfer, EveryTruncationAndFlippedByteIsSurvived) {
   inference::ModelInferRequest message = request();
   message.mutable_inputs(0)->mutable_contents()->add_fp32_contents(1);

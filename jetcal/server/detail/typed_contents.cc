@@ -89,24 +89,27 @@ void read_typed_contents(std::string_view contents, const std::string& model,
   if (wanted == 0)
     fail(ErrorCode::InvalidArgument, "input '", tensor.name, "' is ",
          engine::data_type_name(tensor.type), ", which only raw_input_contents can carry");
-  std::vector<WireField> fields;
-  WireReader reader(contents);
-  while (const auto field = reader.next()) {
+  std::size_t count = 0;
+  WireField last;
+  for (WireReader reader(contents); const auto field = reader.next();) {
     if (field->number >= kFieldTypes.size()) continue;
     if (field->number != wanted)
       fail(ErrorCode::InvalidArgument, "unexpected explicit tensor data for input tensor '",
            tensor.name, "' for model '", model, "' of type '", kFieldTypes[field->number],
            "', expected datatype '", engine::data_type_name(tensor.type), "'");
-    fields.push_back(*field);
+    ++count;
+    last = *field;
   }
   const bool floats = tensor.type == DataType::Fp32 || tensor.type == DataType::Fp64;
-  if (floats && fields.size() == 1 && fields.front().kind == WireField::Kind::Bytes) {
-    tensor.data =
-        std::as_bytes(std::span(fields.front().bytes.data(), fields.front().bytes.size()));
+  if (floats && count == 1 && last.kind == WireField::Kind::Bytes) {
+    tensor.data = std::as_bytes(std::span(last.bytes.data(), last.bytes.size()));
     return;
   }
+  // Read again instead of kept: a field is many times the two bytes that it may come from.
   std::vector<std::byte> bytes;
-  for (const WireField& field : fields) append_elements(field, tensor.type, bytes);
+  for (WireReader reader(contents); const auto field = reader.next();) {
+    if (field->number == wanted) append_elements(*field, tensor.type, bytes);
+  }
   auto kept = std::make_unique<std::byte[]>(std::max<std::size_t>(bytes.size(), 1));
   std::copy(bytes.begin(), bytes.end(), kept.get());
   tensor.data = {kept.get(), bytes.size()};
