@@ -74,6 +74,11 @@ class GrpcServiceTest : public testing::Test {
           if (!begun.starts_with("no")) return std::nullopt;
           return Error(ErrorCode::ResourceExhausted, "full");
         });
+    services_.add_unary("/t.Echo/Huge",
+                        [](const GrpcContext&, BodyBuffer, GrpcResponder& responder) {
+                          static const std::vector<std::byte> part(std::size_t{1} << 20U);
+                          responder.reply({"", {4096, std::span(part)}, nullptr});
+                        });
     services_.add_unary("/t.Echo/Drop", [](const GrpcContext&, BodyBuffer, GrpcResponder&) {});
     services_.add_unary("/t.Echo/Hold",
                         [this](const GrpcContext&, BodyBuffer, GrpcResponder& responder) {
@@ -178,6 +183,15 @@ TEST_F(GrpcServiceTest, MessagesOfAnySizeUpToTheLimitPass) {
   const H2Reply& large = client.call("/t.Echo/Echo", std::string(kMaxMessage + 1, 'm'));
   EXPECT_EQ(large.grpc_status(), "8");
   EXPECT_THAT(large.grpc_message(), HasSubstr("larger than max (200001 vs. 200000)"));
+}
+
+TEST_F(GrpcServiceTest, AReplyBeyondWhatGrpcCanSayEndsItsCallAlone) {
+  start();
+  H2Client client(server_->port());
+  const H2Reply& huge = client.call("/t.Echo/Huge", "x");
+  EXPECT_EQ(huge.grpc_status(), "8");
+  EXPECT_THAT(huge.grpc_message(), HasSubstr("the reply of 4294967296 bytes is too large"));
+  EXPECT_EQ(client.call("/t.Echo/Echo", "fine").grpc_status(), "0");
 }
 
 TEST_F(GrpcServiceTest, MessagesMayBeCutAnywhere) {

@@ -63,6 +63,7 @@ class Http2Connection final : public Connection {
   void run_grpc(Http2Stream& stream, Work work);
   void submit_http(Http2Stream& stream, HttpReply reply);
   void submit_grpc(Http2Stream& stream, GrpcLetter letter);
+  void frame_message(Http2Stream& stream, GrpcLetter& letter);
   void submit_headers(Http2Stream& stream, const std::vector<nghttp2_nv>& fields, bool with_body);
   void submit_trailers(Http2Stream& stream);
   void forget(std::int32_t id, std::uint32_t error);

@@ -267,12 +267,23 @@ void Http2Connection::submit_http(Http2Stream& stream, HttpReply reply) {
   submit_headers(stream, fields, with_body);
 }
 
-void Http2Connection::submit_grpc(Http2Stream& stream, GrpcLetter letter) {
-  if (letter.message) {
+// A message that cannot be sent ends the call.
+void Http2Connection::frame_message(Http2Stream& stream, GrpcLetter& letter) {
+  try {
     std::string bytes;
     append_grpc_message(bytes, *letter.message, stream.coding);
     stream.output.add(std::move(bytes));
+    return;
+  } catch (const Error& error) {
+    letter.status = GrpcStatus{GrpcCode::ResourceExhausted, error.what()};
+  } catch (const std::exception&) {
+    letter.status = GrpcStatus{GrpcCode::Unavailable, "out of memory"};
   }
+  stream.cancellation->request();
+}
+
+void Http2Connection::submit_grpc(Http2Stream& stream, GrpcLetter letter) {
+  if (letter.message) frame_message(stream, letter);
   if (letter.status) {
     stream.reply_done = true;
     stream.status = std::move(letter.status);
