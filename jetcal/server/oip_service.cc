@@ -153,7 +153,8 @@ OipService::~OipService() {
 
 BodyPlan OipService::plan_body(const HttpHead& head) {
   std::optional<HttpReply> reply = reply_without_body(head);
-  if (head.find(kInferHeaderLength) == nullptr) {
+  // Only infer requests have tensors behind their JSON.
+  if (head.find(kInferHeaderLength) == nullptr || !head.path().ends_with("/infer")) {
     // Compressed JSON may be shorter than it says, never longer.
     return {state_->options.max_json_bytes, 0, std::move(reply)};
   }

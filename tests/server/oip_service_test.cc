@@ -207,6 +207,10 @@ TEST_F(OipServiceTest, RefusesWrongLengthsOfTheJsonPart) {
   EXPECT_EQ(infer(std::string(150000, ' '), "Inference-Header-Content-Length: 120000\r\n").status,
             413);
   EXPECT_EQ(infer(std::string(150000, ' ')).status, 413);
+  // Where no tensors are, the header allows no more.
+  EXPECT_EQ(post("/v2/logging", std::string(150000, ' '), "Inference-Header-Content-Length: 0\r\n")
+                .status,
+            413);
 }
 
 TEST_F(OipServiceTest, CompressesBothWays) {
