@@ -118,6 +118,10 @@ BodyCoding accepted_coding(const HttpHead& head) {
   return deflate ? BodyCoding::Deflate : BodyCoding::Identity;
 }
 
+OversizedBody::OversizedBody(std::size_t max_bytes)
+    : Error(ErrorCode::ResourceExhausted, "the expanded request body is larger than the limit of " +
+                                              std::to_string(max_bytes) + " bytes") {}
+
 BodyBuffer decode_body(const BodyBuffer& body, BodyCoding coding, std::size_t max_bytes,
                        std::size_t align_at) {
   Inflater inflater(window_of(coding, body.view()));
@@ -141,9 +145,7 @@ BodyBuffer decode_body(const BodyBuffer& body, BodyCoding coding, std::size_t ma
     stream.avail_out = static_cast<uInt>(wanted);
     status = ::inflate(&stream, Z_NO_FLUSH);
     decoded.advance(wanted - stream.avail_out);
-    if (decoded.size() > max_bytes)
-      fail(ErrorCode::ResourceExhausted, "the expanded request body is larger than the limit of ",
-           max_bytes, " bytes");
+    if (decoded.size() > max_bytes) throw OversizedBody(max_bytes);
     const bool starved = stream.avail_in == 0 && fed == body.size() && stream.avail_out > 0;
     if (status != Z_STREAM_END && (status != Z_OK || starved))
       fail(ErrorCode::InvalidArgument, "the compressed request body is ",

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <limits>
 
+#include "jetcal/server/body_coding.h"
 #include "tests/server/fake_backend.h"
 #include "tests/server/raw_client.h"
 
@@ -233,6 +234,12 @@ TEST_F(OipServiceTest, CompressesBothWays) {
   EXPECT_THAT(unpacked.substr(0, size), HasSubstr("\"data\":[1]"));
   EXPECT_EQ(infer(plain, "Content-Encoding: br\r\n").status, 415);
   EXPECT_EQ(infer(packed.substr(0, 10), "Content-Encoding: deflate\r\n").status, 400);
+  HttpReply large;
+  large.body = std::string(150000, ' ');
+  encode_reply(large, BodyCoding::Gzip);
+  const RawReply refused = infer(large.body, "Content-Encoding: gzip\r\n");
+  EXPECT_EQ(refused.status, 413);
+  EXPECT_THAT(refused.body, HasSubstr("larger than the limit of 100000 bytes"));
 }
 
 TEST_F(OipServiceTest, AnswersHealthWhileInferenceRuns) {

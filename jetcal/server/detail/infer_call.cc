@@ -28,6 +28,8 @@ template <typename Work>
 void InferCall::guarded(Work work) {
   try {
     work();
+  } catch (const OversizedBody& error) {
+    responder_.send(error_reply(kPayloadTooLarge, error.what()));
   } catch (const Error& error) {
     responder_.send(error_reply(http_status(error.code()), error.what()));
   } catch (const std::bad_alloc&) {
