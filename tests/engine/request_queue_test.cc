@@ -186,6 +186,23 @@ TEST_F(RequestQueueTest, ADelayedRequestGoesLast) {
   EXPECT_THAT(refused(), IsEmpty());
 }
 
+TEST_F(RequestQueueTest, ADelayedRequestKeepsItsPlaceInTheQueueAndItsLevel) {
+  Scheduling scheduling;
+  scheduling.levels = 2;
+  scheduling.default_level = 2;
+  scheduling.policies[1].timeout_us = 10'000;
+  scheduling.policies[1].delay_on_timeout = true;
+  scheduling.policies[1].max_queue_size = 1;
+  make(scheduling);
+  push("late", 1, 1);
+  std::this_thread::sleep_for(milliseconds(100));
+  push("one more", 1, 1);
+  push("low", 1);
+  EXPECT_THAT(refused(), ElementsAre("one more: Exceeds maximum queue size"));
+  EXPECT_THAT(pop(), ElementsAre("late"));
+  EXPECT_THAT(pop(), ElementsAre("low"));
+}
+
 TEST_F(RequestQueueTest, ACancelledRequestLeaves) {
   make({});
   const auto cancellation = std::make_shared<Cancellation>();

@@ -16,23 +16,23 @@ RequestQueue::RequestQueue(Scheduling scheduling, const QueueLimits& limits, Dea
       timer_(timer),
       refuse_(std::move(refuse)) {}
 
-bool RequestQueue::no_room(std::size_t in_line, const QueuePolicy& policy) const {
+bool RequestQueue::no_room(std::size_t in_level, const QueuePolicy& policy) const {
   if (limits_.max_queue_size > 0 && size_ >= limits_.max_queue_size) return true;
-  return policy.max_queue_size > 0 && in_line >= policy.max_queue_size;
+  return policy.max_queue_size > 0 && in_level >= policy.max_queue_size;
 }
 
 bool RequestQueue::full() const {
   const std::lock_guard lock(mutex_);
-  // With several levels it depends on the request which line it would join.
+  // With several levels it depends on the request which one it would join.
   if (scheduling_.levels > 0) return no_room(0, {});
   return no_room(static_cast<std::size_t>(size_), scheduling_.default_policy);
 }
 
 void RequestQueue::push(Job job) {
-  const std::uint64_t level = scheduling_.level_of(job.request.priority);
+  const std::uint64_t number_of_level = scheduling_.level_of(job.request.priority);
   std::unique_lock lock(mutex_);
-  Line& line = levels_[level];
-  if (no_room(line.size(), scheduling_.policy_of(level))) {
+  Level& level = levels_[number_of_level];
+  if (no_room(level.size(), scheduling_.policy_of(number_of_level))) {
     lock.unlock();
     refuse_(std::move(job), Error(ErrorCode::ResourceExhausted, kQueueFull));
     return;
@@ -40,12 +40,12 @@ void RequestQueue::push(Job job) {
   job.number = next_number_++;
   const std::uint64_t number = job.number;
   const std::shared_ptr<Cancellation> cancellation = job.request.cancellation;
-  const std::uint64_t timeout_us = scheduling_.timeout_of(level, job.request.timeout_us);
+  const std::uint64_t timeout_us = scheduling_.timeout_of(number_of_level, job.request.timeout_us);
   if (timeout_us > 0) {
     job.deadline = job.arrived + std::chrono::microseconds(std::min(timeout_us, kLongestTimeoutUs));
     expect(job.deadline);
   }
-  line.push_back(std::move(job));
+  level.fresh.push_back(std::move(job));
   ++size_;
   lock.unlock();
   wake_.notify_one();
@@ -76,10 +76,12 @@ std::optional<Job> RequestQueue::take(std::uint64_t number) {
     --size_;
     return job;
   };
-  for (auto& [level, line] : levels_) {
-    if (auto job = take_from(line)) return job;
+  for (auto& [priority, level] : levels_) {
+    for (Line* const line : {&level.fresh, &level.late}) {
+      if (auto job = take_from(*line)) return job;
+    }
   }
-  return take_from(late_);
+  return std::nullopt;
 }
 
 void RequestQueue::cancel(std::uint64_t number) {
@@ -97,21 +99,21 @@ void RequestQueue::expire() {
   std::unique_lock lock(mutex_);
   const Clock::time_point now = Clock::now();
   Clock::time_point next = Clock::time_point::max();
-  for (auto& [level, line] : levels_) {
-    const bool delay = scheduling_.policy_of(level).delay_on_timeout;
-    for (auto job = line.begin(); job != line.end();) {
+  for (auto& [priority, level] : levels_) {
+    const bool delay = scheduling_.policy_of(priority).delay_on_timeout;
+    for (auto job = level.fresh.begin(); job != level.fresh.end();) {
       if (job->deadline > now) {
         next = std::min(next, job->deadline);
         ++job;
         continue;
       }
       if (delay) {
-        late_.push_back(std::move(*job));
+        level.late.push_back(std::move(*job));
       } else {
         expired.push_back(std::move(*job));
         --size_;
       }
-      job = line.erase(job);
+      job = level.fresh.erase(job);
     }
   }
   next_look_ = Clock::time_point::max();
@@ -126,13 +128,12 @@ void RequestQueue::expire() {
 
 template <typename Visit>
 void RequestQueue::visit_in_order(Visit visit) const {
-  for (const auto& [level, line] : levels_) {
-    for (const Job& job : line) {
-      if (!visit(job)) return;
+  for (const auto& [priority, level] : levels_) {
+    for (const Line* const line : {&level.fresh, &level.late}) {
+      for (const Job& job : *line) {
+        if (!visit(job)) return;
+      }
     }
-  }
-  for (const Job& job : late_) {
-    if (!visit(job)) return;
   }
 }
 
@@ -175,10 +176,12 @@ std::size_t RequestQueue::plan(bool& complete) const {
 
 RequestQueue::Clock::time_point RequestQueue::oldest() const {
   Clock::time_point first = Clock::time_point::max();
-  for (const auto& [level, line] : levels_) {
-    if (!line.empty()) first = std::min(first, line.front().arrived);
+  for (const auto& [priority, level] : levels_) {
+    for (const Line* const line : {&level.fresh, &level.late}) {
+      if (!line->empty()) first = std::min(first, line->front().arrived);
+    }
   }
-  return late_.empty() ? first : std::min(first, late_.front().arrived);
+  return first;
 }
 
 std::vector<Job> RequestQueue::take_first(std::size_t count) {
@@ -190,8 +193,10 @@ std::vector<Job> RequestQueue::take_first(std::size_t count) {
       line.pop_front();
     }
   };
-  for (auto& [level, line] : levels_) take_from(line);
-  take_from(late_);
+  for (auto& [priority, level] : levels_) {
+    take_from(level.fresh);
+    take_from(level.late);
+  }
   size_ -= static_cast<std::int64_t>(jobs.size());
   return jobs;
 }

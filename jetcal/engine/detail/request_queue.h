@@ -72,8 +72,13 @@ class RequestQueue : public std::enable_shared_from_this<RequestQueue> {
 
  private:
   using Line = std::deque<Job>;
+  /// The requests of one priority level.
+  struct Level {
+    Line fresh, late;  // late: their time is up, and they go after the others of the level for it
+    std::size_t size() const noexcept { return fresh.size() + late.size(); }
+  };
 
-  bool no_room(std::size_t in_line, const QueuePolicy& policy) const;
+  bool no_room(std::size_t in_level, const QueuePolicy& policy) const;
   /// Takes out what is too late, and asks to be called again when the next one will be.
   void expire();
   /// Sets the timer for a deadline unless an earlier call will come. Holds the lock.
@@ -94,8 +99,7 @@ class RequestQueue : public std::enable_shared_from_this<RequestQueue> {
   mutable std::mutex mutex_;  // of all below
   std::condition_variable wake_;
   mutable std::condition_variable idle_;
-  std::map<std::uint64_t, Line> levels_;
-  Line late_;  // too late, and delayed for it: after all others
+  std::map<std::uint64_t, Level> levels_;
   std::int64_t size_ = 0, running_ = 0;
   std::uint64_t next_number_ = 1;
   Clock::time_point next_look_ = Clock::time_point::max();  // of expire()
