@@ -420,6 +420,54 @@ TEST_F(EngineTest, WaitingRequestsFormOneBatchAndEachGetsItsOwnPart) {
   }
 }
 
+TEST_F(EngineTest, AnswersOnlyTheOutputsOfTheConfigurationAndInItsOrder) {
+  const std::string z = "output { name: \"z\" data_type: TYPE_FP32 dims: 2 }\n";
+  const std::string y = "output { name: \"y\" data_type: TYPE_FP32 dims: 2 }\n";
+  for (const auto& [name, outputs] : {std::pair("one", z), std::pair("turned", z + y)}) {
+    write_file(folder_ / name / "1" / "model.onnx", two_output_model());
+    write_file(folder_ / name / "config.pbtxt", "max_batch_size: 8\n" + outputs);
+  }
+  Engine engine = load();
+  ASSERT_TRUE(engine.ready()) << engine.models()[0].reason;
+  const std::vector<Tensor> tensors = x(1);
+  const auto one = engine.infer(request("one", tensors)).value().outputs;
+  ASSERT_EQ(one.size(), 1U);
+  EXPECT_EQ(one[0].name, "z");
+  const auto turned = engine.infer(request("turned", tensors)).value().outputs;
+  ASSERT_EQ(turned.size(), 2U);
+  EXPECT_EQ(turned[0].name, "z");
+}
+
+// Holds the worker inside an answer, so that what comes meanwhile forms one batch.
+TEST_F(EngineTest, TheOrderOfOutputsDoesNotDependOnTheRestOfTheBatch) {
+  write_file(folder_ / "two" / "1" / "model.onnx", two_output_model());
+  write_file(folder_ / "two" / "config.pbtxt", "max_batch_size: 8 dynamic_batching { }");
+  Engine engine = load();
+  ASSERT_TRUE(engine.ready()) << engine.models()[0].reason;
+  const std::vector<Tensor> tensors = x(1);
+  std::promise<void> entered;
+  std::promise<void> release;
+  engine.submit(request("two", tensors), [&](const Result<InferReply>&) {
+    entered.set_value();
+    release.get_future().wait();
+  });
+  entered.get_future().wait();
+  InferRequest second = request("two", tensors);
+  second.outputs = {"z"};
+  engine.submit(second, [](const Result<InferReply>&) {});
+  second.outputs = {"y", "z"};
+  std::promise<std::vector<std::string>> names;
+  engine.submit(second, [&](const Result<InferReply>& reply) {
+    std::vector<std::string> got;
+    for (const Tensor& output : reply.value().outputs) got.push_back(output.name);
+    names.set_value(std::move(got));
+  });
+  release.set_value();
+  EXPECT_THAT(names.get_future().get(), testing::ElementsAre("y", "z"));
+  engine.drain();
+  EXPECT_EQ(engine.statistics("two").value()[0].execution_count, 2);
+}
+
 TEST_F(EngineTest, InstancesAndWarmUp) {
   const std::string warm = std::string(kDoublingConfig) +
                            " instance_group { count: 3 kind: KIND_CPU } model_warmup { name: \"w\" "

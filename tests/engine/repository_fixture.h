@@ -77,6 +77,22 @@ inline std::string doubling_model(int type, const std::vector<std::string>& shap
   return model.text();
 }
 
+/// An ONNX model y = x + x, z = x * x of floats [N, 2].
+inline std::string two_output_model() {
+  const auto node = [](const std::string& output, const std::string& operation) {
+    return Wire().bytes(1, "x").bytes(1, "x").bytes(2, output).bytes(4, operation).text();
+  };
+  const std::string graph = Wire()
+                                .bytes(1, node("y", "Add"))
+                                .bytes(1, node("z", "Mul"))
+                                .bytes(2, "two outputs")
+                                .bytes(11, onnx_tensor("x", 1, {"N", "2"}))
+                                .bytes(12, onnx_tensor("y", 1, {"N", "2"}))
+                                .bytes(12, onnx_tensor("z", 1, {"N", "2"}))
+                                .text();
+  return Wire().number(1, 8).bytes(7, graph).bytes(8, Wire().number(2, 17).text()).text();
+}
+
 inline constexpr int kOnnxFloat = 1;
 inline constexpr int kOnnxInt64 = 7;
 

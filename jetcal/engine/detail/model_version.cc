@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "jetcal/engine/detail/model_version.h"
 
+#include <algorithm>
 #include <new>
 #include <optional>
 #include <utility>
@@ -20,6 +21,17 @@ std::int64_t elements_of(const InferRequest& request) {
   return sum;
 }
 
+// Names the outputs of the configuration; none when they are the runner's.
+std::vector<std::string> configured_outputs(const ServedModelConfig& config, const Runner& runner) {
+  const auto same = [](const TensorSpec& a, const TensorSpec& b) { return a.name == b.name; };
+  std::vector<std::string> names;
+  if (std::equal(config.outputs.begin(), config.outputs.end(), runner.outputs().begin(),
+                 runner.outputs().end(), same))
+    return names;
+  for (const TensorSpec& spec : config.outputs) names.push_back(spec.name);
+  return names;
+}
+
 }  // namespace
 
 ModelVersion::ModelVersion(ServedModelConfig config, std::string version,
@@ -33,6 +45,7 @@ ModelVersion::ModelVersion(ServedModelConfig config, std::string version,
       [this](const Job& job, const Error& error) { refuse(job, error); });
   for (std::unique_ptr<Runner>& runner : runners)
     instances_.emplace_back().runner = std::move(runner);
+  outputs_ = configured_outputs(config_, *instances_.front().runner);
   for (Instance& instance : instances_)
     workers_.emplace_back([this, &instance] { work(instance); });
 }
@@ -55,6 +68,7 @@ void ModelVersion::submit(InferRequest request, Engine::Callback done) {
   job.batch_size = batch_size.value();
   job.elements = elements_of(request);
   job.request = std::move(request);
+  if (job.request.outputs.empty()) job.request.outputs = outputs_;
   if (run_here(job)) return;
   if (config_.scheduling.batching)
     job.merge_key = instances_.front().runner->merge_key(job.request);

@@ -67,6 +67,7 @@ class ModelVersion {
 
   const ServedModelConfig config_;
   const std::string version_;
+  std::vector<std::string> outputs_;  // of a request that names none; empty: all of the runner's
   std::deque<Instance> instances_;
   std::shared_ptr<RequestQueue> queue_;  // shared with timers and cancellations
   WorkEstimate estimate_;

@@ -30,6 +30,15 @@ std::size_t bytes_of(std::span<const std::byte> data, std::int64_t count, DataTy
   return bytes;
 }
 
+// As a request that runs alone gets them.
+void order_as_asked(std::vector<Tensor>& reply, std::span<const std::string> names) {
+  const auto place = [&](const Tensor& output) {
+    return std::find(names.begin(), names.end(), output.name) - names.begin();
+  };
+  std::sort(reply.begin(), reply.end(),
+            [&](const Tensor& a, const Tensor& b) { return place(a) < place(b); });
+}
+
 bool wants(const RunRequest& request, const std::string& output) {
   const auto& names = request.outputs;
   return names.empty() || std::find(names.begin(), names.end(), output) != names.end();
@@ -155,6 +164,9 @@ class OnnxRunner : public Runner {
         }
         first += bytes;
       }
+    }
+    for (std::size_t i = 0; i < requests.size(); ++i) {
+      if (!requests[i].outputs.empty()) order_as_asked(replies[i], requests[i].outputs);
     }
     return replies;
   }
