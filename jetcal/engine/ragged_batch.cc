@@ -69,6 +69,22 @@ std::optional<std::int64_t> sum_of(const TensorView& counts, std::int64_t num_je
   return sum;
 }
 
+// Adds the jets' ends to the offsets.
+void append_offsets(const TensorView& counts, std::int64_t particles,
+                    std::vector<std::int64_t>& offsets) {
+  const std::size_t before = offsets.size();
+  const std::int64_t end = offsets.back() + particles;
+  for (std::int64_t jet = 0; jet < counts.shape[0]; ++jet) {
+    const std::int64_t count = count_at(counts, jet);
+    if (count < 0 || count > end - offsets.back()) break;
+    offsets.push_back(offsets.back() + count);
+  }
+  const bool whole = offsets.size() == before + static_cast<std::size_t>(counts.shape[0]);
+  if (whole && offsets.back() == end) return;
+  offsets.resize(before);
+  fail(ErrorCode::InvalidArgument, "the input 'pf_counts' has changed while it was read");
+}
+
 }  // namespace
 
 bool is_ragged(std::span<const TensorView> inputs) noexcept {
@@ -113,6 +129,7 @@ void append_ragged(std::span<const TensorView> inputs, edm::FeatureBatch& jets) 
   const TensorView& features = *find(inputs, "pf_features");
   const TensorView& of_jets = *find(inputs, "jet_features");
   const std::int64_t n = counts.shape[0];
+  append_offsets(counts, features.shape[0], jets.offsets);
   jets.particle_features = features.shape[1];
   jets.jet_features = of_jets.shape[1];
   const std::size_t first = jets.particles.size();
@@ -127,8 +144,6 @@ void append_ragged(std::span<const TensorView> inputs, edm::FeatureBatch& jets) 
     }
   }
   append_floats(of_jets, jets.jets);
-  for (std::int64_t jet = 0; jet < n; ++jet)
-    jets.offsets.push_back(jets.offsets.back() + count_at(counts, jet));
   jets.target.resize(jets.target.size() + static_cast<std::size_t>(n));
 }
 

@@ -28,7 +28,9 @@ std::optional<std::string> check_ragged(std::span<const TensorView> inputs,
                                         std::span<const TensorSpec> padded, std::int64_t& num_jets);
 
 /// Appends the jets of a ragged request, which check_ragged() has passed, to `jets`. Without
-/// pf_points the points are features 2 and 3, which are the same numbers.
+/// pf_points the points are features 2 and 3, which are the same numbers. Throws InvalidArgument,
+/// `jets` as it was, when the counts have changed since: they may lie in memory that the client
+/// writes.
 void append_ragged(std::span<const TensorView> inputs, edm::FeatureBatch& jets);
 
 /// Makes the inputs of a ragged request from jets: pf_counts as INT32, pf_features, jet_features.

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "jetcal/base/error.h"
 #include "jetcal/engine/padded_batch.h"
 #include "jetcal/engine/sample_jets.h"
 #include "tests/engine/repository_fixture.h"
@@ -62,6 +63,24 @@ TEST(RaggedBatch, RefusesWhatDoesNotAddUp) {
   const std::vector<Tensor> negative{
       make_tensor<std::int32_t>("pf_counts", DataType::Int32, {3}, {5, -1, 3})};
   EXPECT_THAT(problem([&](auto& t) { t[0] = negative[0].view(); }), HasSubstr("negative"));
+}
+
+// As in shared memory that the client writes after the request has been checked.
+TEST(RaggedBatch, CountsThatChangeAfterTheCheckLeaveTheJetsAsTheyWere) {
+  const std::vector<Tensor> good = make_ragged(sample_jets(3, 2, 2, 5).view());
+  edm::FeatureBatch jets;
+  append_ragged(views(good), jets);
+  const edm::FeatureBatch before = jets;
+  using Counts = std::vector<std::int32_t>;
+  for (const Counts& counts :
+       {Counts{7, -3, 2}, Counts{2, 2, 1}, Counts{2, 2, 3}, Counts{1 << 30, 0, 0}}) {
+    std::vector<TensorView> inputs = views(good);
+    const Tensor changed = make_tensor<std::int32_t>("pf_counts", DataType::Int32, {3}, counts);
+    inputs[0] = changed.view();
+    EXPECT_THROW(append_ragged(inputs, jets), Error);
+    EXPECT_EQ(jets.offsets, before.offsets);
+    EXPECT_EQ(jets.particles, before.particles);
+  }
 }
 
 }  // namespace
