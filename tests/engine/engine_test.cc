@@ -55,6 +55,26 @@ TEST_F(EngineTest, ANativeModelWithoutBatchSizeAnswersEveryJetOfARequest) {
   }
 }
 
+TEST_F(EngineTest, ANetworkKeepsTheSizesThatItsConfigurationLeavesOpen) {
+  add_native("optimal", Network::Pfn, "",
+             "max_batch_size: 8\n"
+             "input { name: \"pf_features\" data_type: TYPE_FP32 dims: [ -1, -1 ] }\n"
+             "input { name: \"pf_mask\" data_type: TYPE_FP32 dims: [ -1, 100 ] }\n"
+             "input { name: \"jet_features\" data_type: TYPE_FP32 dims: -1 }\n");
+  Engine engine = load();
+  ASSERT_TRUE(engine.ready()) << engine.models()[0].reason;
+  const std::vector<TensorSpec> inputs = engine.metadata("optimal").value().inputs;
+  EXPECT_EQ(inputs[0].shape, (std::vector<std::int64_t>{-1, 6, -1}));
+  EXPECT_EQ(inputs[1].shape, (std::vector<std::int64_t>{-1, 1, 100}));
+  EXPECT_EQ(inputs[2].shape, (std::vector<std::int64_t>{-1, 8}));
+  std::vector<Tensor> tensors = pad(sample_jets(1, 3, 3, 1).view(), 100, Network::Pfn);
+  EXPECT_TRUE(engine.infer(request("optimal", tensors)).ok());
+  tensors[0].shape[1] = 1;
+  tensors[0].data.resize(tensors[0].data.size() / 6);
+  expect_refused(engine, request("optimal", tensors), ErrorCode::InvalidArgument,
+                 "unexpected shape for input 'pf_features'");
+}
+
 TEST_F(EngineTest, AnyOtherOnnxModelRunsInOnnxRuntime) {
   add_doubling("double", kDoublingConfig);
   Engine engine = load();

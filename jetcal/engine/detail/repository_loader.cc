@@ -166,6 +166,14 @@ std::vector<std::int64_t> shape_in_model(const TensorSpec& spec, const ServedMod
   return shape;
 }
 
+// Sets sizes that the configuration leaves open and the network does not: it reads by them.
+void close_sizes(TensorSpec& spec, std::span<const std::int64_t> in_model, bool batched) {
+  const std::size_t skipped = batched ? 1 : 0;
+  for (std::size_t i = 0; i < spec.shape.size(); ++i) {
+    if (spec.shape[i] == -1) spec.shape[i] = in_model[i + skipped];
+  }
+}
+
 // Compares one list of tensors of config.pbtxt with the model's, or takes the model's.
 void match(std::vector<TensorSpec>& configured, const std::vector<TensorSpec>& actual,
            const ServedModelConfig& config, const char* kind, bool all_needed) {
@@ -180,7 +188,7 @@ void match(std::vector<TensorSpec>& configured, const std::vector<TensorSpec>& a
   if (all_needed && configured.size() != actual.size())
     fail(ErrorCode::InvalidArgument, config.name, "/config.pbtxt lists ", configured.size(), " ",
          kind, "s, the model has ", actual.size());
-  for (const TensorSpec& want : configured) {
+  for (TensorSpec& want : configured) {
     const auto found = std::find_if(actual.begin(), actual.end(),
                                     [&](const TensorSpec& spec) { return spec.name == want.name; });
     if (found == actual.end())
@@ -194,6 +202,7 @@ void match(std::vector<TensorSpec>& configured, const std::vector<TensorSpec>& a
       fail(ErrorCode::InvalidArgument, config.name, "/config.pbtxt gives the ", kind, " '",
            want.name, "' as ", data_type_name(want.type), " ", shape_text(shape),
            ", the model has ", data_type_name(found->type), " ", shape_text(found->shape));
+    if (config.native) close_sizes(want, found->shape, batched);
   }
 }
 
