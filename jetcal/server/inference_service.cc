@@ -4,6 +4,8 @@
 #include <google/protobuf/util/json_util.h>
 #include <inference_service.pb.h>
 
+#include <utility>
+
 #include "jetcal/server/detail/grpc_infer_call.h"
 #include "jetcal/server/protocol_json.h"
 
@@ -17,6 +19,9 @@ const std::string kService = "/inference.GRPCInferenceService/";
 template <typename Message>
 Message parse(std::string_view bytes) {
   Message message;
+  if (!std::in_range<int>(bytes.size()))  // which protobuf counts in
+    fail(ErrorCode::ResourceExhausted, "the gRPC message of ", bytes.size(),
+         " bytes is too large for its method");
   if (!message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
     fail(ErrorCode::InvalidArgument, "the gRPC message is not a valid protobuf message");
   return message;
