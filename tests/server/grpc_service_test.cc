@@ -377,6 +377,10 @@ TEST_F(GrpcServiceTest, LimitsOfHttpHoldOnHttp2) {
   EXPECT_EQ(client.request("POST", "/a", std::string(1001, 'x')).status(), 413);
   EXPECT_EQ(client.request("GET", "/a", "", {{"big", std::string(40000, 'x')}}).status(), 431);
   EXPECT_EQ(client.request("GET", "/a").status(), 200);
+  const H2Reply& head = client.request("HEAD", "/a", "", {{"big", std::string(40000, 'x')}});
+  EXPECT_EQ(head.status(), 431);
+  EXPECT_EQ(head.body, "");  // as every answer to HEAD
+  EXPECT_EQ(head.reset, 0U);
 }
 
 TEST_F(GrpcServiceTest, AnswersThatNeedNoBodyDoNotWaitForIt) {

@@ -56,6 +56,7 @@ void Http2Connection::refuse_stranger(Http2Stream& stream, const std::string& re
 
 void Http2Connection::headers_done(Http2Stream& stream, bool crowded) {
   const HttpHead& head = stream.request.head;
+  stream.is_head = head.method == "HEAD";
   const std::string* const type = head.find("content-type");
   stream.grpc = type != nullptr && type->starts_with("application/grpc");
   if (crowded || stream.header_bytes > context_.options.max_header_bytes) {
@@ -213,7 +214,6 @@ void Http2Connection::request_ended(Http2Stream& stream) {
   const auto id = static_cast<std::uint32_t>(stream.id);
   if (!stream.grpc) {
     context_.counters.requests.fetch_add(1, std::memory_order_relaxed);
-    stream.is_head = stream.request.head.method == "HEAD";
     context_.handler.handle(std::move(stream.request),
                             Responder(context_.mailbox, id_, id, stream.cancellation));
     return;
