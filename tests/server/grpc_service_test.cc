@@ -371,6 +371,27 @@ TEST_F(GrpcServiceTest, SlowRequestsAreGivenUp) {
   EXPECT_EQ(server_->counters().timeouts, 2U);
 }
 
+TEST_F(GrpcServiceTest, AStreamThatWasQuietHasItsTimeForTheNextAnswer) {
+  HttpOptions options;
+  options.stall_timeout = milliseconds(1000);
+  start(options);
+  H2Client client(server_->port());
+  const std::int32_t quiet = client.open_grpc("/t.Echo/Stream");
+  client.send(quiet, H2Client::framed("a"));
+  const auto answers = [&] { return H2Client::messages(client.replies[quiet].body); };
+  client.read_until([&] { return answers().size() == 1; });
+  std::this_thread::sleep_for(milliseconds(1100));
+  // A client that does not read lets no more than its first window out.
+  const std::int32_t large = client.open_grpc("/t.Echo/Echo");
+  client.send(large, H2Client::framed(std::string(kMaxMessage, 'm')));
+  client.end(large);
+  std::this_thread::sleep_for(milliseconds(50));
+  client.send(quiet, H2Client::framed("b"));
+  std::this_thread::sleep_for(milliseconds(600));
+  client.read_until([&] { return answers().size() == 2; });
+  EXPECT_THAT(answers(), ElementsAre("<a>", "<b>"));
+}
+
 TEST_F(GrpcServiceTest, LimitsOfHttpHoldOnHttp2) {
   start();
   H2Client client(server_->port());

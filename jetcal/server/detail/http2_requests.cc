@@ -272,6 +272,7 @@ void Http2Connection::frame_message(Http2Stream& stream, GrpcLetter& letter) {
   try {
     std::string bytes;
     append_grpc_message(bytes, *letter.message, stream.coding);
+    if (stream.output.empty()) stream.moved = now_;  // from now on the client is waited for
     stream.output.add(std::move(bytes));
     return;
   } catch (const Error& error) {

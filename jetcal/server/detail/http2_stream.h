@@ -43,7 +43,8 @@ struct Http2Stream {
       : id(stream_id), begun(now), moved(now), cancellation(std::make_shared<Cancellation>()) {}
 
   std::int32_t id;
-  Clock::time_point begun, moved;  ///< When it was opened; when a byte of it went out last.
+  Clock::time_point begun;  ///< When it was opened.
+  Clock::time_point moved;  ///< When a byte of its output went out last, or the first one came in.
   std::shared_ptr<Cancellation> cancellation;  // shared with responder and engine
 
   // What the client sends.
