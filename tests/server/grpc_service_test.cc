@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <condition_variable>
+#include <future>
 #include <mutex>
 #include <thread>
 
@@ -323,6 +324,37 @@ TEST_F(GrpcServiceTest, AResetOrALostConnectionCancels) {
   }
   EXPECT_TRUE(cancelled());
   release("late");
+}
+
+TEST_F(GrpcServiceTest, AConnectionThatIsGivenUpHoldsUpNoOther) {
+  HttpOptions options;
+  options.stall_timeout = milliseconds(2000);
+  options.ping_interval = milliseconds(100);
+  start(options);
+  const auto hold = [](H2Client& client) {
+    const std::int32_t id = client.open_grpc("/t.Echo/Hold");
+    client.send(id, H2Client::framed("x"));
+    client.end(id);
+    return id;
+  };
+  H2Client dead(server_->port());  // answers no ping
+  hold(dead);
+  wait_for_held(1);
+  std::promise<void> given_up;
+  held_[0].cancellation()->on_request([&] {
+    held_[0].finish({GrpcCode::Cancelled, "gone"});
+    given_up.set_value();
+  });
+  std::this_thread::sleep_for(milliseconds(1000));
+  H2Client other(server_->port());
+  const std::int32_t id = hold(other);
+  wait_for_held(2);
+  given_up.get_future().wait();
+  std::this_thread::sleep_for(milliseconds(20));
+  const auto begin = std::chrono::steady_clock::now();
+  held_[1].reply({"done", {}, nullptr});
+  EXPECT_THAT(H2Client::messages(other.finish(id).body), ElementsAre("done"));
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, milliseconds(250));  // a look is at 500 ms
 }
 
 TEST_F(GrpcServiceTest, PingsAreAnswered) {

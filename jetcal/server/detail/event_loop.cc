@@ -115,8 +115,9 @@ void EventLoop::run() {
     }
     read_held_input(now);
     sound_alarms(now);
-    deliver_replies(now);
     if (now >= next_tick_) check_deadlines(now);
+    // Last: what this thread has posted wakes nobody, nor does what is posted behind it.
+    deliver_replies(now);
     if (draining_.load() && drained(now)) break;
   }
   for (const auto& [id, connection] : connections_) given_up_ += connection->busy() ? 1 : 0;
