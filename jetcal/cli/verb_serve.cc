@@ -2,6 +2,7 @@
 // jetcal serve: the Open Inference Protocol v2 in front of a model repository.
 #include <fmt/format.h>
 
+#include <array>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -169,7 +170,32 @@ void announce(const ServeOptions& options, const std::vector<engine::ModelState>
       grpc_port, metrics_port, list.empty() ? "none" : list.c_str());
 }
 
-// Another port with the same options; nothing when it is the port of HTTP.
+/// The ports of the protocol, whose requests are counted together; those that are not there are
+/// null. They stop before the first of them goes: any may be asked what all have counted.
+class Ports {
+ public:
+  explicit Ports(const std::array<server::HttpServer*, 2>& servers) : servers_(servers) {}
+  ~Ports() {
+    for (server::HttpServer* const one : servers_) {
+      if (one != nullptr) one->stop();
+    }
+  }
+  Ports(const Ports&) = delete;
+  Ports& operator=(const Ports&) = delete;
+
+  server::HttpCounters counters() const {
+    server::HttpCounters sum;
+    for (const server::HttpServer* const one : servers_) {
+      if (one != nullptr) sum += one->counters();
+    }
+    return sum;
+  }
+
+ private:
+  const std::array<server::HttpServer*, 2> servers_;
+};
+
+// Another port with the same options, not started; nothing when it is the port of HTTP.
 std::unique_ptr<server::HttpServer> open_port(const ServeOptions& options, int port, int io_threads,
                                               server::HttpHandler& handler,
                                               const server::GrpcServices* grpc,
@@ -178,9 +204,7 @@ std::unique_ptr<server::HttpServer> open_port(const ServeOptions& options, int p
   server::HttpOptions own = options.http;
   own.port = port;
   own.io_threads = io_threads;
-  auto opened = std::make_unique<server::HttpServer>(own, handler, grpc, security);
-  opened->start();
-  return opened;
+  return std::make_unique<server::HttpServer>(own, handler, grpc, security);
 }
 
 int serve(const ServeOptions& options, bool json) {
@@ -192,11 +216,14 @@ int serve(const ServeOptions& options, bool json) {
   server::GrpcServices services;
   server::add_inference_service(services, service.state());
   server::HttpServer http(options.http, service, &services, security.http());
-  service.count_http([&http] { return http.counters(); });
-  http.start();
   const auto grpc = open_port(options, options.grpc_port, options.http.io_threads, service,
                               &services, security.http());
+  const Ports ports({&http, grpc.get()});
+  service.count_http([&ports] { return ports.counters(); });
   const auto metrics = open_port(options, options.metrics_port, 1, metrics_service, nullptr, {});
+  for (server::HttpServer* const one : {&http, grpc.get(), metrics.get()}) {
+    if (one != nullptr) one->start();
+  }
   announce(options, engine.models(), http.port(), grpc ? grpc->port() : http.port(),
            metrics ? metrics->port() : http.port(), json);
 

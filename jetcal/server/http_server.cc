@@ -139,6 +139,18 @@ std::size_t HttpServer::stop() {
   return given_up;
 }
 
+HttpCounters& HttpCounters::operator+=(const HttpCounters& more) noexcept {
+  connections += more.connections;
+  rejected_connections += more.rejected_connections;
+  requests += more.requests;
+  grpc_calls += more.grpc_calls;
+  bad_requests += more.bad_requests;
+  timeouts += more.timeouts;
+  unauthorized += more.unauthorized;
+  tls_failures += more.tls_failures;
+  return *this;
+}
+
 HttpCounters HttpServer::counters() const {
   HttpCounters sum;
   for (const auto& loop : loops_) {

@@ -106,6 +106,8 @@ struct HttpCounters {
   std::uint64_t timeouts = 0;              ///< Connections given up for slowness while in use.
   std::uint64_t unauthorized = 0;          ///< Requests and calls without a token that counts.
   std::uint64_t tls_failures = 0;          ///< Connections whose handshake failed.
+
+  HttpCounters& operator+=(const HttpCounters& more) noexcept;
 };
 
 /// Who is let in. What it points to must outlive the server.

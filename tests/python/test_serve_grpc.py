@@ -7,6 +7,7 @@ import queue
 import socket
 import threading
 import time
+import urllib.request
 
 import grpc
 import numpy as np
@@ -265,6 +266,8 @@ def test_grpc_on_its_own_port_and_drain(repository):
     with Served(repository, "--grpc-port", port) as fresh, triton.InferenceServerClient(f"127.0.0.1:{port}") as client:
         assert fresh.announced["grpc_port"] == port != fresh.port
         assert client.is_server_ready()
+        counted = urllib.request.urlopen(f"http://{fresh.url}/metrics").read().decode()
+        assert "\njetcal_grpc_calls_total 1\n" in counted  # of every port
     with Served(repository, "--drain-timeout", 30) as fresh:
         with triton.InferenceServerClient(fresh.url) as client:
             jets = tensors(triton, make_jets(2000, 60))
