@@ -77,6 +77,20 @@ TEST_F(RepositoryMirrorTest, DropsWhatIsGone) {
   EXPECT_FALSE(fs::exists(root_ / "cache" / "second"));
 }
 
+TEST_F(RepositoryMirrorTest, AModelThatNoFileCanHoldKeepsNoOtherAway) {
+  const std::string longest(255, 'n');  // leaves no room for the name of a copy
+  put(longest + "/1/model.onnx", "unlucky");
+  const auto mirror = open();
+  EXPECT_FALSE(mirror->refresh(every));
+  EXPECT_FALSE(mirror->problem());
+  EXPECT_EQ(cached("first/1/model.onnx"), "weights");
+  EXPECT_EQ(cached("second/1/model.onnx"), "other");
+  fs::remove_all(root_ / "store" / longest);
+  EXPECT_FALSE(mirror->refresh(every));
+  EXPECT_FALSE(mirror->refresh_model(std::string(300, 'm')));
+  EXPECT_THAT(mirror->names(), ElementsAre("first", "second"));
+}
+
 TEST_F(RepositoryMirrorTest, AStoreThatIsGoneChangesNothing) {
   const auto mirror = open();
   ASSERT_FALSE(mirror->refresh(every));

@@ -142,7 +142,9 @@ std::optional<std::string> ModelRepository::problem() const {
 
 std::vector<LoadedVersion> ModelRepository::load_folder(const std::string& model,
                                                         const LoadOverride& override) {
-  if (override.files.empty() && mirror_ && !fs::is_directory(options_.repository / model))
+  std::error_code unreadable;
+  if (override.files.empty() && mirror_ &&
+      !fs::is_directory(options_.repository / model, unreadable))
     return {{{model, "", false, "it could not be fetched from the object store", ""}, nullptr}};
   if (override.files.empty())
     return load_model(options_.repository / model, model, override.config, options_, timer_);

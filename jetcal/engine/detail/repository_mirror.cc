@@ -192,6 +192,8 @@ void RepositoryMirror::update(const std::string& model, const Objects& objects) 
         error.code() == ErrorCode::NotFound || error.code() == ErrorCode::DataLoss;
     if (!of_model) throw;
     spdlog::warn("model '{}' of {} stays as it was: {}", model, location_, error.what());
+  } catch (const fs::filesystem_error& error) {  // such as a name that no file can have
+    spdlog::warn("model '{}' of {} stays as it was: {}", model, location_, error.what());
   }
 }
 
@@ -229,9 +231,10 @@ void RepositoryMirror::fetch(const std::string& model, const Objects& objects) {
 }
 
 void RepositoryMirror::drop(const std::string& model) {
+  std::error_code unreadable;  // such as a name that is too long
+  if (!fs::exists(folder_ / model, unreadable)) return;
   const fs::path gone = folder_ / (kStaged + model);
   fs::remove_all(gone);
-  if (!fs::exists(folder_ / model)) return;
   fs::rename(folder_ / model, gone);  // as a whole
   fs::remove_all(gone);
 }
