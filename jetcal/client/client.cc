@@ -13,6 +13,7 @@
 #include "jetcal/base/stop.h"
 #include "jetcal/client/back_off.h"
 #include "jetcal/client/detail/bearer_token.h"
+#include "jetcal/client/detail/bounded_json.h"
 #include "jetcal/client/detail/turns.h"
 #include "jetcal/http/http_client.h"
 
@@ -58,7 +59,7 @@ ErrorCode code_of(long status) {
 
 // The server's own text: the protocol's, or the first line of whatever a proxy sent.
 std::string told(const Answer& outcome) {
-  const ordered_json document = ordered_json::parse(outcome.body, nullptr, false);
+  const ordered_json document = detail::parse_json(outcome.body);
   if (document.is_object()) {
     const auto error = document.find("error");
     if (error != document.end() && error->is_string()) return error->get<std::string>();
@@ -219,7 +220,7 @@ struct Client::Impl {
     }
     const Answer outcome = ask(std::move(request), repeat);
     if (outcome.body.empty()) return ordered_json::object();  // Triton's, of load and unload
-    ordered_json result = ordered_json::parse(outcome.body, nullptr, false);
+    ordered_json result = detail::parse_json(outcome.body);
     if (result.is_discarded())
       fail(ErrorCode::DataLoss, "the server ", options.url, " answers ", path,
            " with what is no JSON");

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "jetcal/base/error.h"
+#include "jetcal/client/detail/bounded_json.h"
 #include "jetcal/client/detail/json_data.h"
 
 namespace jetcal::client {
@@ -110,7 +111,7 @@ engine::Tensor read_input(const ordered_json& input) {
 }  // namespace
 
 InferRequest parse_request(std::string_view json) {
-  const ordered_json document = ordered_json::parse(json, nullptr, false);
+  const ordered_json document = detail::parse_json(json);
   if (!document.is_object()) bad("it is no JSON object");
   const ordered_json inputs = document.value("inputs", ordered_json());
   if (!inputs.is_array() || inputs.empty()) bad("it has no inputs");
@@ -197,7 +198,7 @@ void InferReply::copy(std::string_view name, std::span<float> values) const {
 InferReply decode(std::string_view body, std::optional<std::size_t> json_length) {
   const std::size_t length = json_length.value_or(body.size());
   if (length > body.size()) wrong("it is shorter than its header says");
-  const ordered_json document = ordered_json::parse(body.substr(0, length), nullptr, false);
+  const ordered_json document = detail::parse_json(body.substr(0, length));
   if (!document.is_object()) wrong("its JSON cannot be read");
   InferReply reply{text_at(document, "model_name"),
                    text_at(document, "model_version"),

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "jetcal/base/error.h"
+#include "jetcal/client/detail/bounded_json.h"
 
 namespace jetcal::client {
 namespace {
@@ -29,7 +30,7 @@ void append_numbers(const ordered_json& list, std::int64_t count, std::size_t je
 }  // namespace
 
 edm::FeatureBatch parse_jets(std::string_view json, const edm::InputOptions& inputs) {
-  ordered_json document = ordered_json::parse(json, nullptr, false);
+  ordered_json document = detail::parse_json(json);
   if (document.is_object() && document.contains("jets")) document = ordered_json(document["jets"]);
   if (!document.is_array()) fail(ErrorCode::InvalidArgument, "this is no list of jets in JSON");
   edm::FeatureBatch batch;

@@ -108,6 +108,8 @@ TEST(InferMessage, RefusesRepliesThatAreNotTheProtocol) {
       reply(R"({"name":"y","datatype":"FP32","shape":["1"],"data":[1]})"),
       reply(R"({"name":"y","datatype":"FP32","shape":[2],"data":[1]})"),
       reply(R"({"name":"y","datatype":"FP32","shape":[1],"data":["1"]})"),
+      reply(R"({"name":"y","datatype":"FP32","shape":[1],"data":)" + std::string(1000000, '[') +
+            "1" + std::string(1000000, ']') + "}"),
       reply(R"({"name":"y","datatype":"FP16","shape":[1],"data":[1]})"),
       reply(R"({"name":"y","datatype":"INT8","shape":[1],"data":[128]})"),
       reply(R"({"name":"y","datatype":"INT32","shape":[1],"data":[1.5]})"),
@@ -116,11 +118,12 @@ TEST(InferMessage, RefusesRepliesThatAreNotTheProtocol) {
       reply(R"({"name":"y","datatype":"FP32","shape":[1],"parameters":{"binary_data_size":-4}})"),
       reply(R"({"name":"y","datatype":"FP32","shape":[1],"parameters":{"binary_data_size":4}})")};
   for (const std::string& body : cases) {
+    const std::string shown = body.substr(0, 100);
     try {
       decode(body, std::nullopt);
-      ADD_FAILURE() << body;
+      ADD_FAILURE() << shown;
     } catch (const Error& error) {
-      EXPECT_EQ(error.code(), ErrorCode::DataLoss) << body;
+      EXPECT_EQ(error.code(), ErrorCode::DataLoss) << shown;
     }
   }
   EXPECT_THROW(decode("{}", 3), Error);
