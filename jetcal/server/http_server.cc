@@ -118,9 +118,14 @@ HttpServer::HttpServer(const HttpOptions& options, HttpHandler& handler, const G
   validate(options);
   listener_ = listen_on(options);
   port_ = bound_port(listener_);
-  for (int i = 0; i < options.io_threads; ++i)
-    loops_.push_back(std::make_unique<detail::EventLoop>(options, handler, grpc, security,
-                                                         listener_, open_connections_));
+  try {
+    for (int i = 0; i < options.io_threads; ++i)
+      loops_.push_back(std::make_unique<detail::EventLoop>(options, handler, grpc, security,
+                                                           listener_, open_connections_));
+  } catch (const std::exception&) {
+    ::close(listener_);
+    throw;
+  }
 }
 
 HttpServer::~HttpServer() { stop(); }

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "jetcal/server/http_server.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <condition_variable>
+#include <filesystem>
 #include <mutex>
 #include <thread>
 
@@ -454,6 +457,25 @@ TEST_F(HttpServerTest, ServesManyClientsOnSeveralThreads) {
   }
   for (std::thread& client : clients) client.join();
   EXPECT_EQ(good.load(), 800);
+}
+
+TEST_F(HttpServerTest, AServerThatGetsTooFewDescriptorsLeavesNoneOpen) {
+  const auto open_files = [] {
+    const std::filesystem::directory_iterator files("/proc/self/fd");
+    return std::distance(begin(files), end(files));
+  };
+  const auto before = open_files();
+  const int lowest_free = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+  ::close(lowest_free);
+  rlimit limit{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &limit), 0);
+  for (const rlim_t left : {rlim_t{1}, rlim_t{2}}) {  // a server takes three
+    const rlimit few{static_cast<rlim_t>(lowest_free) + left, limit.rlim_max};
+    ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &few), 0);
+    EXPECT_THROW(HttpServer({}, handler_), Error);
+    ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &limit), 0);
+    EXPECT_EQ(open_files(), before) << left;
+  }
 }
 
 }  // namespace

@@ -48,8 +48,8 @@ EventLoop::EventLoop(const HttpOptions& options, HttpHandler& handler, const Grp
       security_(security),
       listener_(listener),
       open_connections_(open_connections),
-      epoll_(::epoll_create1(EPOLL_CLOEXEC)),
       mailbox_(std::make_shared<Mailbox>()),
+      epoll_(::epoll_create1(EPOLL_CLOEXEC)),
       next_id_(kFirstConnectionId) {
   using std::chrono::milliseconds;
   if (epoll_ < 0)

@@ -59,8 +59,8 @@ class EventLoop {
   const HttpSecurity security_;
   const int listener_;
   std::atomic<std::size_t>& open_connections_;
-  int epoll_ = -1;
   std::shared_ptr<Mailbox> mailbox_;  // shared with responders, which may outlive the loop
+  int epoll_ = -1;
   LoopCounters counters_;
   TimerQueue timers_;
   std::vector<std::uint64_t> delivered_;  // connections with letters in this round
