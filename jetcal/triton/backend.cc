@@ -144,9 +144,9 @@ std::int64_t check_padded(const std::vector<engine::TensorView>& inputs, const N
   for (const engine::TensorView& input : inputs) {
     if (input.name == "pf_mask") mask = &input;
   }
-  if (mask == nullptr || inputs.size() != network.inputs.size())
+  if (mask == nullptr || mask->shape.size() != 3 || inputs.size() != network.inputs.size())
     fail(ErrorCode::InvalidArgument, "expected ", network.inputs.size(),
-         " inputs with pf_mask, got ", inputs.size());
+         " inputs with pf_mask of 3 dimensions, got ", inputs.size());
   for (const engine::TensorView& input : inputs) {
     const engine::TensorSpec* spec = nullptr;
     for (const engine::TensorSpec& known : network.inputs) {
@@ -192,6 +192,14 @@ void read_request(const Network& network, Entry& entry, edm::FeatureBatch& jets)
   }
 }
 
+// Returns the values of an output; config.pbtxt may list one that the network does not have.
+const std::vector<float>& values_of(const Network& network, const Workspace& work,
+                                    const std::string& name) {
+  if (name == network.outputs.front().name) return work.y;
+  if (network.outputs.size() > 1 && name == network.outputs[1].name) return work.resolution;
+  fail(ErrorCode::InvalidArgument, "the network has no output '", name, "'");
+}
+
 void respond(const Network& network, const Workspace& work, Entry& entry) {
   TRITONBACKEND_Response* response = nullptr;
   check(TRITONBACKEND_ResponseNew(&response, entry.request));
@@ -199,6 +207,7 @@ void respond(const Network& network, const Workspace& work, Entry& entry) {
   if (error == nullptr) {
     error = guarded([&] {
       for (const std::string& name : entry.outputs) {
+        const std::vector<float>& values = values_of(network, work, name);
         const std::int64_t shape[] = {entry.num_jets, 1};
         TRITONBACKEND_Output* output = nullptr;
         check(TRITONBACKEND_ResponseOutput(response, &output, name.c_str(), kTypeFp32, shape, 2));
@@ -209,8 +218,6 @@ void respond(const Network& network, const Workspace& work, Entry& entry) {
         check(TRITONBACKEND_OutputBuffer(output, &buffer, size, &memory, &memory_id));
         if (memory != kMemoryCpu && memory != kMemoryPinned)
           fail(ErrorCode::Unimplemented, "the output '", name, "' goes to the memory of a GPU");
-        const bool first = name == network.outputs.front().name;
-        const std::vector<float>& values = first ? work.y : work.resolution;
         if (size > 0) std::memcpy(buffer, values.data() + entry.first_jet, size);
       }
     });

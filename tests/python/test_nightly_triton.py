@@ -146,6 +146,11 @@ input [ { name: "pf_counts" data_type: TYPE_INT32 dims: [ -1 ] }, { name: "pf_fe
 output [ { name: "output" data_type: TYPE_FP32 dims: [ -1, 1 ] } ]
 instance_group [ { kind: KIND_CPU count: 1 } ]
 """)
+    (inside / "more" / "1").mkdir(parents=True)
+    (inside / "more" / "1" / "model.jetcal").write_bytes((folder / "optimal" / "1" / "model.jetcal").read_bytes())
+    (inside / "more" / "config.pbtxt").write_text(
+        (inside / "flat" / "config.pbtxt").read_text().replace('"flat"', '"more"')
+        + 'output [ { name: "resolution" data_type: TYPE_FP32 dims: [ -1, 1 ] } ]\n')
     return folder, inside
 
 
@@ -168,6 +173,9 @@ def test_the_backend_inside_triton_gives_the_same_numbers(backend_repository):
         with pytest.raises(Exception) as caught:
             client.infer("padded", make_inputs(wrong, True))
         assert "unexpected shape" in str(caught.value)
+        with pytest.raises(Exception) as caught:  # of an output that only config.pbtxt has
+            client.infer("more", typed(triton, ragged(jets)))
+        assert "the network has no output 'resolution'" in str(caught.value)
         # Requests of different lengths become one execution.
         cases = [make_jets(1 + i % 3, 5 + 3 * i, seed=i) for i in range(12)]
         expected = [native.infer("optimal", make_inputs(jets, True)).as_numpy("output") for jets in cases]
