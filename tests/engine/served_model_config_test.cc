@@ -85,6 +85,7 @@ TEST(ParseConfig, NamesFileLineAndFieldOfAMistake) {
   EXPECT_THAT(error_of("name: m"), HasSubstr("wants a string in quotes"));
   EXPECT_THAT(error_of("name: \"a\" name: \"b\""), HasSubstr("is there twice"));
   EXPECT_THAT(error_of("max_batch_size: -1"), HasSubstr("negative"));
+  EXPECT_THAT(error_of("instance_group { kind: KIND_GPUS }"), HasSubstr("unknown kind KIND_GPUS"));
   EXPECT_THAT(error_of("input { name: \"x\" data_type: TYPE_FP7 }"), HasSubstr("TYPE_FP7"));
   EXPECT_THAT(error_of("input { name: \"x\" data_type: TYPE_FP32 dims: 0 }"),
               HasSubstr("a dimension 0"));
@@ -97,6 +98,7 @@ TEST(ParseConfig, RefusesWhatWouldChangeResults) {
        {"ensemble_scheduling { }", "sequence_batching { }",
         "input { name: \"x\" data_type: TYPE_FP32 dims: 1 reshape { } }",
         "instance_group { kind: KIND_GPU }",
+        "output { name: \"y\" data_type: TYPE_FP32 dims: 1 label_filename: \"labels.txt\" }",
         "input { name: \"x\" data_type: TYPE_FP32 dims: 1 is_shape_tensor: true }"}) {
     try {
       parse(text);

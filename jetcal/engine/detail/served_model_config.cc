@@ -35,6 +35,9 @@ std::vector<TensorSpec> read_tensors(const ordered_json& config, const char* kin
     if (entry.value("is_shape_tensor", false))
       fail(ErrorCode::Unimplemented, source, ": the ", kind, " '", spec.name,
            "' sets is_shape_tensor, which jetcal cannot do");
+    if (!entry.value("label_filename", "").empty())
+      fail(ErrorCode::Unimplemented, source, ": the ", kind, " '", spec.name,
+           "' names a label_filename: jetcal gives classes without labels");
     specs.push_back(std::move(spec));
   }
   return specs;
@@ -65,6 +68,8 @@ int read_instances(const ordered_json& config, const std::string& source) {
   std::int64_t sum = 0;
   for (const ordered_json& group : config.value("instance_group", ordered_json::array())) {
     const std::string kind = group.value("kind", "KIND_AUTO");
+    if (kind != "KIND_AUTO" && kind != "KIND_CPU" && kind != "KIND_GPU" && kind != "KIND_MODEL")
+      fail(ErrorCode::InvalidArgument, source, ": an instance_group has the unknown kind ", kind);
     if (kind == "KIND_GPU" || group.value("passive", false))
       fail(ErrorCode::Unimplemented, source, ": an instance_group of ",
            kind == "KIND_GPU" ? "KIND_GPU" : "passive instances",
