@@ -66,6 +66,11 @@ class GrpcServiceTest : public testing::Test {
     services_.add_unary("/t.Echo/Throw", [](const GrpcContext&, BodyBuffer, GrpcResponder&) {
       fail(ErrorCode::InvalidArgument, "100 % w\xC3\xA4ng");
     });
+    services_.add_unary("/t.Echo/Verbose", [](const GrpcContext&, BodyBuffer, GrpcResponder&) {
+      std::string text;
+      while (text.size() < 100000) text += "w\xC3\xA4ng ";
+      fail(ErrorCode::InvalidArgument, text);
+    });
     services_.add_unary(
         "/t.Echo/Look",
         [](const GrpcContext&, BodyBuffer message, GrpcResponder& responder) {
@@ -212,6 +217,10 @@ TEST_F(GrpcServiceTest, ErrorsAreStatusAndText) {
   EXPECT_EQ(thrown.grpc_status(), "3");
   EXPECT_EQ(thrown.grpc_message(), "100 %25 w%C3%A4ng");
   EXPECT_EQ(client.call("/t.Echo/Drop", "x").grpc_status(), "13");
+  const H2Reply& verbose = client.call("/t.Echo/Verbose", "x");
+  EXPECT_EQ(verbose.grpc_status(), "3");
+  EXPECT_LT(verbose.grpc_message().size(), 5000U);
+  EXPECT_TRUE(verbose.grpc_message().ends_with("..."));
   const H2Reply& method = client.call("/t.Echo/None", "x");
   EXPECT_EQ(method.grpc_status(), "12");
   EXPECT_THAT(method.grpc_message(), HasSubstr("unknown method /t.Echo/None"));

@@ -133,9 +133,12 @@ std::optional<std::chrono::nanoseconds> parse_grpc_timeout(std::string_view text
 
 std::string encode_grpc_text(std::string_view text) {
   static constexpr std::string_view kDigits = "0123456789ABCDEF";
+  static constexpr std::size_t kMaxText = 4096;
   std::string out;
   for (const char c : text) {
     const auto byte = static_cast<unsigned char>(c);
+    const bool inside = (byte & 0xC0U) == 0x80U;  // of a character in UTF-8, at most three bytes
+    if (out.size() >= kMaxText + (inside ? 9U : 0U)) return out + "...";
     if (byte >= 0x20 && byte <= 0x7E && c != '%') {
       out += c;
       continue;

@@ -56,7 +56,8 @@ void append_grpc_message(std::string& out, const GrpcMessage& message, BodyCodin
 /// Reads grpc-timeout, e.g. "100m"; nothing when it is malformed.
 std::optional<std::chrono::nanoseconds> parse_grpc_timeout(std::string_view text);
 
-/// Encodes what a header cannot hold as %XX.
+/// Encodes what a header cannot hold as %XX; a long text ends with "...", because clients take
+/// little metadata, and HTTP/2 sends no header above 64 KiB.
 std::string encode_grpc_text(std::string_view text);
 
 }  // namespace jetcal::server::detail
