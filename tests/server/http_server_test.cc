@@ -168,6 +168,17 @@ TEST_F(HttpServerTest, ReadsRequestsSplitByteByByte) {
   EXPECT_EQ(client.read().body, "POST /bytes 0123456789");
 }
 
+TEST_F(HttpServerTest, TakesHeadersUpToALimitAboveThatOfTheParser) {
+  HttpOptions options;
+  options.max_header_bytes = 200000;
+  start(options);
+  const auto with = [](std::size_t bytes) {
+    return get_request("/h", "A: " + std::string(bytes, 'a') + "\r\n");
+  };
+  EXPECT_EQ(RawClient(port()).ask(with(150000)).body, "GET /h ");
+  EXPECT_EQ(RawClient(port()).ask(with(210000)).status, 431);
+}
+
 TEST_F(HttpServerTest, JoinsChunkedBodies) {
   start();
   RawClient client(port());

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 #include <utility>
 
 #include "jetcal/base/error.h"
@@ -91,6 +92,8 @@ struct Http1Connection::Callbacks {
   }
 
   static http_parser_settings settings() {
+    // Of the whole process: the limit of each server is told by add_header_bytes().
+    http_parser_set_max_header_size(std::numeric_limits<std::uint32_t>::max());
     http_parser_settings settings;
     http_parser_settings_init(&settings);
     settings.on_url = on_url;
