@@ -270,6 +270,16 @@ TEST_F(EngineTest, RefusesRequestsInTheWordsOfTriton) {
                  "Request for unknown model: 'none' is not found");
 }
 
+TEST_F(EngineTest, RefusesAShapeWhoseBytesOverflow) {
+  write_file(folder_ / "open" / "1" / "model.onnx", doubling_model(kOnnxFloat, {"N", "N"}));
+  write_file(folder_ / "open" / "config.pbtxt", "max_batch_size: 8");
+  Engine engine = load();
+  ASSERT_TRUE(engine.ready()) << engine.models()[0].reason;
+  InferRequest asked{"open", "", "", {}, {}};
+  asked.inputs.push_back({"x", DataType::Fp32, {1, std::int64_t{1} << 62}, {}});  // 2^64 bytes
+  expect_refused(engine, asked, ErrorCode::InvalidArgument, "input byte size mismatch");
+}
+
 TEST_F(EngineTest, StatisticsCountRequestsJetsAndBatchSizes) {
   add_native("optimal", Network::Pfn);
   Engine engine = load();

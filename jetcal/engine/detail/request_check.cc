@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 #include <optional>
 #include <sstream>
 
@@ -160,10 +161,13 @@ std::optional<Error> check_bytes(const InferRequest& request, const TensorView& 
   const std::int64_t count = element_count(input.shape).value();
   const std::size_t size = data_type_size(input.type);
   if (size == 0) return check_strings(request, input, config);
-  if (input.data.size() != static_cast<std::size_t>(count) * size)
+  constexpr std::size_t kMost = std::numeric_limits<std::size_t>::max();
+  const auto elements = static_cast<std::size_t>(count);
+  const std::size_t expected = elements > kMost / size ? kMost : elements * size;
+  if (input.data.size() != expected)
     return invalid(of_request(request), "input byte size mismatch for input '", input.name,
-                   "' for model '", config.name, "'. Expected ",
-                   static_cast<std::size_t>(count) * size, ", got ", input.data.size());
+                   "' for model '", config.name, "'. Expected ", expected, ", got ",
+                   input.data.size());
   return std::nullopt;
 }
 
