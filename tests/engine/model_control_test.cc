@@ -51,6 +51,9 @@ TEST_F(EngineTest, ExplicitModeLoadsUnloadsAndReplacesUnderTraffic) {
   EXPECT_EQ(engine.load("nobody").value().code(), ErrorCode::InvalidArgument);
   EXPECT_EQ(engine.load("../double").value().code(), ErrorCode::InvalidArgument);
   EXPECT_EQ(engine.load(std::string(300, 'm')).value().code(), ErrorCode::InvalidArgument);
+  const std::string cut("double\0x", 8);  // whose folder would be that of another model
+  EXPECT_THAT(engine.load(cut).value().what(), HasSubstr("failed to load 'double"));
+  EXPECT_EQ(engine.models().size(), 2U);
 }
 
 TEST_F(EngineTest, QuestionsAboutModelsAreAnsweredWhileTheseAreReplaced) {

@@ -183,7 +183,8 @@ std::optional<Error> ModelRepository::load(const std::string& model, const LoadO
     return Error(ErrorCode::InvalidArgument, "failed to load '" + model +
                                                  "', override files require that a config is "
                                                  "provided with them");
-  const bool plain_name = !model.empty() && model.find('/') == std::string::npos && model[0] != '.';
+  const bool plain_name = !model.empty() && model[0] != '.' &&
+                          model.find_first_of(std::string_view("/\0", 2)) == std::string::npos;
   if (plain_name && override.files.empty() && mirror_) {
     if (const auto error = mirror_->refresh_model(model))
       return Error(error->code(), "failed to load '" + model + "': " + error->what());
