@@ -18,7 +18,8 @@
 namespace jetcal::http {
 namespace {
 
-constexpr long kSilentSeconds = 30;  // without a byte in either direction
+constexpr long kSilentSeconds = 30;              // without a byte in either direction
+constexpr std::chrono::hours kLongestPause{24};  // more would overflow the clocks of callers
 constexpr long kReceiveBytes = 512L << 10;
 constexpr long kSendBytes = 1L << 20;
 
@@ -297,7 +298,7 @@ void Client::Handle::perform(Exchange& exchange) {
   ::curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &answer.status);
   curl_off_t seconds = 0;
   ::curl_easy_getinfo(curl, CURLINFO_RETRY_AFTER, &seconds);
-  answer.retry_after = std::chrono::seconds(seconds);
+  answer.retry_after = std::min<std::chrono::seconds>(std::chrono::seconds(seconds), kLongestPause);
   // libcurl takes an end of the connection within the head for the end of the answer.
   if (code == CURLE_OK && !exchange.head_complete) code = CURLE_PARTIAL_FILE;
   if (code == CURLE_OK) return;
