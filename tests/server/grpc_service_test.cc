@@ -442,6 +442,10 @@ TEST_F(GrpcServiceTest, LimitsOfHttpHoldOnHttp2) {
   const H2Reply& head = client.request("HEAD", "/a", "", {{"big", std::string(40000, 'x')}});
   EXPECT_EQ(head.status(), 431);
   EXPECT_EQ(head.body, "");  // as every answer to HEAD
+  const std::int32_t said = client.open("POST", "/a", {{"content-length", "1001"}});
+  client.read_until([&] { return !client.replies[said].headers.empty(); });
+  EXPECT_EQ(client.replies[said].status(), 413);
+  EXPECT_EQ(server_->counters().bad_requests, 4U);
   EXPECT_EQ(head.reset, 0U);
 }
 

@@ -88,6 +88,7 @@ void Http2Connection::start_http(Http2Stream& stream) {
     std::uint64_t bytes = 0;
     std::from_chars(length->data(), length->data() + length->size(), bytes);  // nghttp2 checks it
     if (bytes > plan.max_bytes) {
+      context_.counters.bad_requests.fetch_add(1, std::memory_order_relaxed);
       refuse(stream, kPayloadTooLarge, GrpcCode::ResourceExhausted,
              "the request body of " + std::to_string(bytes) +
                  " bytes is larger than the limit of " + std::to_string(plan.max_bytes));
