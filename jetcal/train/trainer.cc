@@ -417,6 +417,8 @@ class Run {
 
   // Calibrates the best network and measures it; returns false when it was stopped.
   bool measure() {
+    // One that was stopped may have left a calibration; the next is not derived on top of it.
+    state_.calibration = {};
     const std::optional<models::Calibration> calibration = calibrate(
         best_model(), *sources_.validation, {.closure = options_.closure}, hooks_.should_stop);
     if (!calibration) return false;

@@ -200,6 +200,42 @@ TEST_F(Trainer, AStopKeepsEveryStep) {
   EXPECT_EQ(reports.back().earlier_jets, 0);
 }
 
+TEST_F(Trainer, AStopWhileTheBestNetworkIsMeasuredChangesNothing) {
+  const JetSources sources = {
+      std::make_unique<MemorySource>("train split", synthetic_jets(600, 1)),
+      std::make_unique<MemorySource>("validation split", synthetic_jets(2000, 2)),
+      std::make_unique<MemorySource>("test split", synthetic_jets(2000, 3))};
+  const auto options_in = [](const std::filesystem::path& folder) {
+    TrainOptions options = small_options(folder);
+    options.model.head = models::Head::Gaussian;
+    options.epochs = 1;
+    return options;
+  };
+  const TemporaryFolder whole_folder;
+  const TrainResult whole = train(options_in(whole_folder.path()), sources);
+  const std::string model = read_file(whole_folder.path() / "model.jetcal");
+  int stops = 0;
+  for (int question = 1; stops == question - 1; ++question) {
+    const TemporaryFolder folder;
+    bool trained = false;
+    int asked = 0;
+    TrainHooks hooks;
+    hooks.on_epoch = [&trained](const EpochRecord&) { trained = true; };
+    hooks.should_stop = [&] { return trained && ++asked == question + 1; };
+    try {
+      train(options_in(folder.path()), sources, hooks);
+      continue;  // fewer questions than that are asked
+    } catch (const Error& error) {
+      ASSERT_EQ(error.code(), ErrorCode::Cancelled);
+      ++stops;
+    }
+    const TrainResult resumed = train(options_in(folder.path()), sources);
+    EXPECT_EQ(resumed.performance, whole.performance) << "stopped at question " << question;
+    EXPECT_EQ(read_file(folder.path() / "model.jetcal"), model) << "stopped at " << question;
+  }
+  EXPECT_GE(stops, 6);  // two batches each of validation, test, and test once more
+}
+
 TEST_F(Trainer, AFinishedRunAnswersWithoutTraining) {
   const TrainOptions options = small_options(folder_.path());
   const TrainResult first = train(options, sources_);
