@@ -73,6 +73,7 @@ class SelectedSource final : public JetSource {
   }
 
   std::string name() const override { return source_->name(); }
+  edm::InputOptions inputs() const override { return source_->inputs(); }
 
  private:
   std::unique_ptr<JetSource> source_;

@@ -14,6 +14,7 @@
 #include <thread>
 
 #include "jetcal/base/error.h"
+#include "jetcal/train/selected_source.h"
 #include "tests/train/synthetic_jets.h"
 
 namespace jetcal::train {
@@ -153,6 +154,22 @@ TEST(BatchLoader, NamesTheFeatureThatNoJetReaches) {
       EXPECT_THAT(error.what(),
                   testing::HasSubstr("jet 4 of the train split has jetArea = -2e+09"));
     }
+  }
+}
+
+TEST(BatchLoader, NamesTheExtendedFeatureOfAWeightedJet) {
+  edm::JetColumns jets = synthetic_jets(20, 1);
+  jets.rho[19] = std::numeric_limits<float>::infinity();
+  const edm::InputOptions inputs{edm::InputMode::Constituents, edm::FeatureSet::Extended};
+  const auto source =
+      weigh(std::make_unique<MemorySource>("train split", std::move(jets), "0", inputs),
+            std::vector<float>(20, 1.0F));
+  BatchLoader loader(*source, storage_order(20), 20);
+  try {
+    loader.next();
+    FAIL() << "the density went through";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), testing::HasSubstr("jet 19 of the train split has rho = inf"));
   }
 }
 

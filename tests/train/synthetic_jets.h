@@ -62,22 +62,26 @@ inline edm::JetColumns synthetic_jets(std::int64_t num_jets, std::uint64_t seed)
 /// Serves jets from memory.
 class MemorySource final : public JetSource {
  public:
-  MemorySource(std::string name, edm::JetColumns jets, std::string fingerprint = "0")
-      : name_(std::move(name)), jets_(std::move(jets)), fingerprint_(std::move(fingerprint)) {}
+  MemorySource(std::string name, edm::JetColumns jets, std::string fingerprint = "0",
+               const edm::InputOptions& inputs = edm::InputMode::Constituents)
+      : name_(std::move(name)),
+        jets_(std::move(jets)),
+        fingerprint_(std::move(fingerprint)),
+        inputs_(inputs) {}
   std::int64_t num_jets() const override { return jets_.num_jets(); }
   void append_features(std::span<const std::int64_t> rows, edm::FeatureBatch& out) const override {
     const edm::JetView view = jets_.view();
-    for (const std::int64_t row : rows) {
-      edm::append_features(view, row, edm::InputMode::Constituents, out);
-    }
+    for (const std::int64_t row : rows) edm::append_features(view, row, inputs_, out);
   }
   std::string fingerprint() const override { return fingerprint_; }
   std::string name() const override { return name_; }
+  edm::InputOptions inputs() const override { return inputs_; }
 
  private:
   std::string name_;
   edm::JetColumns jets_;
   std::string fingerprint_;
+  edm::InputOptions inputs_;
 };
 
 inline JetSources synthetic_sources(std::int64_t train_jets,
