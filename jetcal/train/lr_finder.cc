@@ -9,6 +9,7 @@
 #include "jetcal/base/error.h"
 #include "jetcal/base/random.h"
 #include "jetcal/train/batch_loader.h"
+#include "jetcal/train/first_pass.h"
 #include "jetcal/train/run_setup.h"
 
 namespace jetcal::train {
@@ -19,15 +20,12 @@ constexpr double kDivergence = 5;
 // Keeps the dropout of this test apart from that of a run.
 constexpr std::uint64_t kFinderStream = 0x14F1;
 
-models::Standardisation find_standardisation(const TrainOptions& options, const JetSource& source) {
+models::Standardisation find_standardisation(const TrainOptions& options, const JetSource& source,
+                                             const std::function<bool()>& should_stop) {
   const std::string& start = options.course.start.model;
   if (!start.empty()) return models::load_model(start).standardisation;
   if (!options.model.standardise) return {};
-  constexpr std::int64_t kBatch = 4096;
-  BatchLoader loader(source, source.stored_order(), kBatch);
-  models::StandardisationFit fit;
-  while (const edm::FeatureBatch* const batch = loader.next()) fit.add(batch->view());
-  return fit.result();
+  return pass_over_training_split(options, source, should_stop).standardisation;
 }
 
 bool exploded(const LrFinderResult& result) {
@@ -89,7 +87,7 @@ LrFinderResult find_learning_rate(const TrainOptions& options, const JetSources&
   const JetSource& source = *sources.train;
   const auto seed = static_cast<std::uint64_t>(options.seed);
   const std::unique_ptr<Learner> learner =
-      make_learner(options, find_standardisation(options, source), nullptr, pass);
+      make_learner(options, find_standardisation(options, source, should_stop), nullptr, pass);
   const double ratio =
       std::pow(finder.high / finder.low, 1 / static_cast<double>(finder.steps - 1));
   LrFinderResult result;

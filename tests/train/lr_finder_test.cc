@@ -72,5 +72,27 @@ TEST(LrFinder, EndsWhereTheLossExplodesAndWritesNothing) {
   EXPECT_THROW(find_learning_rate(options, sources, {1e-6, 1, 20}, [] { return true; }), Error);
 }
 
+TEST(LrFinder, StandardisesAsARunDoes) {
+  TrainOptions options;
+  options.model.input_mode = edm::InputMode::Constituents;
+  options.model.features = edm::FeatureSet::Extended;
+  options.model.target = edm::Reference::Raw;
+  options.model.skip = false;
+  options.model.standardise = true;
+  options.batch_size = 50;
+  JetSources sources = synthetic_sources(1);
+  sources.train = std::make_unique<MemorySource>("train split", synthetic_jets(200, 1), "0",
+                                                 options.model.inputs());
+  const auto losses = [&] { return find_learning_rate(options, sources, {1e-6, 1e-4, 10}).losses; };
+  const std::vector<double> fitted = losses();
+  EXPECT_EQ(fitted.size(), 10U);
+  options.standardisation.method = "manual";
+  const std::vector<double> manual = losses();
+  EXPECT_NE(manual, fitted);
+  options.model.standardise = false;
+  options.standardisation = {};
+  EXPECT_EQ(manual, losses());  // centres 0 and scales 1 change nothing
+}
+
 }  // namespace
 }  // namespace jetcal::train
