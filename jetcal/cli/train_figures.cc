@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "jetcal/analysis/draw.h"
 #include "jetcal/analysis/figures.h"
@@ -57,8 +58,9 @@ void draw_lr_finder(const train::LrFinderResult& result, const std::filesystem::
     smoothed.points.push_back({rate, rate, rate, result.smoothed[i], 0});
     highest = std::max(highest, result.smoothed[i]);
   }
-  panel.y_low = 0.9 * best;
-  panel.y_high = best + 1.5 * std::min(highest - best, 2 * best);
+  const double size = std::abs(best);  // that of a likelihood may be negative
+  panel.y_low = best - 0.1 * size;
+  panel.y_high = best + 1.5 * std::min(highest - best, 2 * size);
   panel.series = {losses, smoothed};
   analysis::Figure figure;
   figure.name = "lr_finder";

@@ -28,9 +28,17 @@ models::Standardisation find_standardisation(const TrainOptions& options, const 
   return pass_over_training_split(options, source, should_stop).standardisation;
 }
 
-bool exploded(const LrFinderResult& result) {
+bool is_likelihood(models::Head head) {
+  return head == models::Head::Gaussian || head == models::Head::Laplace ||
+         head == models::Head::Mixture;
+}
+
+// A negative log likelihood falls through zero, so its first value is a measure of its size too.
+bool exploded(const LrFinderResult& result, models::Head head) {
   const double best = *std::min_element(result.smoothed.begin(), result.smoothed.end());
-  return result.smoothed.back() > kDivergence * best;
+  const double size =
+      is_likelihood(head) ? std::max(std::abs(best), std::abs(result.smoothed.front())) : best;
+  return result.smoothed.back() - best > (kDivergence - 1) * size;
 }
 
 }  // namespace
@@ -111,7 +119,7 @@ LrFinderResult find_learning_rate(const TrainOptions& options, const JetSources&
     result.rates.push_back(rate);
     result.losses.push_back(outcome.loss);
     judge(result);
-    if (exploded(result)) {
+    if (exploded(result, options.model.head)) {
       result.diverged = true;
       break;
     }

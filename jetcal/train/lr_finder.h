@@ -25,7 +25,8 @@ struct LrFinderOptions {
 /// steps >= 10.
 LrFinderOptions parse_lr_finder(std::string_view text);
 
-/// Holds what the test saw. It ends early where the smoothed loss exceeds five times its best.
+/// Holds what the test saw. It ends early where the smoothed loss exceeds five times its best, or,
+/// of a likelihood, where it is above its best by four times its largest size at best and at first.
 struct LrFinderResult {
   std::vector<double> rates, losses, smoothed;  ///< Step by step.
   bool diverged = false;

@@ -72,6 +72,23 @@ TEST(LrFinder, EndsWhereTheLossExplodesAndWritesNothing) {
   EXPECT_THROW(find_learning_rate(options, sources, {1e-6, 1, 20}, [] { return true; }), Error);
 }
 
+TEST(LrFinder, TakesNoNegativeLikelihoodForAnExplosion) {
+  TrainOptions options;
+  options.model.input_mode = edm::InputMode::Constituents;
+  options.model.target = edm::Reference::Raw;  // starts at y = 0 with a width of 0.1
+  options.model.standardise = true;
+  options.model.head = models::Head::Gaussian;
+  options.batch_size = 50;
+  JetSources sources = synthetic_sources(1);
+  sources.train = std::make_unique<MemorySource>("train split", synthetic_jets(200, 1), "0",
+                                                 options.model.inputs());
+  const LrFinderResult narrow = find_learning_rate(options, sources, {1e-6, 1e-4, 20});
+  EXPECT_LT(narrow.losses.front(), 0);
+  EXPECT_FALSE(narrow.diverged);
+  EXPECT_EQ(narrow.rates.size(), 20U);
+  EXPECT_TRUE(find_learning_rate(options, sources, {1e-6, 1e6, 200}).diverged);
+}
+
 TEST(LrFinder, StandardisesAsARunDoes) {
   TrainOptions options;
   options.model.input_mode = edm::InputMode::Constituents;
