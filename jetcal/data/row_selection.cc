@@ -55,7 +55,20 @@ class AppliedRules {
     names_.push_back(field);
   }
 
+  // All fractions of a jet cut the same number, so that one of them is done only if all are.
+  bool has_all_fractions() const {
+    const auto done = [](double asked, double applied) { return asked == 1 || asked == applied; };
+    bool all = done(rules_.fraction, applied_.fraction);
+    for (std::size_t i = 0; i < kSplits.size(); ++i)
+      all = all && done(rules_.split_fraction[i], applied_.split_fraction[i]);
+    return all &&
+           std::all_of(rules_.groups.begin(), rules_.groups.end(), [&](const GroupRule& group) {
+             return done(group.fraction, applied_.group(group.name).fraction);
+           });
+  }
+
   void drop_fractions() {
+    if (!has_all_fractions()) return;
     drop_fraction(rules_.fraction, applied_.fraction, "fraction");
     for (std::size_t i = 0; i < kSplits.size(); ++i) {
       drop_fraction(rules_.split_fraction[i], applied_.split_fraction[i],

@@ -109,6 +109,18 @@ TEST_F(RowSelectionTest, AppliesNothingTwice) {
   EXPECT_THROW(select_rows(shards, other, {}), Error);
 }
 
+TEST_F(RowSelectionTest, MultipliesAFractionWithThatOfIngest) {
+  DataRules rules;
+  rules.fraction = 0.5;
+  const std::filesystem::path shards = ingest_with(rules);
+  rules.split_fraction[0] = 0.5;
+  const RowSelection selection = select_rows(shards, rules, {});
+  EXPECT_THAT(selection.applied_by_ingest, IsEmpty());
+  const RowAccount& train = selection.splits[0].account;
+  EXPECT_NEAR(static_cast<double>(train.kept) / static_cast<double>(train.read), 0.5, 0.15);
+  EXPECT_EQ(selection.splits[1].account.not_in_fraction, 0);
+}
+
 TEST_F(RowSelectionTest, UsesObserversAndStoredVariables) {
   DataRules rules;
   rules.new_variables = {{"wide", "QG_mult * 1.0"}};
