@@ -135,6 +135,16 @@ void drop_unused_variables(DataRules& rules, const ReweightRules& reweighting) {
   rules.new_variables = std::move(kept);
 }
 
+void require_groups(const DataRules& rules, const IngestReport& ingest) {
+  for (const GroupRule& group : rules.groups) {
+    const bool used = std::any_of(ingest.files.begin(), ingest.files.end(),
+                                  [&](const auto& file) { return file.group == group.name; });
+    if (!used)
+      fail(ErrorCode::InvalidArgument, "groups: no jets of the shards are of the group '",
+           group.name, "'");
+  }
+}
+
 // Tells whether the rules, on shards without weights, leave every jet as it is.
 bool changes_nothing(DataRules rules) {
   rules.fraction_seed = DataRules().fraction_seed;
@@ -315,6 +325,7 @@ bool RowSelection::leaves_all() const noexcept {
 
 RulesLeft rules_left(const DataRules& rules, const ReweightRules& reweighting,
                      const IngestReport& ingest) {
+  require_groups(rules, ingest);
   std::vector<std::string> observers;
   for (const NamedExpression& observer : ingest.rules.observers) observers.push_back(observer.name);
   RulesLeft left;
@@ -327,6 +338,7 @@ RulesLeft rules_left(const DataRules& rules, const ReweightRules& reweighting,
 RowSelection select_rows(const std::filesystem::path& dir, const DataRules& rules,
                          const ReweightRules& reweighting) {
   const IngestReport manifest = read_manifest(dir);
+  require_groups(rules, manifest);
   std::vector<Dataset> datasets;
   datasets.reserve(kSplits.size());
   for (const Split split : kSplits) datasets.push_back(Dataset::open(dir, split));

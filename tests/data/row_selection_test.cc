@@ -121,6 +121,25 @@ TEST_F(RowSelectionTest, MultipliesAFractionWithThatOfIngest) {
   EXPECT_EQ(selection.splits[1].account.not_in_fraction, 0);
 }
 
+TEST_F(RowSelectionTest, NamesAGroupThatTheShardsLack) {
+  const std::filesystem::path shards = ingest_with({});
+  DataRules rules;
+  rules.groups = {{"a", 2, 1}, {"c", 3, 1}};
+  for (const bool mapped : {true, false}) {
+    try {
+      if (mapped) {
+        select_rows(shards, rules, {});
+      } else {
+        rules_left(rules, {}, read_manifest(shards));
+      }
+      ADD_FAILURE() << "the group went through";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::InvalidArgument);
+      EXPECT_THAT(error.what(), testing::HasSubstr("group 'c'"));
+    }
+  }
+}
+
 TEST_F(RowSelectionTest, UsesObserversAndStoredVariables) {
   DataRules rules;
   rules.new_variables = {{"wide", "QG_mult * 1.0"}};
