@@ -154,7 +154,7 @@ JetBlocks JetBlocks::open(std::shared_ptr<const FileStore> store, Split split, i
   }
   const IngestCounts counts = detail::make_report(manifest).counts;
   blocks.particles_usable_ = counts.particles_unusable == 0;
-  blocks.find_weights(counts);
+  blocks.find_weights(counts, split);
   if (blocks.has_weights_) {
     for (const double sum : counts.weight_by_split)
       hash = hash_bytes(fmt::format("{:.17g}", sum), hash);
@@ -163,7 +163,7 @@ JetBlocks JetBlocks::open(std::shared_ptr<const FileStore> store, Split split, i
   return blocks;
 }
 
-void JetBlocks::find_weights(const IngestCounts& counts) {
+void JetBlocks::find_weights(const IngestCounts& counts, Split split) {
   const auto weighted = [](const Shard& shard) {
     return shard.schema->GetFieldByName("training_weight") != nullptr;
   };
@@ -175,9 +175,13 @@ void JetBlocks::find_weights(const IngestCounts& counts) {
          " lacks the weights that ", store_->name_of(found->file), " has");
   }
   has_weights_ = true;
-  const double sum = counts.weight_by_split[0];
-  if (!(sum > 0)) fail(ErrorCode::InvalidArgument, "the weights of the training jets sum to ", sum);
-  weight_scale_ = static_cast<double>(counts.selected_by_split[0]) / sum;
+  for (const Split needed : {Split::Train, split}) {
+    const double sum = counts.weight_by_split[static_cast<std::size_t>(needed)];
+    if (sum > 0) continue;
+    fail(ErrorCode::InvalidArgument, "the weights of the ",
+         needed == Split::Train ? "training" : split_name(needed), " jets sum to ", sum);
+  }
+  weight_scale_ = static_cast<double>(counts.selected_by_split[0]) / counts.weight_by_split[0];
 }
 
 // A shard has full batches, and a last one with what is left.

@@ -56,7 +56,8 @@ class JetBlocks {
   ///
   /// A split without jets is valid. Throws NotFound without a manifest or shard,
   /// FailedPrecondition when the ingest has not finished, DataLoss naming a shard that is truncated
-  /// or is not what the manifest says, and what the store throws.
+  /// or is not what the manifest says, InvalidArgument where stored weights sum to 0, and what the
+  /// store throws.
   static JetBlocks open(std::shared_ptr<const FileStore> store, Split split, int connections);
 
   std::int64_t num_jets() const noexcept { return starts_.back(); }
@@ -95,7 +96,7 @@ class JetBlocks {
     std::int64_t offset = 0, description_bytes = 0, body_bytes = 0;
   };
   void add_shard(const Shard& shard, std::int64_t batch_jets);
-  void find_weights(const IngestCounts& counts);
+  void find_weights(const IngestCounts& counts, Split split);
   void require_jets(std::int64_t block, std::int64_t num_jets) const;
   void append_weights(std::span<const float> stored, std::vector<float>& out) const;
 

@@ -284,12 +284,22 @@ void keep(const Dataset& dataset, const SplitSelector::Candidates& found,
   }
 }
 
+double sum_of(const std::vector<float>& weights) {
+  return std::accumulate(weights.begin(), weights.end(), 0.0);
+}
+
 // One scale for all splits: the mean weight of the training jets becomes 1.
 void scale_weights(RowSelection& selection) {
-  const SelectedRows& train = selection.splits[0];
-  const double sum = std::accumulate(train.weights.begin(), train.weights.end(), 0.0);
-  if (!(sum > 0)) fail(ErrorCode::InvalidArgument, "the weights of the training jets sum to ", sum);
-  selection.weight_scale = static_cast<double>(train.weights.size()) / sum;
+  for (const Split split : kSplits) {
+    const std::vector<float>& weights = selection.splits[static_cast<std::size_t>(split)].weights;
+    if (weights.empty() && split != Split::Train) continue;  // no jets: another error
+    const double sum = sum_of(weights);
+    if (sum > 0) continue;
+    fail(ErrorCode::InvalidArgument, "the weights of the ",
+         split == Split::Train ? "training" : split_name(split), " jets sum to ", sum);
+  }
+  const std::vector<float>& train = selection.splits[0].weights;
+  selection.weight_scale = static_cast<double>(train.size()) / sum_of(train);
   for (SelectedRows& split : selection.splits) {
     for (float& weight : split.weights)
       weight = static_cast<float>(weight * selection.weight_scale);

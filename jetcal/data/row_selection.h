@@ -54,7 +54,8 @@ struct RowSelection {
 /// Expressions may use the jet columns, num_particles, and the observers of the shards. What ingest
 /// has applied already, by the very same text, is not applied again, so that one section `data`
 /// serves both. The weights are those that ingest stored, unless the rules give others. Throws
-/// InvalidArgument for a name or group that the shards lack, and what Dataset::open() throws.
+/// InvalidArgument for a name or group that the shards lack and for weights of a split that sum to
+/// 0, and what Dataset::open() throws.
 RowSelection select_rows(const std::filesystem::path& dir, const DataRules& rules,
                          const ReweightRules& reweighting);
 

@@ -10,6 +10,7 @@
 #include "jetcal/base/error.h"
 #include "jetcal/base/temporary_folder.h"
 #include "jetcal/data/ingest.h"
+#include "jetcal/data/jet_blocks.h"
 #include "tests/data/jet_ntuple_fixture.h"
 
 namespace jetcal::data {
@@ -136,6 +137,28 @@ TEST_F(RowSelectionTest, NamesAGroupThatTheShardsLack) {
     } catch (const Error& error) {
       EXPECT_EQ(error.code(), ErrorCode::InvalidArgument);
       EXPECT_THAT(error.what(), testing::HasSubstr("group 'c'"));
+    }
+  }
+}
+
+TEST_F(RowSelectionTest, RefusesASplitWithoutWeightMappedOrNot) {
+  DataRules rules;
+  rules.split_selection[2] = "num_particles == 0";
+  rules.weight = "num_particles";
+  const std::filesystem::path shards = ingest_with(rules);
+  const auto store = open_store(shards.string());
+  EXPECT_GT(JetBlocks::open(store, Split::Validation, 2).num_jets(), 0);
+  for (const bool mapped : {true, false}) {
+    try {
+      if (mapped) {
+        select_rows(shards, rules, {});
+      } else {
+        JetBlocks::open(store, Split::Test, 2);
+      }
+      ADD_FAILURE() << "jets without weight have a loss";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::InvalidArgument);
+      EXPECT_THAT(error.what(), testing::HasSubstr("weights of the test jets sum to 0"));
     }
   }
 }
