@@ -432,6 +432,24 @@ def test_a_wrong_column_of_parquet_is_named(jetcal, tmp_path, case):
     assert "qg_mult" in message and "a.parquet" in message, message
 
 
+def test_an_empty_list_of_parquet_is_no_missing_one(jetcal, tmp_path):
+    path = tmp_path / "a.parquet"
+    write_parquet(path, make_branches(40))
+    table = pyarrow.parquet.read_table(path)
+    for missing in ([], None):
+        changed = table
+        for name in PARTICLE_BRANCHES:
+            lists = [missing, *table[name].to_pylist()[1:]]
+            at = changed.schema.get_field_index(name)
+            changed = changed.set_column(at, name, pyarrow.array(lists, table.schema.field(name).type))
+        pyarrow.parquet.write_table(changed, path)
+        if missing is not None:
+            jetcal("ingest", path, "--output", tmp_path / "good")
+    status, message = ingest_error(jetcal, tmp_path, path)
+    assert status == 2
+    assert "pf_pt" in message and "empty values" in message, message
+
+
 def test_truncated_and_damaged_parquet_is_one_sentence(jetcal, tmp_path):
     write_parquet(tmp_path / "a.parquet", make_branches(400), write_page_checksum=True)
     data = bytearray((tmp_path / "a.parquet").read_bytes())

@@ -124,6 +124,7 @@ class BatchColumns {
   template <typename To>
   std::int64_t append_list(const std::string& name, std::int64_t row, std::vector<To>& to) {
     const std::shared_ptr<arrow::Array> array = column(name);
+    require_values(name, *array);  // an empty value would be a jet without particles
     std::int64_t begin = 0, end = 0;
     std::shared_ptr<arrow::Array> values;
     if (array->type_id() == arrow::Type::LIST) {
@@ -150,11 +151,15 @@ class BatchColumns {
     return array;
   }
 
+  void require_values(const std::string& name, const arrow::Array& array) const {
+    if (array.null_count() != 0)
+      fail(ErrorCode::InvalidArgument, "the column ", name, " in ", path_, " has empty values");
+  }
+
   template <typename To>
   void append_values(const std::string& name, const arrow::Array& array, std::int64_t begin,
                      std::int64_t end, std::vector<To>& to) {
-    if (array.null_count() != 0)
-      fail(ErrorCode::InvalidArgument, "the column ", name, " in ", path_, " has empty values");
+    require_values(name, array);
     // A real number is not cut to an integer; the other way nothing is lost that matters.
     if (std::is_integral_v<To> && is_real(*array.type())) fail_type(name, array, "integers");
     if (!Append<To>{array, begin, end, to}.run()) fail_type(name, array, "numbers");
