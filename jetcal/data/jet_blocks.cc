@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstring>
 #include <exception>
 #include <mutex>
 #include <string_view>
@@ -29,7 +30,7 @@
 
 namespace jetcal::data {
 
-// Holds the schema, and the start of the first columns besides.
+// Holds the schema of shards with some hundred observers, and the start of the first columns.
 static constexpr std::int64_t kHeadBytes = 16 * 1024;
 // Holds the footers of shards with up to two thousand blocks.
 static constexpr std::int64_t kTailBytes = 64 * 1024;
@@ -101,9 +102,19 @@ std::shared_ptr<arrow::Buffer> wrap(std::span<const std::byte> bytes) {
                                          std::ssize(bytes));
 }
 
+constexpr std::size_t kMagicBytes = 8;  // "ARROW1" and padding
+
+// Returns where the schema of a shard ends; a mark and its length stand before it.
+std::int64_t schema_end(std::span<const std::byte> head) {
+  constexpr std::size_t kPrefixBytes = 8;
+  std::int32_t length = 0;
+  if (head.size() < kMagicBytes + kPrefixBytes) return 0;
+  std::memcpy(&length, head.data() + kMagicBytes + kPrefixBytes - sizeof(length), sizeof(length));
+  return static_cast<std::int64_t>(kMagicBytes + kPrefixBytes) + length;
+}
+
 std::shared_ptr<arrow::Schema> read_schema(const std::string& name,
                                            std::span<const std::byte> head) {
-  constexpr std::size_t kMagicBytes = 8;  // "ARROW1" and padding
   if (head.size() < kMagicBytes) check(arrow::Status::Invalid("it is too short"), name);
   arrow::io::BufferReader stream(wrap(head.subspan(kMagicBytes)));
   arrow::ipc::DictionaryMemo memo;
@@ -142,6 +153,10 @@ JetBlocks JetBlocks::open(std::shared_ptr<const FileStore> store, Split split, i
     shard.batches = detail::parse_footer(name, whole.first(footer), size);
     std::vector<std::byte> head(static_cast<std::size_t>(std::min(size, kHeadBytes)));
     store->read(shard.file, 0, head);
+    if (const std::int64_t needed = schema_end(head); needed > std::ssize(head) && needed <= size) {
+      head.resize(static_cast<std::size_t>(needed));
+      store->read(shard.file, 0, head);
+    }
     shard.schema = read_schema(name, head);
     shard.hash = hash_bytes(as_text(whole), hash_bytes(as_text(head)));
   });

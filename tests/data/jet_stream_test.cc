@@ -95,6 +95,19 @@ void expect_same(const edm::FeatureBatch& a, const edm::FeatureBatch& b) {
   EXPECT_EQ(a.target, b.target);
 }
 
+TEST_F(JetStreamTest, OpensShardsOfAnyNumberOfObservers) {
+  DataRules rules;
+  for (int i = 0; i < 400; ++i)
+    rules.observers.push_back({"observer_" + std::to_string(i), "pt_reco + " + std::to_string(i)});
+  std::filesystem::remove_all(shards_);
+  write_shards(rules);
+  const JetBlocks blocks = open();
+  EXPECT_EQ(blocks.num_jets(), 123);
+  JetBlock block;
+  blocks.load(0, block);
+  EXPECT_EQ(block.jets.num_jets, 16);
+}
+
 TEST_F(JetStreamTest, IndexesTheBlocksThatAreMapped) {
   const Dataset dataset = Dataset::open(shards_, Split::Train);
   const JetBlocks blocks = open();
