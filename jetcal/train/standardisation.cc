@@ -102,6 +102,14 @@ StandardisationRules read_standardisation(const Config& config, const std::strin
       }
     }
   }
+  for (const FeatureRule& rule : rules.features) {
+    const bool in_order =
+        !rules.clip || (rule.min.value_or(-*rules.clip) < rule.max.value_or(*rules.clip));
+    if (!in_order) {
+      fail(ErrorCode::InvalidArgument, config.source(), ": ", name, ".features.", rule.feature,
+           ": its min must be below clip where it has no max, and its max above -clip");
+    }
+  }
   if (rules.method == "none" && (rules.clip || !rules.features.empty())) {
     fail(ErrorCode::InvalidArgument, config.source(), ": ", name,
          ".method none takes neither clip nor features; manual has centre 0 and scale 1");

@@ -89,6 +89,10 @@ TEST(Standardisation, NamesWhatIsWrong) {
   EXPECT_THAT(error_of("{method: manual, features: {jetMass: {scale: 0}}}"), HasSubstr("positive"));
   EXPECT_THAT(error_of("{method: manual, features: {jetMass: {min: 1, max: 1}}}"),
               HasSubstr("below its max"));
+  EXPECT_THAT(error_of("{method: auto, clip: 5, features: {jetMass: {min: 6}}}"),
+              HasSubstr("features.jetMass: its min must be below clip"));
+  EXPECT_THAT(error_of("{method: auto, clip: 5, features: {jetMass: {max: -5}}}"),
+              HasSubstr("its max above -clip"));
 }
 
 }  // namespace
