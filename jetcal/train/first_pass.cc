@@ -23,42 +23,52 @@ void for_each_batch(const JetSource& jets, const std::function<void()>& check, c
   }
 }
 
+// Returns shifts, scales and bounds where they do not follow from the jets.
+std::optional<models::Standardisation> given_standardisation(const TrainOptions& options) {
+  // Another model's weights mean what they say only with its shifts and scales.
+  const std::string& start = options.course.start.model;
+  if (!start.empty()) return models::load_model(start).standardisation;
+  if (!options.model.standardise) return models::Standardisation();
+  if (options.standardisation.method != "manual") return std::nullopt;
+  return make_standardisation(options.standardisation, {}, options.model.inputs());
+}
+
 }  // namespace
 
 FirstPass pass_over_training_split(const TrainOptions& options, const JetSource& train,
                                    const std::function<bool()>& should_stop) {
-  // Another model's weights mean what they say only with its shifts and scales.
-  const std::string& start = options.course.start.model;
-  const bool fits = options.model.standardise && start.empty();
   const auto inputs = options.model.inputs();
   const auto check = [&should_stop] {
     if (should_stop && should_stop()) fail(ErrorCode::Cancelled, "stopped before the first step");
   };
   FirstPass found;
+  const std::optional<models::Standardisation> given = given_standardisation(options);
+  if (given) found.standardisation = *given;
   models::StandardisationFit fit(inputs);
+  models::ClipCounts counts;
   std::optional<data::JetTargets> jets;
-  if (!fits) jets = train.read_targets(check);
+  if (given && !given->has_bounds()) jets = train.read_targets(check);
   if (jets) {
     check_targets(train, *jets);
   } else {
     jets.emplace();
     for_each_batch(train, check, [&](const edm::FeatureBatch& batch) {
-      if (fits) fit.add(batch.view());
+      if (!given) fit.add(batch.view());
+      counts.add(found.standardisation, batch.view());
       jets->target.insert(jets->target.end(), batch.target.begin(), batch.target.end());
       jets->weight.insert(jets->weight.end(), batch.weight.begin(), batch.weight.end());
       found.train.dropped_particles += batch.dropped_particles;
     });
   }
-  if (fits)
+  if (!given) {
     found.standardisation = make_standardisation(options.standardisation, fit.result(), inputs);
-  if (!start.empty()) found.standardisation = models::load_model(start).standardisation;
-  if (found.standardisation.has_bounds()) {  // which are known only now
-    models::ClipCounts counts;
-    for_each_batch(train, check, [&](const edm::FeatureBatch& batch) {
-      counts.add(found.standardisation, batch.view());
-    });
-    found.train.clipped = named_counts(counts, inputs);
+    if (found.standardisation.has_bounds()) {  // which are known only now
+      for_each_batch(train, check, [&](const edm::FeatureBatch& batch) {
+        counts.add(found.standardisation, batch.view());
+      });
+    }
   }
+  found.train.clipped = named_counts(counts, inputs);
   found.constant = best_constant(jets->target, jets->weight);
   const LossSum sum = sum_loss(jets->target, found.constant, jets->weight);
   found.train.jets = sum.num_jets;

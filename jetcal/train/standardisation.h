@@ -39,8 +39,9 @@ nlohmann::json to_json(const StandardisationRules& rules);
 /// Throws InvalidArgument naming a feature that these inputs do not have.
 void require_features(const StandardisationRules& rules, const edm::InputOptions& inputs);
 
-/// Makes shifts, scales and bounds of what was fitted to the training set. Requires: the method is
-/// not "none", the features are those of the inputs.
+/// Makes shifts, scales and bounds of what was fitted to the training set, which the method
+/// "manual" does not need. Requires: the method is not "none", the features are those of the
+/// inputs.
 models::Standardisation make_standardisation(const StandardisationRules& rules,
                                              const models::Standardisation& fit,
                                              const edm::InputOptions& inputs);

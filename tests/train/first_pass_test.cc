@@ -72,6 +72,27 @@ TEST(FirstPass, ReadsFeaturesThatAStandardisationIsFittedTo) {
   EXPECT_FALSE(found.standardisation.jet_mean.empty());
 }
 
+TEST(FirstPass, ReadsFeaturesTwiceOnlyForBoundsThatFollowFromThem) {
+  constexpr int kBatches = 2;
+  const auto reads = [](const std::string& method, std::optional<double> clip) {
+    const TargetSource source(synthetic_jets(5000, 1));
+    TrainOptions options;
+    options.model.standardise = true;
+    options.standardisation = {method, clip, {}};
+    const FirstPass found = pass_over_training_split(options, source, never);
+    EXPECT_EQ(found.standardisation.has_bounds(), clip.has_value());
+    EXPECT_EQ(found.train.jets, 5000);
+    if (clip) {
+      EXPECT_GT(found.train.clipped.at("log_jetPt"), 0);
+    }
+    return source.feature_reads;
+  };
+  EXPECT_EQ(reads("manual", std::nullopt), 0);
+  EXPECT_EQ(reads("manual", 4), kBatches);
+  EXPECT_EQ(reads("auto", std::nullopt), kBatches);
+  EXPECT_EQ(reads("auto", 1), 2 * kBatches);
+}
+
 TEST(FirstPass, TakesTheTargetsOfSelectedJetsWithTheirWeights) {
   const auto select = [](std::unique_ptr<JetSource> train) {
     data::RowSelection selection;
