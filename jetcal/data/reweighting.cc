@@ -56,6 +56,14 @@ class ReweightSection {
     }
   }
 
+  double number(const std::string& field, const YAML::Node& node) const {
+    try {
+      return node.as<double>();
+    } catch (const YAML::Exception&) {
+      fail_field(field, "must be a number");
+    }
+  }
+
   YAML::Node node(const std::string& field) const {
     return config_.get<YAML::Node>(name_ + "." + field, YAML::Node(YAML::NodeType::Undefined));
   }
@@ -130,7 +138,7 @@ class ReweightSection {
                        [&](const auto& one) { return one.name == entry.first.Scalar(); });
       if (found == rules.classes.end())
         fail_field("class_weights", "names '", entry.first.Scalar(), "', which is no class");
-      found->weight = numbers("class_weights", YAML::Load("[" + entry.second.Scalar() + "]")).at(0);
+      found->weight = number("class_weights." + found->name, entry.second);
       if (!(found->weight >= 0) || !std::isfinite(found->weight))
         fail_field("class_weights", "must be finite and not negative");
     }

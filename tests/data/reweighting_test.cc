@@ -121,6 +121,11 @@ TEST(ReweightRules, NamesTheFieldThatIsWrong) {
   EXPECT_THAT(error_of("{bins: {x: [0, 1]}, max_factor: 0.5}"), HasSubstr("at least 1"));
   EXPECT_THAT(error_of("{bins: {x: [0, 1]}, splits: [test]}"), HasSubstr("train"));
   EXPECT_THAT(error_of("{bins: {x: [0, 1]}, class_weights: {a: 1}}"), HasSubstr("no class"));
+  for (const char* const weight : {"", "'1, 2'", "[1]", "heavy", "'}'"}) {
+    const std::string rules = "{bins: {x: [0, 1]}, classes: {a: x < 1}, class_weights: {a: ";
+    EXPECT_THAT(error_of(rules + weight + "}}"), HasSubstr("class_weights.a must be a number"))
+        << weight;
+  }
 }
 
 }  // namespace
