@@ -121,7 +121,10 @@ RunFiles::RunFiles(const fs::path& output, double start_time, nlohmann::json hyp
       metrics_file_(std::move(metrics_file)),
       hyperparameters_(std::move(hyperparameters)),
       data_(std::move(data)),
-      start_time_(start_time) {}
+      start_time_(start_time) {
+  const auto place = [](const fs::path& path) { return fs::absolute(path).lexically_normal(); };
+  if (!metrics_file_.empty() && place(metrics_file_) == place(metrics_)) metrics_file_.clear();
+}
 
 // All metrics, to both places.
 void RunFiles::write_metrics(const std::vector<EpochRecord>& history,

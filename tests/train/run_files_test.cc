@@ -80,6 +80,14 @@ TEST(RunFiles, GrowToWhatARewriteGives) {
   EXPECT_EQ(event_file(grown.path()), event_file(written.path()));
 }
 
+TEST(RunFiles, GetEveryLineOnceWhereMetricsFileIsMetricsTxt) {
+  const TemporaryFolder folder;
+  const RunFiles files(folder.path(), kStart, {}, folder.path() / "." / "metrics.txt");
+  files.rewrite({}, std::nullopt);
+  files.add_epoch({record(1)});
+  EXPECT_EQ(read_file(folder.path() / "metrics.txt"), metrics_line(record(1)));
+}
+
 TEST(RunFiles, RewriteCutsWhatAKilledProcessWroteTooMuch) {
   const TemporaryFolder folder;
   const RunFiles files(folder.path(), kStart);
