@@ -78,8 +78,9 @@ struct IngestCounts {
   std::array<double, 3> weight_by_split{};
   std::int64_t observers_not_finite = 0;  ///< Values of selected jets; they are kept as they are.
   std::int64_t particles_read = 0, particles_selected = 0;
-  /// Part of particles_selected: pT not positive or a value not finite. They keep their place in
-  /// the shard (the first 100 of paper mode count them) and are dropped when features are made.
+  /// Part of particles_selected: those that edm::is_usable_particle() refuses. They keep their
+  /// place in the shard (the first 100 of paper mode count them) and are dropped when features are
+  /// made.
   std::int64_t particles_unusable = 0;
 
   std::int64_t skipped_links = 0;      ///< See RootJetReader::skipped_links().
