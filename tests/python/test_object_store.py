@@ -265,6 +265,19 @@ def test_truncated_object_is_named(jetcal, store, shards, tmp_path):
     assert "corrupt shard s3://cut/sample/train-00001.arrow" in message and "truncated" in message
 
 
+def test_a_column_in_codes_of_a_dictionary_is_refused(jetcal, shards, tmp_path):
+    folder = tmp_path / "coded"
+    shutil.copytree(shards, folder)
+    path = folder / "train-00001.arrow"
+    batches = [batch.append_column("kind", pa.array(["qcd"] * batch.num_rows).dictionary_encode())
+               for batch in map(pa.ipc.open_file(path.read_bytes()).get_batch, range(7))]
+    with pa.ipc.new_file(str(path), batches[0].schema) as writer:
+        for batch in batches:
+            writer.write_batch(batch)
+    message = fails_to_read(jetcal, folder, tmp_path / "run", None)
+    assert f"corrupt shard {path}" in message and "dictionary" in message
+
+
 @pytest.fixture
 def mortal(shards, tmp_path):
     """A server of its own, to be killed."""
