@@ -207,7 +207,9 @@ void RunFiles::write_history(const std::vector<EpochRecord>& history,
   if (!data_.empty()) document["data"] = data_;
   document["epochs"] = nlohmann::json(history);
   if (test) document["test"] = nlohmann::json(*test);
-  write_if_changed(history_, document.dump(2) + "\n");
+  // A folder may have any name; JSON holds UTF-8 alone.
+  write_if_changed(history_,
+                   document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
 }
 
 void RunFiles::remove(const fs::path& output) {

@@ -88,6 +88,14 @@ TEST(RunFiles, GetEveryLineOnceWhereMetricsFileIsMetricsTxt) {
   EXPECT_EQ(read_file(folder.path() / "metrics.txt"), metrics_line(record(1)));
 }
 
+TEST(RunFiles, KeepTheHistoryOfJetsInAFolderOfAnyName) {
+  const TemporaryFolder folder;
+  RunFiles(folder.path(), kStart, {}, {}, "/data/j\xe4ts").rewrite({record(1)}, std::nullopt);
+  const nlohmann::json history = nlohmann::json::parse(read_file(folder.path() / "history.json"));
+  EXPECT_EQ(history.at("epochs").size(), 1U);
+  EXPECT_THAT(history.at("data").get<std::string>(), testing::StartsWith("/data/j"));
+}
+
 TEST(RunFiles, RewriteCutsWhatAKilledProcessWroteTooMuch) {
   const TemporaryFolder folder;
   const RunFiles files(folder.path(), kStart);
