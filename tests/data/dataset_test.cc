@@ -171,6 +171,24 @@ TEST_F(DatasetTest, RefusesAManifestThatIsNone) {
   }
 }
 
+TEST_F(DatasetTest, NamesAManifestWithAFieldOfAnotherKind) {
+  const std::filesystem::path path = shards_ / "manifest.json";
+  const std::string manifest = read_file(path);
+  for (const auto& [right, wrong] :
+       {std::pair{R"("shard_batch_jets": 16)", R"("shard_batch_jets": "16")"},
+        std::pair{R"("keep_unmatched": true)", R"("data": {"fraction": "half"})"},
+        std::pair{R"("schema": "JetNTuple")", R"("schema": "Jets")"},
+        std::pair{R"("split": "train")", R"("split": "none")"}}) {
+    std::string changed = manifest;
+    const std::size_t at = changed.find(right);
+    ASSERT_NE(at, std::string::npos) << right;
+    write_file(path, changed.replace(at, std::string(right).size(), wrong));
+    ASSERT_TRUE(open_error()) << wrong;
+    EXPECT_EQ(open_error()->code(), ErrorCode::DataLoss) << wrong;
+    EXPECT_THAT(open_error()->what(), HasSubstr("cannot understand " + path.string())) << wrong;
+  }
+}
+
 TEST(EpochOrder, IsAPermutationThatDependsOnSeedAndEpochOnly) {
   const std::vector<std::int64_t> order = epoch_order(1000, 1, 0);
   std::vector<std::int64_t> sorted = order;

@@ -188,8 +188,13 @@ Manifest parse_manifest(const std::string& text, const std::string& name) {
       manifest.files.emplace_back();
       if (!file.is_null()) manifest.files.back() = parse_ingested(file);
     }
+    static_cast<void>(make_report(manifest));  // the options must be readable too
+    static_cast<void>(json.at("options").value("shard_batch_jets", std::int64_t{0}));
     return manifest;
   } catch (const nlohmann::json::exception& error) {
+    fail(ErrorCode::DataLoss, "cannot understand ", name, ": ", error.what());
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::FailedPrecondition) throw;
     fail(ErrorCode::DataLoss, "cannot understand ", name, ": ", error.what());
   }
 }
