@@ -97,6 +97,7 @@ StudyStore StudyStore::create(const fs::path& path, const StudyDefinition& defin
                  ": it has ", to_json(store.definition_).at(field).dump(), ", now given ",
                  to_json(definition).at(field).dump());
   }
+  store.set_limits(definition);
   store.refresh();
   return store;
 }
@@ -115,7 +116,7 @@ StudyStore StudyStore::read(const fs::path& path) {
   return store;
 }
 
-// Makes the tables where they are not there; puts new limits into those that are.
+// Makes the tables where they are not there.
 void StudyStore::make_tables(const StudyDefinition& definition) {
   Query application(*database_, "PRAGMA application_id");
   application.step();
@@ -138,11 +139,16 @@ void StudyStore::make_tables(const StudyDefinition& definition) {
   }
   Query held(*database_, "SELECT value FROM study WHERE key='definition'");
   if (!held.step()) database_->failed(11);  // SQLITE_CORRUPT
-  Json json = Json::parse(held.text(0));
-  const Json limits = to_json(definition).at("limits");
-  if (json.at("limits") == limits) return;
-  json["limits"] = limits;
-  Query(*database_, "UPDATE study SET value=? WHERE key='definition'").bind(1, json.dump()).run();
+}
+
+// Takes the limits of a definition that is the same in all else.
+void StudyStore::set_limits(const StudyDefinition& definition) {
+  const Json json = to_json(definition);
+  if (to_json(definition_).at("limits") == json.at("limits")) return;
+  definition_.limits = definition.limits;
+  database_->write([&] {
+    Query(*database_, "UPDATE study SET value=? WHERE key='definition'").bind(1, json.dump()).run();
+  });
 }
 
 void StudyStore::load_definition() {

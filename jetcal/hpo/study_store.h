@@ -128,6 +128,7 @@ class StudyStore {
  private:
   StudyStore(std::filesystem::path path, std::unique_ptr<detail::Database> database);
   void make_tables(const StudyDefinition& definition);
+  void set_limits(const StudyDefinition& definition);
   void load_definition();
   void read_changes();
   bool tuner_alive(const TunerRecord& tuner, const std::string& boot) const;

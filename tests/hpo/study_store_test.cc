@@ -210,7 +210,9 @@ TEST_F(StudyStoreTest, RefusesAnotherStudyAndAnotherFile) {
   create();
   StudyDefinition other = definition();
   other.seed = 2;
+  other.limits.trials = 77;
   EXPECT_THAT(message_of([&] { StudyStore::create(file(), other); }), HasSubstr("other seed"));
+  EXPECT_EQ(StudyStore::read(file()).definition().limits.trials, 5);
   other = definition();
   other.limits.trials = 99;  // may grow
   EXPECT_EQ(StudyStore::create(file(), other).definition().limits.trials, 99);
