@@ -116,6 +116,8 @@ void validate(const StudyDefinition& definition) {
   const auto at_least_zero = [](const char* field, double value) {
     if (!(value >= 0))
       fail(ErrorCode::InvalidArgument, field, " must not be negative, got ", value);
+    if (!std::isfinite(value))
+      fail(ErrorCode::InvalidArgument, field, " must be a finite number, or 0 for no limit");
   };
   if (definition.objectives.empty() || definition.objectives.size() > 2) {
     fail(ErrorCode::InvalidArgument, "a study has one or two objectives, got ",
@@ -138,6 +140,8 @@ void validate(const StudyDefinition& definition) {
   at_least_zero("limits.resource", static_cast<double>(limits.resource));
   at_least_zero("limits.failed_trials", static_cast<double>(limits.failed_trials));
   at_least_zero("limits.hours", limits.hours);
+  if (limits.goal && !std::isfinite(*limits.goal))
+    fail(ErrorCode::InvalidArgument, "limits.goal must be a finite number, got ", *limits.goal);
 }
 
 Json to_json(const Value& value) {

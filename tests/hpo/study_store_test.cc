@@ -225,6 +225,18 @@ TEST_F(StudyStoreTest, RefusesAnotherStudyAndAnotherFile) {
   EXPECT_FALSE(StudyStore::is_study(folder_ / "text.db"));
 }
 
+// The file holds JSON, which has no such numbers: a study with one could not be opened again.
+TEST_F(StudyStoreTest, RefusesLimitsThatAreNotFinite) {
+  constexpr double kInfinite = std::numeric_limits<double>::infinity();
+  StudyDefinition endless = definition();
+  endless.limits.hours = kInfinite;
+  EXPECT_THAT(message_of([&] { StudyStore::create(file(), endless); }), HasSubstr("limits.hours"));
+  endless = definition();
+  endless.limits.goal = -kInfinite;
+  EXPECT_THAT(message_of([&] { StudyStore::create(file(), endless); }), HasSubstr("limits.goal"));
+  EXPECT_FALSE(fs::exists(file()));
+}
+
 TEST_F(StudyStoreTest, IsReadWhileOthersWrite) {
   StudyStore writer = create(50);
   const StudyStore before = StudyStore::read(file());
