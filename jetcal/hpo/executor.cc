@@ -168,7 +168,7 @@ class Executor {
       case EndReason::Lost:
         return;
       case EndReason::Shutdown:
-        if (trial.status() == 0 && options_.program_tells_cut) break;  // it had just ended
+        if (trial.whole() && options_.program_tells_cut) break;  // it had just ended
         store_.release(number, "jetcal tune was stopped");
         tell(number, "released", "");
         return;

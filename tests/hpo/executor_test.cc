@@ -188,6 +188,34 @@ TEST_F(ExecutorTest, StopSendsTheTrialBackToTheQueue) {
   EXPECT_EQ(read().records()[0].failures, 0);
 }
 
+TEST_F(ExecutorTest, TrialStoppedBeforeItsMeasurementIsMeasuredLater) {
+  definition_.limits.trials = 1;
+  definition_.constraints = {{"latency", 2}};
+  options_.retries = 0;
+  options_.program_tells_cut = true;
+  StudyStore store = StudyStore::create(folder_ / "study.db", definition_);
+  const auto random = make_algorithm("random", {}, definition_.space, definition_.objectives, 1);
+  const TrialProgram program = [](const Trial&, const TrialPlace& place) {
+    const std::string folder = place.folder.string();
+    TrialStep train, measure;
+    train.arguments = {"/bin/sh", "-c",
+                       "cd " + folder +
+                           "; echo epoch=1 loss=1; test -e begun && exit 0; "
+                           "trap 'exit 0' TERM; touch begun; sleep 60 & wait"};
+    measure.arguments = {"/bin/sh", "-c", "echo latency=1"};
+    measure.label = "measure";
+    return std::vector<TrialStep>{train, measure};
+  };
+  ExecutorHooks hooks;
+  hooks.should_stop = [&] { return fs::exists(folder_ / "trials/00000/begun"); };
+  run_study(store, *random, nullptr, program, options_, hooks);
+  EXPECT_EQ(read().history().trials[0].state, TrialState::Waiting);
+  EXPECT_EQ(read().records()[0].failures, 0);
+  run_study(store, *random, nullptr, program, options_);
+  EXPECT_EQ(read().history().trials[0].state, TrialState::Complete);
+  EXPECT_THAT(read().history().trials[0].constraints, ElementsAre(-1));
+}
+
 // kill -9 of the tuner: its trials' processes must go, those that left their group included.
 TEST_F(ExecutorTest, NothingOutlivesAKilledTuner) {
   definition_.limits.trials = 1;

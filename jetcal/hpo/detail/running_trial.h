@@ -40,6 +40,10 @@ class RunningTrial {
   bool reached_budget() const noexcept { return place_.budget > 0 && reached_ >= place_.budget; }
   /// 0, or what it ended with.
   int status() const noexcept { return status_; }
+  /// Tells whether the trial's own program ended with 0 and nothing is left to measure.
+  bool whole() const noexcept {
+    return status_ == 0 && step_ == 0 && (steps_.size() == 1 || (reached_budget() && !place_.last));
+  }
   /// Forgets how the programs ended; to be called when the study knows.
   void forget_statuses() const;
   /// One sentence about a failure, with the last line of its errors.
