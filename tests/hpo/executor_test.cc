@@ -162,6 +162,18 @@ TEST_F(ExecutorTest, ProgramThatKnowsNoBudgetIsEndedFromOutside) {
   EXPECT_GE(trial.course.back().resource, 4);
 }
 
+TEST_F(ExecutorTest, ProgramWhoseLossIsNoNumberIsEndedAtItsBudgetToo) {
+  definition_.limits.trials = 1;
+  options_.retries = 0;
+  options_.minutes = 10.0 / 60;  // of an attempt; reached by one that nobody ends
+  TwoRungs algorithm;
+  const ExecutorResult result =
+      run(shell("n=0; while true; do n=$((n+1)); echo epoch=$n loss=nan; sleep 0.05; done"),
+          &algorithm);
+  EXPECT_EQ(result.paused, 1);
+  EXPECT_THAT(read().records()[0].error, HasSubstr("without a finite value of 'loss'"));
+}
+
 TEST_F(ExecutorTest, LimitsOfTimeAndMemory) {
   options_.retries = 0;
   definition_.limits.trials = 1;

@@ -152,17 +152,18 @@ bool RunningTrial::take_line(const Metrics& printed, bool earlier) {
   if (counts) count_ = static_cast<std::int64_t>(counted->second);
   if (line.empty() || (earlier && (!counts || step_ > 0))) return false;
   Report report;
-  bool any = false;
+  bool named = false, any = false;
   for (const Objective& objective : store_.definition().objectives) {
     const auto found = line.find(objective.metric);
     report.objectives.push_back(found == line.end() ? std::numeric_limits<double>::quiet_NaN()
                                                     : found->second);
+    named = named || found != line.end();
     any = any || (found != line.end() && std::isfinite(found->second));
   }
   if (!any) {
-    reached_ = counts ? std::max(reached_, count_) : reached_;
+    if (named || counts) reached_ = std::max(reached_, named ? resource_of(line) : count_);
     if (!store_.set_metrics(number_, line)) end(EndReason::Lost);
-    return false;
+    return named;  // work was done, though its result is no number
   }
   report.resource = resource_of(line);
   reached_ = std::max(reached_, report.resource);

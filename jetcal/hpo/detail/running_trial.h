@@ -23,7 +23,8 @@ class RunningTrial {
   RunningTrial(StudyStore& store, std::int64_t number, Share share, const TrialProgram& program,
                const ExecutorOptions& options);
 
-  /// Reads new metrics and hands them to the study. Returns whether there was a report.
+  /// Reads new metrics and hands them to the study. Returns whether there was a report, be it of no
+  /// number.
   bool read_metrics();
   /// Looks whether the process has ended. True when the whole attempt is over.
   bool advance();
