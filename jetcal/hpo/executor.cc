@@ -148,7 +148,7 @@ class Executor {
 
   void judge(RunningTrial& trial) {
     tell(trial.number(), "report", "");
-    if (trial.reason() != EndReason::None) return;
+    if (trial.reason() != EndReason::None || trial.measuring()) return;
     if (!options_.program_knows_budget && trial.reached_budget()) {
       trial.end(EndReason::Paused);
       return;

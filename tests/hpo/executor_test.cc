@@ -162,6 +162,28 @@ TEST_F(ExecutorTest, ProgramThatKnowsNoBudgetIsEndedFromOutside) {
   EXPECT_GE(trial.course.back().resource, 4);
 }
 
+TEST_F(ExecutorTest, MeasurementOfATrialAtItsBudgetIsNotCutShort) {
+  definition_.limits.trials = 1;
+  definition_.objectives = {{"loss", false}, {"latency", false}};
+  definition_.constraints = {{"size", 9}};
+  options_.retries = 0;
+  TwoRungs algorithm;
+  run(
+      [](const Trial&, const TrialPlace&) {
+        TrialStep train, measure;
+        train.arguments = {
+            "/bin/sh", "-c",
+            "n=0; while true; do n=$((n+1)); echo epoch=$n loss=$n; sleep 0.05; done"};
+        measure.arguments = {"/bin/sh", "-c", "echo latency=1; sleep 0.3; echo size=5"};
+        measure.label = "measure";
+        return std::vector<TrialStep>{train, measure};
+      },
+      &algorithm);
+  const StudyStore store = read();
+  EXPECT_EQ(store.history().trials[0].state, TrialState::Complete) << store.records()[0].error;
+  EXPECT_THAT(store.history().trials[0].constraints, ElementsAre(-4));
+}
+
 TEST_F(ExecutorTest, ProgramWhoseLossIsNoNumberIsEndedAtItsBudgetToo) {
   definition_.limits.trials = 1;
   options_.retries = 0;

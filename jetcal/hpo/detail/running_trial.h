@@ -41,6 +41,8 @@ class RunningTrial {
   bool reached_budget() const noexcept { return place_.budget > 0 && reached_ >= place_.budget; }
   /// 0, or what it ended with.
   int status() const noexcept { return status_; }
+  /// Tells whether its own program has ended and what it made is measured.
+  bool measuring() const noexcept { return step_ > 0; }
   /// Tells whether the trial's own program ended with 0 and nothing is left to measure.
   bool whole() const noexcept {
     return status_ == 0 && step_ == 0 && (steps_.size() == 1 || (reached_budget() && !place_.last));
