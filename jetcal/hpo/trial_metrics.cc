@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cctype>
 #include <charconv>
@@ -44,6 +45,56 @@ void flatten(const Json& node, const std::string& name, Metrics& metrics) {
     const std::optional<double> value = leading_number(text, length);
     if (value && length == text.size()) metrics[name] = *value;
   }
+}
+
+// Calls `take` with each line and where it begins and ends; returns where the next one begins.
+template <typename Take>
+std::size_t for_each_line(std::string_view text, bool all, const Take& take) {
+  std::size_t begin = 0;
+  while (begin < text.size()) {
+    std::size_t end = text.find('\n', begin);
+    if (end == std::string_view::npos && !all) break;
+    end = std::min(end, text.size());
+    take(text.substr(begin, end - begin), begin, end);
+    begin = std::min(text.size(), end + 1);
+  }
+  return begin;
+}
+
+std::size_t take_lines(std::string_view text, bool all, std::vector<Metrics>& found) {
+  return for_each_line(text, all, [&](std::string_view line, std::size_t, std::size_t) {
+    Metrics metrics = parse_metrics_line(line);
+    if (!metrics.empty()) found.push_back(std::move(metrics));
+  });
+}
+
+// A document over several lines begins and ends in the first column; until it is whole, nothing
+// from its beginning on counts as read.
+std::size_t take_json(std::string_view text, bool all, std::vector<Metrics>& found) {
+  constexpr std::size_t kClosed = std::string_view::npos;
+  std::size_t open = kClosed;  // where it begins
+  const std::size_t done =
+      for_each_line(text, all, [&](std::string_view line, std::size_t begin, std::size_t end) {
+        const bool first = line.starts_with('{') || line.starts_with('[');
+        const bool last = line.starts_with('}') || line.starts_with(']');
+        Metrics metrics;
+        if (open == kClosed || first) metrics = parse_metrics_json(line);
+        if (open != kClosed && last) metrics = parse_metrics_json(text.substr(open, end - open));
+        if (!metrics.empty()) {
+          found.push_back(std::move(metrics));
+          open = kClosed;
+        } else if (open == kClosed && first && !Json::accept(line)) {
+          open = begin;
+        }
+      });
+  if (open == kClosed) return done;
+  if (!all) return open;
+  // It was none: what follows is lines.
+  for_each_line(text.substr(open), all, [&](std::string_view line, std::size_t, std::size_t) {
+    Metrics metrics = parse_metrics_json(line);
+    if (!metrics.empty()) found.push_back(std::move(metrics));
+  });
+  return done;
 }
 
 }  // namespace
@@ -86,9 +137,13 @@ std::vector<Metrics> MetricsFile::read(bool all) {
   struct stat info {};
   ::fstat(file, &info);
   const auto size = static_cast<std::uintmax_t>(info.st_size);
-  if (info.st_ino != file_ && file_ != 0) offset_ = 0;
-  if (size < offset_) offset_ = 0;
+  if ((info.st_ino != file_ && file_ != 0) || size < offset_) offset_ = seen_ = 0;
   file_ = info.st_ino;
+  if (!all && size == seen_) {
+    ::close(file);
+    return found;
+  }
+  seen_ = size;
   std::string text;
   ::lseek(file, static_cast<off_t>(offset_), SEEK_SET);
   std::array<char, 65536> block{};
@@ -104,17 +159,7 @@ std::vector<Metrics> MetricsFile::read(bool all) {
       return found;
     }
   }
-  std::size_t begin = 0;
-  while (begin < text.size()) {
-    std::size_t end = text.find('\n', begin);
-    if (end == std::string::npos && !all) break;
-    if (end == std::string::npos) end = text.size();
-    const std::string_view line = std::string_view(text).substr(begin, end - begin);
-    Metrics metrics = format_ == Format::Text ? parse_metrics_line(line) : parse_metrics_json(line);
-    if (!metrics.empty()) found.push_back(std::move(metrics));
-    begin = std::min(text.size(), end + 1);
-  }
-  offset_ += begin;
+  offset_ += format_ == Format::Text ? take_lines(text, all, found) : take_json(text, all, found);
   return found;
 }
 

@@ -44,7 +44,8 @@ class MetricsFile {
   std::filesystem::path path_;
   Format format_;
   std::uintmax_t offset_ = 0;
-  std::uint64_t file_ = 0;  // its inode
+  std::uintmax_t seen_ = 0;  // size at the last look
+  std::uint64_t file_ = 0;   // its inode
 };
 
 }  // namespace jetcal::hpo

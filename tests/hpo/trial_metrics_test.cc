@@ -73,5 +73,21 @@ TEST_F(MetricsFileTest, DocumentMayHaveSeveralLines) {
   EXPECT_EQ(lines.finish().size(), 2U);
 }
 
+TEST_F(MetricsFileTest, DocumentOfSeveralLinesMayBeWrittenWhileTheProgramRuns) {
+  MetricsFile file(path_, MetricsFile::Format::Json);
+  append("{}\n{\n  \"loss\": 1,\n");
+  EXPECT_THAT(file.poll(), IsEmpty());
+  append("  \"sizes\": [\n    {\"n\": 7}\n  ]\n");
+  EXPECT_THAT(file.poll(), IsEmpty());
+  append("}\n");
+  EXPECT_THAT(file.poll(), ElementsAre(ElementsAre(Pair("loss", 1), Pair("sizes.0.n", 7))));
+  EXPECT_THAT(file.poll(), IsEmpty());
+  append("{\"loss\": 2}\n");
+  EXPECT_THAT(file.poll(), ElementsAre(ElementsAre(Pair("loss", 2))));
+  append("[a line of a log]\n  {\"loss\": 3}\n");
+  EXPECT_THAT(file.finish(), ElementsAre(ElementsAre(Pair("loss", 3))));
+  EXPECT_THAT(file.finish(), IsEmpty());
+}
+
 }  // namespace
 }  // namespace jetcal::hpo
