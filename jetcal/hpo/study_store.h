@@ -138,7 +138,7 @@ class StudyStore {
   std::optional<Proposal> next(Algorithm& algorithm) const;
   std::int64_t insert(const Trial& trial, const TrialRecord& record, bool owned);
   void take(std::int64_t number, const char* what, const std::string& detail);
-  bool end(std::int64_t trial, TrialState state, const char* what, const std::string& detail,
+  bool end(std::int64_t trial, TrialState state, const char* what, const std::string& reason,
            const std::function<void()>& more);
   std::int64_t next_revision();
   void touch(std::int64_t trial);

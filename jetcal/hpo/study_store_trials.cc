@@ -4,6 +4,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "jetcal/base/encoding.h"
 #include "jetcal/base/error.h"
 #include "jetcal/hpo/detail/database.h"
 #include "jetcal/hpo/detail/tuner_locks.h"
@@ -76,8 +77,9 @@ bool StudyStore::set_metrics(std::int64_t trial, const Metrics& metrics) {
 }
 
 bool StudyStore::end(std::int64_t trial, TrialState state, const char* what,
-                     const std::string& detail, const std::function<void()>& more) {
+                     const std::string& reason, const std::function<void()>& more) {
   bool ours = false;
+  const std::string detail = as_utf8(reason);  // the last words of a program may be any bytes
   database_->write([&] {
     ours = owns(trial);
     if (!ours) return;

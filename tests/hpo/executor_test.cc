@@ -11,11 +11,13 @@
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <thread>
 
 #include "jetcal/base/error.h"
 #include "jetcal/base/files.h"
 #include "jetcal/base/temporary_folder.h"
+#include "jetcal/hpo/exchange.h"
 #include "jetcal/hpo/trial_process.h"
 
 namespace jetcal::hpo {
@@ -124,6 +126,16 @@ TEST_F(ExecutorTest, RetriesAndSaysWhyATrialFailed) {
   EXPECT_THAT(store.records()[0].error, HasSubstr("status 3"));
   EXPECT_THAT(store.records()[0].error, HasSubstr("it broke"));
   EXPECT_EQ(read_file(folder_ / "trials/00000/output.log"), "attempt\nattempt\nattempt\n");
+}
+
+TEST_F(ExecutorTest, LastWordsThatAreNoTextCanBeExported) {
+  options_.retries = 0;
+  definition_.limits.trials = 1;
+  run(shell("printf 'Gr\\366\\337e' >&2; exit 3"));  // Latin-1
+  const StudyStore store = read();
+  EXPECT_THAT(store.records()[0].error, HasSubstr("Gr\xEF\xBF\xBD"));
+  EXPECT_THAT(to_json(store).dump(), HasSubstr("status 3"));
+  EXPECT_THAT(to_optuna_journal(store), HasSubstr("status 3"));
 }
 
 TEST_F(ExecutorTest, TrialWithoutResultFails) {
