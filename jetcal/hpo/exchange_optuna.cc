@@ -280,8 +280,11 @@ SearchSpace space_of(const std::vector<JournalTrial>& trials, ImportedStudy& stu
 }
 
 TrialState our_state(const JournalTrial& trial) {
-  if (trial.user.contains(kOurState))
-    return parse_trial_state(trial.user[kOurState].get<std::string>());
+  if (trial.user.contains(kOurState)) {
+    const TrialState ours = parse_trial_state(trial.user[kOurState].get<std::string>());
+    if (static_cast<int>(journal_state(ours)) == trial.state) return ours;
+    // Else Optuna has run it since.
+  }
   switch (trial.state) {
     case kComplete:
       return TrialState::Complete;
@@ -299,8 +302,14 @@ void add_trial(const JournalTrial& from, const SearchSpace& space, ImportedStudy
   trial.number = std::ssize(study.trials);
   trial.state = our_state(from);
   if (trial.state == TrialState::Running) trial.state = TrialState::Waiting;
-  for (const auto& [name, value] : from.values)
-    trial.values[name] = external_value(*space.find(name), value);
+  for (const auto& [name, value] : from.values) {
+    const Parameter* const parameter = space.find(name);
+    if (parameter == nullptr) {
+      fail(ErrorCode::InvalidArgument, "a trial has the parameter '", name,
+           "', which the study does not have");
+    }
+    trial.values[name] = external_value(*parameter, value);
+  }
   for (const Parameter& parameter : space.parameters()) {
     if (space.active(parameter, trial.values) && !trial.values.contains(parameter.name)) {
       study.notes.push_back("a trial without a value of " + parameter.name + " was left out");
@@ -322,6 +331,7 @@ void add_trial(const JournalTrial& from, const SearchSpace& space, ImportedStudy
   record.created = record.started = from.started;
   record.ended = from.ended;
   record.seconds = std::max(0.0, from.ended - from.started);
+  record.last = from.user.value("last", true);
   record.attempts = from.user.value("attempts", std::int64_t{1});
   record.error = from.user.value("error", "");
   for (const auto& [name, value] : from.user.items()) {

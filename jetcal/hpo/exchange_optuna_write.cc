@@ -66,23 +66,6 @@ std::string iso_time(double seconds) {
   return std::string(day.data()) + fraction.data();
 }
 
-JournalState journal_state(TrialState state) {
-  switch (state) {
-    case TrialState::Waiting:
-      return kWaiting;
-    case TrialState::Running:
-      return kRunning;
-    case TrialState::Complete:
-      return kComplete;
-    case TrialState::Paused:
-    case TrialState::Stopped:
-      return kPruned;
-    case TrialState::Failed:
-      break;
-  }
-  return kFailed;
-}
-
 Json intermediate(const Trial& trial) {
   Json values = Json::object();
   for (const Report& report : trial.course) {
@@ -116,6 +99,7 @@ Json trial_line(const StudyStore& store, const Trial& trial) {
   }
   line["user_attrs"] = {{kOurState, to_string(trial.state)},
                         {"budget", trial.budget},
+                        {"last", record.last},
                         {"bracket", trial.bracket},
                         {"attempts", record.attempts}};
   for (const auto& [name, value] : record.metrics)
@@ -131,6 +115,23 @@ Json trial_line(const StudyStore& store, const Trial& trial) {
 }
 
 }  // namespace
+
+detail::JournalState detail::journal_state(TrialState state) {
+  switch (state) {
+    case TrialState::Waiting:
+      return kWaiting;
+    case TrialState::Running:
+      return kRunning;
+    case TrialState::Complete:
+      return kComplete;
+    case TrialState::Paused:
+    case TrialState::Stopped:
+      return kPruned;
+    case TrialState::Failed:
+      break;
+  }
+  return kFailed;
+}
 
 std::string to_optuna_journal(const StudyStore& store) {
   const StudyDefinition& definition = store.definition();

@@ -68,6 +68,47 @@ TEST(Exchange, CutJournalsAreReadOrRefused) {
   }
 }
 
+StudyDefinition one_number() {
+  Parameter x;
+  x.name = "x";
+  StudyDefinition definition;
+  definition.space = SearchSpace({x});
+  definition.objectives = {{"loss", false}};
+  return definition;
+}
+
+// What we write of a study with one trial that waits, its only parameter under this name.
+std::string our_journal(const std::string& parameter) {
+  using Json = nlohmann::ordered_json;
+  const Json study{
+      {"op_code", 2}, {"study_id", 0}, {"user_attr", {{"jetcal:study", to_json(one_number())}}}};
+  const Json trial{{"op_code", 4},
+                   {"study_id", 0},
+                   {"datetime_start", nullptr},
+                   {"state", 4},
+                   {"params", {{parameter, 0.5}}},
+                   {"user_attrs", {{"jetcal:state", "waiting"}, {"budget", 3}, {"last", false}}}};
+  return R"({"op_code":0,"study_name":"ours","directions":[1]})"
+         "\n" +
+         study.dump() + "\n" + trial.dump() + "\n";
+}
+
+TEST(Exchange, TrialThatOptunaRanSinceHasItsResult) {
+  const ImportedStudy waiting = from_optuna_journal(our_journal("x"));
+  EXPECT_EQ(waiting.trials.at(0).state, TrialState::Waiting);
+  EXPECT_EQ(waiting.trials.at(0).budget, 3);
+  EXPECT_FALSE(waiting.records.at(0).last);
+  const ImportedStudy run = from_optuna_journal(
+      our_journal("x") +
+      R"({"op_code":6,"trial_id":0,"state":1,"values":[0.25],"datetime_complete":null})");
+  EXPECT_EQ(run.trials.at(0).state, TrialState::Complete);
+  EXPECT_EQ(run.trials.at(0).objectives, std::vector<double>{0.25});
+}
+
+TEST(Exchange, ParameterThatTheStudyLacksIsNamed) {
+  EXPECT_THAT(message_of(our_journal("y"), ""), HasSubstr("has the parameter 'y'"));
+}
+
 TEST(Exchange, TableColumnsMatchTheSpaceOfThePaper) {
   const TrialTable table = parse_trial_csv(
       "Trial name,Status,Avg loss,Num conv layers,Conv dim,Num fc layers,Fc dim,Dropout,Start "
@@ -89,13 +130,8 @@ TEST(Exchange, TableColumnsMatchTheSpaceOfThePaper) {
 TEST(Exchange, TableErrorsNameTheTrial) {
   const TrialTable table =
       parse_trial_csv("Trial name,Avg loss,x\nt1,0.1,7\nt2,0.2,0.5\n", "table.csv");
-  StudyDefinition definition;
-  Parameter x;
-  x.name = "x";
-  definition.space = SearchSpace({x});
-  definition.objectives = {{"loss", false}};
   try {
-    from_table(table, definition);
+    from_table(table, one_number());
     FAIL();
   } catch (const Error& error) {
     EXPECT_THAT(error.what(), HasSubstr("trial t1"));

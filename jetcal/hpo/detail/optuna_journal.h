@@ -2,6 +2,8 @@
 // Numbers that Optuna's journal uses (optuna.storages.journal, optuna.trial.TrialState).
 #pragma once
 
+#include "jetcal/hpo/trial.h"
+
 namespace jetcal::hpo::detail {
 
 enum JournalOperation {
@@ -17,6 +19,9 @@ enum JournalOperation {
   kSetSystemAttribute = 9,
 };
 enum JournalState { kRunning = 0, kComplete = 1, kPruned = 2, kFailed = 3, kWaiting = 4 };
+
+/// Returns what a state is there: paused trials are pruned ones.
+JournalState journal_state(TrialState state);
 
 /// User attributes of our exports: state of a trial, definition of the study.
 inline constexpr const char* kOurState = "jetcal:state";
