@@ -85,11 +85,17 @@ hpo::ImportedStudy read_foreign(const ImportFlags& flags, const CommonOptions& c
     fail(ErrorCode::InvalidArgument, "there is no format '", format,
          "'; there are csv, katib, json and optuna");
   }
+  std::optional<hpo::StudyDefinition> definition = definition_of(flags, common);
   hpo::TableOptions options;
   options.objective = flags.metric;
   options.maximise = flags.maximise;
+  if (definition) {
+    for (const hpo::Objective& objective : definition->objectives)
+      options.also_metrics.push_back(objective.metric);
+    for (const hpo::Constraint& constraint : definition->constraints)
+      options.also_metrics.push_back(constraint.metric);
+  }
   const hpo::TrialTable table = hpo::read_trial_csv(flags.file, options);
-  std::optional<hpo::StudyDefinition> definition = definition_of(flags, common);
   if (definition && definition->objectives.empty()) definition->objectives = table.objectives;
   return hpo::from_table(table, definition);
 }

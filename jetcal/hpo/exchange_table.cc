@@ -96,8 +96,16 @@ StudyDefinition guessed(const TrialTable& table) {
 
 struct Columns {
   std::vector<std::pair<const Parameter*, std::string>> parameters;
-  std::vector<std::string> objectives;
+  std::vector<std::string> objectives, constraints;
 };
+
+// Of several objectives Optuna's tables say no names, but their numbers.
+std::string numbered_column(std::size_t objective, const TrialTable& table) {
+  const std::string name = "values_" + std::to_string(objective);
+  const bool known =
+      std::find(table.metrics.begin(), table.metrics.end(), name) != table.metrics.end();
+  return known ? name : "";
+}
 
 Columns find_columns(const TrialTable& table, const StudyDefinition& definition) {
   Columns columns;
@@ -116,11 +124,19 @@ Columns find_columns(const TrialTable& table, const StudyDefinition& definition)
     // One objective of another name: what the table is judged by.
     if (column.empty() && definition.objectives.size() == 1 && !table.objectives.empty())
       column = table.objectives.front().metric;
+    if (column.empty()) column = numbered_column(columns.objectives.size(), table);
     if (column.empty()) {
       fail(ErrorCode::InvalidArgument, table.source, ": no column is the objective '",
            objective.metric, "'");
     }
     columns.objectives.push_back(std::move(column));
+  }
+  for (const Constraint& constraint : definition.constraints) {
+    columns.constraints.push_back(column_of(constraint.metric, table.metrics));
+    if (columns.constraints.back().empty()) {
+      fail(ErrorCode::InvalidArgument, table.source, ": no column is the metric '",
+           constraint.metric, "' of a constraint");
+    }
   }
   return columns;
 }
@@ -135,6 +151,16 @@ Value value_of(const Parameter& parameter, const Value& value) {
   return parse_value(parameter, text);
 }
 
+// The metrics of a row in these columns; fewer where it lacks some.
+std::vector<double> values_in(const std::vector<std::string>& columns, const TableTrial& row) {
+  std::vector<double> values;
+  for (const std::string& column : columns) {
+    const auto value = row.metrics.find(column);
+    if (value != row.metrics.end()) values.push_back(value->second);
+  }
+  return values;
+}
+
 void add_row(const TableTrial& row, const Columns& columns, ImportedStudy& study) {
   Trial trial;
   trial.number = std::ssize(study.trials);
@@ -147,17 +173,19 @@ void add_row(const TableTrial& row, const Columns& columns, ImportedStudy& study
   study.definition.space.check(trial.values);
   TrialRecord record;
   record.metrics = row.metrics;
-  std::vector<double> objectives;
-  for (const std::string& column : columns.objectives) {
-    const auto value = row.metrics.find(column);
-    if (value != row.metrics.end()) objectives.push_back(value->second);
-  }
+  const std::vector<double> objectives = values_in(columns.objectives, row);
+  const std::vector<double> measured = values_in(columns.constraints, row);
   const bool whole = objectives.size() == columns.objectives.size();
-  if (trial.state == TrialState::Complete && !whole) {
+  if (trial.state == TrialState::Complete &&
+      !(whole && measured.size() == columns.constraints.size())) {
     study.notes.push_back("trial " + row.name + " has no result: it counts as failed");
     trial.state = TrialState::Failed;
   }
-  if (trial.state == TrialState::Complete) trial.objectives = objectives;
+  if (trial.state == TrialState::Complete) {
+    trial.objectives = objectives;
+    for (std::size_t i = 0; i < measured.size(); ++i)
+      trial.constraints.push_back(study.definition.constraints[i].excess(measured[i]));
+  }
   if (whole) trial.course.push_back({std::max<std::int64_t>(1, row.resource), objectives});
   record.created = record.started = row.started;
   record.ended = row.ended;

@@ -98,7 +98,11 @@ bool one_of(const std::string& word, std::initializer_list<std::string_view> wor
   return std::find(words.begin(), words.end(), word) != words.end();
 }
 
-Columns sort_optuna(const Row& header) {
+bool named(const std::vector<std::string>& names, const std::string& name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+Columns sort_optuna(const Row& header, const TableOptions& options) {
   Columns columns;
   for (std::size_t i = 0; i < header.size(); ++i) {
     const std::string& name = header[i];
@@ -106,7 +110,8 @@ Columns sort_optuna(const Row& header) {
     if (name == "state") columns.state = i;
     if (name == "value" || name.starts_with("values_")) columns.metrics.emplace_back(i, name);
     if (name.starts_with("params_")) columns.parameters.emplace_back(i, name.substr(7));
-    if (name.starts_with("user_attrs_") && has_word_of_metric(name))
+    if (name.starts_with("user_attrs_") &&
+        (has_word_of_metric(name) || named(options.also_metrics, name.substr(11))))
       columns.metrics.emplace_back(i, name.substr(11));
   }
   return columns;
@@ -129,17 +134,16 @@ Columns sort_columns(const Row& header, const TableOptions& options, const std::
   const bool optuna = std::any_of(header.begin(), header.end(), [](const std::string& name) {
     return name.starts_with("params_");
   });
-  if (optuna && options.metrics.empty() && options.parameters.empty()) return sort_optuna(header);
+  if (optuna && options.metrics.empty() && options.parameters.empty())
+    return sort_optuna(header, options);
   Columns columns;
-  const auto named = [](const std::vector<std::string>& names, const std::string& name) {
-    return std::find(names.begin(), names.end(), name) != names.end();
-  };
   for (std::size_t i = 0; i < header.size(); ++i) {
     const std::string& name = header[i];
     const std::string word = plain(name);
-    const bool metric = options.metrics.empty() ? has_word_of_metric(name) || word == "value" ||
-                                                      name == options.objective
-                                                : named(options.metrics, name);
+    const bool metric = options.metrics.empty()
+                            ? has_word_of_metric(name) || word == "value" ||
+                                  name == options.objective || named(options.also_metrics, name)
+                            : named(options.metrics, name);
     const bool chosen = named(options.parameters, name);
     if (!chosen && metric) {
       columns.metrics.emplace_back(i, name);

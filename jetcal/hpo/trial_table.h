@@ -47,9 +47,10 @@ struct TrialTable {
 
 /// Overrides what a file does not say.
 struct TableOptions {
-  std::vector<std::string> metrics;     ///< Columns that are metrics; empty: by their names.
-  std::vector<std::string> parameters;  ///< Columns that are parameters; empty: the others.
-  std::string objective;                ///< Column of the objective; empty: see choose_objective.
+  std::vector<std::string> metrics;       ///< Columns that are metrics; empty: by their names.
+  std::vector<std::string> parameters;    ///< Columns that are parameters; empty: the others.
+  std::vector<std::string> also_metrics;  ///< Columns that are metrics whatever their names say.
+  std::string objective;                  ///< Column of the objective; empty: see choose_objective.
   bool maximise = false;
 };
 

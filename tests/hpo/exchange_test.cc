@@ -127,6 +127,22 @@ TEST(Exchange, TableColumnsMatchTheSpaceOfThePaper) {
   EXPECT_EQ(study.trials[1].state, TrialState::Failed);
 }
 
+TEST(Exchange, TableKeepsTwoObjectivesAndConstraints) {
+  StudyDefinition definition = one_number();
+  definition.objectives.push_back({"latency", false});
+  definition.constraints = {{"size", 9}};
+  const std::string text =
+      "number,values_0,values_1,params_x,user_attrs_size,state\n"
+      "0,0.1,5,0.25,10,COMPLETE\n"
+      "1,0.2,4,0.5,,COMPLETE\n";
+  TableOptions options;
+  options.also_metrics = {"loss", "latency", "size"};
+  const ImportedStudy study = from_table(parse_trial_csv(text, "table.csv", options), definition);
+  EXPECT_EQ(study.trials.at(0).objectives, (std::vector<double>{0.1, 5}));
+  EXPECT_EQ(study.trials.at(0).constraints, std::vector<double>{1});
+  EXPECT_EQ(study.trials.at(1).state, TrialState::Failed);  // it does not say its size
+}
+
 TEST(Exchange, TableErrorsNameTheTrial) {
   const TrialTable table =
       parse_trial_csv("Trial name,Avg loss,x\nt1,0.1,7\nt2,0.2,0.5\n", "table.csv");

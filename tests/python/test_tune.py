@@ -273,6 +273,20 @@ def test_exchange_keeps_a_study(jetcal, tmp_path):
     assert status == 4 and "cut.json" in message
 
 
+def test_tables_keep_two_objectives_and_constraints(jetcal, tmp_path):
+    config = write_config(tmp_path, trials=6, command='echo ${trial} >> "$RAN"; echo loss=${x} latency=$((7 - ${trial})) size=${trial}',
+                          more="constraints: [{metric: size, at_most: 3}]\n")
+    config.write_text(config.read_text().replace("objective: loss", "objectives: [{metric: loss}, {metric: latency}]"))
+    assert start(config).wait(timeout=60) == 0
+    before = jetcal("tune", "status", tmp_path / "study" / "study.db", "--trials")
+    jetcal("tune", "export", tmp_path / "study" / "study.db", tmp_path / "all.csv")
+    jetcal("tune", "import", tmp_path / "all.csv", tmp_path / "csv.db", "--config", config)
+    after = jetcal("tune", "status", tmp_path / "csv.db", "--trials")
+    for field in ("objectives", "constraints"):
+        assert [trial[field] for trial in after["all_trials"]] == [trial[field] for trial in before["all_trials"]]
+    assert after["pareto_front"] == before["pareto_front"]
+
+
 def test_katib_table_of_the_paper_becomes_a_study(jetcal, tmp_path):
     if not TABLE.exists():
         pytest.skip("shared/reference/pfn_trials.csv is not there")
