@@ -72,15 +72,28 @@ std::optional<hpo::StudyDefinition> definition_of(const ImportFlags& flags,
   return definition;
 }
 
+// What is wrong with a file is said with its name.
+template <typename Read>
+auto naming(const std::string& file, const Read& read) {
+  try {
+    return read();
+  } catch (const Error& error) {
+    fail(error.code(), file, ": ", error.what());
+  }
+}
+
 hpo::ImportedStudy read_foreign(const ImportFlags& flags, const CommonOptions& common) {
   const std::string format = format_of(flags.format, flags.file);
   if (format == "json") {
     const std::string text = read_file(flags.file);
     const Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
     if (json.is_discarded()) fail(ErrorCode::DataLoss, flags.file, " is no JSON");
-    return hpo::from_json(json);
+    return naming(flags.file, [&] { return hpo::from_json(json); });
   }
-  if (format == "optuna") return hpo::from_optuna_journal(read_file(flags.file), flags.name);
+  if (format == "optuna") {
+    const std::string text = read_file(flags.file);
+    return naming(flags.file, [&] { return hpo::from_optuna_journal(text, flags.name); });
+  }
   if (format != "csv" && format != "katib") {
     fail(ErrorCode::InvalidArgument, "there is no format '", format,
          "'; there are csv, katib, json and optuna");
@@ -100,6 +113,21 @@ hpo::ImportedStudy read_foreign(const ImportFlags& flags, const CommonOptions& c
   return hpo::from_table(table, definition);
 }
 
+// The file appears with all its trials, or not at all.
+void make_study(const hpo::ImportedStudy& study, const ImportFlags& flags) {
+  for (std::size_t i = 0; i < study.trials.size(); ++i) {
+    naming(flags.file + ": trial " + std::to_string(i),
+           [&] { study.definition.space.check(study.trials[i].values); });
+  }
+  PartialFile part(flags.study);
+  for (const char* const left : {"", "-wal", "-shm"}) fs::remove(part.path().string() + left);
+  {
+    hpo::StudyStore store = hpo::StudyStore::create(part.path(), study.definition);
+    store.add(study.trials, study.records);
+  }
+  part.commit();
+}
+
 int run_import(const ImportFlags& flags, const CommonOptions& common) {
   hpo::ImportedStudy study = read_foreign(flags, common);
   // As many as there are: going on with it is asked for with --trials.
@@ -108,8 +136,7 @@ int run_import(const ImportFlags& flags, const CommonOptions& common) {
   if (fs::exists(flags.study)) {
     fail(ErrorCode::AlreadyExists, flags.study, " is there already: import into a new file");
   }
-  hpo::StudyStore store = hpo::StudyStore::create(flags.study, study.definition);
-  store.add(study.trials, study.records);
+  make_study(study, flags);
   for (const std::string& note : study.notes) std::fprintf(stderr, "%s\n", note.c_str());
   if (common.json) {
     print_json({{"study", flags.study},

@@ -271,6 +271,15 @@ def test_exchange_keeps_a_study(jetcal, tmp_path):
     (tmp_path / "cut.json").write_text((tmp_path / "all.json").read_text()[:-200])
     status, message = jetcal.fails("tune", "import", tmp_path / "cut.json", tmp_path / "cut.db")
     assert status == 4 and "cut.json" in message
+    document = json.loads((tmp_path / "all.json").read_text())
+    document["trials"][3]["values"]["x"] = 7
+    (tmp_path / "wrong.json").write_text(json.dumps(document))
+    status, message = jetcal.fails("tune", "import", tmp_path / "wrong.json", tmp_path / "wrong.db")
+    assert status == 2 and "wrong.json: trial 3: the parameter 'x' cannot be '7'" in message
+    assert not list(tmp_path.glob("wrong.db*"))  # or the next import would find a study without trials
+    (tmp_path / "none.journal").write_text("{}\n{}\n")
+    status, message = jetcal.fails("tune", "import", tmp_path / "none.journal", tmp_path / "wrong.db")
+    assert status == 2 and "none.journal: line 1 of the journal" in message
 
 
 def test_tables_keep_two_objectives_and_constraints(jetcal, tmp_path):
