@@ -29,11 +29,12 @@ Results results_of(const TrialTable& table, StudyNumbers& numbers) {
     results.values.push_back(*value);
     results.losses.push_back(objective.maximise ? -*value : *value);
   }
-  const bool positive = std::all_of(results.losses.begin(), results.losses.end(),
-                                    [](double loss) { return loss > 0; });
-  for (const double loss : results.losses) results.scores.push_back(positive ? 1 / loss : -loss);
+  const bool inverted =
+      !objective.maximise && std::all_of(results.losses.begin(), results.losses.end(),
+                                         [](double loss) { return loss > 0; });
+  for (const double loss : results.losses) results.scores.push_back(inverted ? 1 / loss : -loss);
   numbers.score = objective.maximise ? objective.metric
-                  : positive         ? "1 / " + objective.metric
+                  : inverted         ? "1 / " + objective.metric
                                      : "-" + objective.metric;
   return results;
 }

@@ -72,6 +72,14 @@ TEST(StudyNumbers, MoreIsBetterTurnsTheScore) {
   EXPECT_THAT(numbers.best, ElementsAre(2, 3, 1, 0));
 }
 
+TEST(StudyNumbers, AMetricThatIsBetterTheMoreIsNeverInverted) {
+  TableOptions options;
+  options.maximise = true;
+  const TrialTable table =
+      parse_trial_csv("name,score,x\na,-4,1\nb,-3,2\nc,-2,3\nd,-1,4\n", "t", options);
+  EXPECT_NEAR(study_numbers(table).numeric.at(0).pearson, 1, 1e-12);
+}
+
 TEST(StudyNumbers, ALossBelowZeroIsTurnedNotInverted) {
   const TrialTable table = parse_trial_csv("name,loss,x\na,-1,1\nb,0,2\nc,3,3\n", "t");
   const StudyNumbers numbers = study_numbers(table);
