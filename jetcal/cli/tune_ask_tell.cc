@@ -218,7 +218,7 @@ void serve_ask_tell(const hpo::SearchSpace& space, const std::vector<hpo::Object
   }
 }
 
-std::function<int()> add_ask_tell(CLI::App& ask_tell) {
+std::function<int()> add_ask_tell(CLI::App& ask_tell, const CommonOptions& common) {
   auto flags = std::make_shared<Flags>();  // shared by the parser and the function that it sets up
   ask_tell
       .add_option("--space", flags->space,
@@ -230,7 +230,10 @@ std::function<int()> add_ask_tell(CLI::App& ask_tell) {
   ask_tell.add_option("--objective", flags->objectives,
                       "minimise or maximise; twice for two objectives");
   ask_tell.add_option("--early-stopping", flags->early_stopping, "median");
-  return [flags] { return run(*flags); };
+  return [flags, &common] {
+    load_config(common).reject_unknown();  // ask-tell has no fields
+    return run(*flags);
+  };
 }
 
 }  // namespace jetcal::cli

@@ -26,6 +26,6 @@ void serve_ask_tell(const hpo::SearchSpace& space, const std::vector<hpo::Object
                     std::istream& in, std::ostream& out);
 
 /// Adds the sub-verb to `tune`; the function runs it.
-std::function<int()> add_ask_tell(CLI::App& ask_tell);
+std::function<int()> add_ask_tell(CLI::App& ask_tell, const CommonOptions& common);
 
 }  // namespace jetcal::cli

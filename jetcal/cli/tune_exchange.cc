@@ -41,6 +41,7 @@ std::string exported(const hpo::StudyStore& store, const std::string& format) {
 
 int run_export(const std::string& study, const std::string& file, const std::string& format,
                const CommonOptions& common) {
+  load_config(common).reject_unknown();  // export has no fields of its own
   const hpo::StudyStore store = hpo::StudyStore::read(study);
   const std::string text = exported(store, format_of(format, file));
   if (file == "-") {
@@ -82,8 +83,24 @@ auto naming(const std::string& file, const Read& read) {
   }
 }
 
+// A study in JSON or in a journal says itself what it is; a table has no name.
+void refuse_idle_flags(const ImportFlags& flags, const CommonOptions& common, bool table) {
+  const bool config = !common.config_path.empty();
+  if (!table && (config || flags.maximise || !flags.space.empty() || !flags.metric.empty())) {
+    fail(ErrorCode::InvalidArgument, "--config, --space, --metric and --maximise say what a table ",
+         "is; ", flags.file, " is none");
+  }
+  if (table && !flags.name.empty())
+    fail(ErrorCode::InvalidArgument, "--name chooses a study of a journal; ", flags.file,
+         " is a table");
+  if (config && !flags.space.empty())
+    fail(ErrorCode::InvalidArgument,
+         "--space and --config both say what the parameters are: ", "give one of them");
+}
+
 hpo::ImportedStudy read_foreign(const ImportFlags& flags, const CommonOptions& common) {
   const std::string format = format_of(flags.format, flags.file);
+  refuse_idle_flags(flags, common, format == "csv" || format == "katib");
   if (format == "json") {
     const std::string text = read_file(flags.file);
     const Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
@@ -151,6 +168,7 @@ int run_import(const ImportFlags& flags, const CommonOptions& common) {
 
 int run_enqueue(const std::string& study, const std::vector<std::string>& values,
                 const CommonOptions& common) {
+  load_config(common).reject_unknown();  // enqueue has no fields of its own
   hpo::StudyStore store = hpo::StudyStore::open(study);
   hpo::Trial trial;
   for (const std::string& text : values) {

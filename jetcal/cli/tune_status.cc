@@ -150,6 +150,9 @@ TunePart add_tune_status(CLI::App& tune, CommonOptions& common) {
   app->add_flag("--trials", flags->trials, "with --json: list all trials");
   app->add_flag("--events", flags->events, "with --json: list what happened, in order");
   return {app, [flags, &common] {
+            load_config(common).reject_unknown();  // status has no fields of its own
+            if (!common.json && (flags->trials || flags->events))
+              fail(ErrorCode::InvalidArgument, "--trials and --events list with --json only");
             const hpo::StudyStore store = hpo::StudyStore::read(flags->study);
             if (!common.json) {
               print_study_summary(store);

@@ -9,6 +9,16 @@ namespace jetcal::cli {
 
 namespace {
 
+// Sub-verbs let flags that they lack fall through to the verb, for --json and its like.
+void refuse_flags_of_search(const CLI::App& tune, const std::string& part) {
+  for (const CLI::Option* option : tune.get_options()) {
+    const std::string name = option->get_name();
+    const bool shared = name == "--config" || name == "--json" || name == "--threads";
+    if (option->count() > 0 && !shared)
+      fail(ErrorCode::InvalidArgument, name, " is a flag of the search itself, not of tune ", part);
+  }
+}
+
 std::function<int()> set_up(CLI::App& app, CommonOptions& common) {
   app.require_subcommand(0, 1);
   const std::function<int()> run = add_tune_run(app, common);
@@ -16,14 +26,20 @@ std::function<int()> set_up(CLI::App& app, CommonOptions& common) {
       app.add_subcommand("ask-tell", "answer requests for trials, one JSON document a line")
           ->fallthrough();
   const std::vector<TunePart> parts{
-      {ask_tell, add_ask_tell(*ask_tell)}, add_tune_status(app, common),
-      add_tune_report(app, common),        add_tune_enqueue(app, common),
-      add_tune_export(app, common),        add_tune_import(app, common),
+      {ask_tell, add_ask_tell(*ask_tell, common)},
+      add_tune_status(app, common),
+      add_tune_report(app, common),
+      add_tune_enqueue(app, common),
+      add_tune_export(app, common),
+      add_tune_import(app, common),
       add_tune_lint(app, common),
   };
-  return [parts, run] {
-    for (const TunePart& part : parts)
-      if (part.app->parsed()) return part.run();
+  return [&app, parts, run] {
+    for (const TunePart& part : parts) {
+      if (!part.app->parsed()) continue;
+      refuse_flags_of_search(app, part.app->get_name());
+      return part.run();
+    }
     return run();
   };
 }

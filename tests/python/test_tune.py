@@ -205,6 +205,28 @@ def test_bad_input_is_one_sentence(jetcal, tmp_path):
     assert status == 4 and "no.db" in message
 
 
+def test_flags_that_would_do_nothing_are_refused(jetcal, tmp_path):
+    config = write_config(tmp_path, trials=2)
+    assert start(config).wait(timeout=60) == 0
+    study = tmp_path / "study" / "study.db"
+    for name in ("all.csv", "all.json"):
+        jetcal("tune", "export", study, tmp_path / name)
+    new = tmp_path / "new.db"
+    for arguments, word in (
+            (["status", study, "--seed", 2], "--seed is a flag of the search itself, not of tune status"),
+            (["--algorithm", "gp", "export", study, tmp_path / "x.csv"], "--algorithm is a flag of the search"),
+            (["report", "--from", study, "--objective", "loss"], "--objective is a flag of the search"),
+            (["status", study, "--config", config], "unknown field 'name'"),
+            (["status", study, "--trials"], "with --json only"),
+            (["enqueue", study, "x=0.5", "--config", config], "unknown field 'name'"),
+            (["import", tmp_path / "all.json", new, "--space", "paper-pfn"], "all.json is none"),
+            (["import", tmp_path / "all.csv", new, "--name", "trivial"], "all.csv is a table"),
+            (["import", tmp_path / "all.csv", new, "--space", "paper-pfn", "--config", config], "give one of them")):
+        status, message = jetcal.fails("tune", *arguments)
+        assert status == 2 and word in message, (arguments, message)
+    assert not new.exists()
+
+
 def test_measurements_constraints_and_two_objectives(jetcal, tmp_path):
     more = """  measure:
     - command: "echo '{\\"time\\": {\\"ms\\": 3}}' # ${x}"
