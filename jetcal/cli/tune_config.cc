@@ -36,20 +36,22 @@ void reject_others(const Config& config, const std::string& field, const Texts& 
 }
 
 std::vector<hpo::Objective> read_objectives(const Config& config) {
-  std::vector<hpo::Objective> objectives;
-  if (config.has("objective")) {
-    const std::string metric = config.require<std::string>("objective");
-    const std::string goal = config.get<std::string>("goal", "minimise");
-    objectives.push_back({metric, maximises(config, "goal", goal)});
+  const std::string metric = config.get<std::string>("objective", "validation_loss");
+  const std::string goal = config.get<std::string>("goal", "minimise");
+  const auto list = config.get("objectives", std::vector<Texts>{});
+  if (list.empty()) return {{metric, maximises(config, "goal", goal)}};
+  if (config.has("objective") || config.has("goal")) {
+    fail(ErrorCode::InvalidArgument, config.source(),
+         ": give either objectives, each with its goal, or objective and goal");
   }
-  for (const Texts& entry : config.get("objectives", std::vector<Texts>{})) {
+  std::vector<hpo::Objective> objectives;
+  for (const Texts& entry : list) {
     reject_others(config, "objectives", entry, {"metric", "goal"});
     if (!entry.contains("metric"))
       fail(ErrorCode::InvalidArgument, config.source(), ": objectives: an entry has no metric");
-    const std::string goal = entry.contains("goal") ? entry.at("goal") : "minimise";
-    objectives.push_back({entry.at("metric"), maximises(config, "objectives", goal)});
+    const std::string own = entry.contains("goal") ? entry.at("goal") : "minimise";
+    objectives.push_back({entry.at("metric"), maximises(config, "objectives", own)});
   }
-  if (objectives.empty()) objectives.push_back({"validation_loss", false});
   return objectives;
 }
 
@@ -123,7 +125,10 @@ std::vector<TrialCommand> read_measurements(const Config& config) {
         for (const auto& pair : entry.second)
           command.names[pair.second.Scalar()] = pair.first.Scalar();
       } else if (name == "json") {
-        command.json = entry.second.as<bool>(false);
+        if (!YAML::convert<bool>::decode(entry.second, command.json)) {
+          fail(ErrorCode::InvalidArgument, config.source(), ":", entry.second.Mark().line + 1,
+               ": trial.measure: json must be true or false, got '", entry.second.Scalar(), "'");
+        }
       } else {
         fail(ErrorCode::InvalidArgument, config.source(), ":", entry.first.Mark().line + 1,
              ": trial.measure: unknown field '", name, "'");

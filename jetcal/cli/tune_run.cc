@@ -86,6 +86,8 @@ TuneConfig read_flags(const RunFlags& flags, const CommonOptions& common) {
   override_text(config, "output", flags.output);
   override_text(config, "study", flags.study);
   override_text(config, "space", flags.space);
+  // One objective in place of those of the file.
+  if (!flags.objective.empty() && config.has("objectives")) config.set("objectives", "[]");
   override_text(config, "objective", flags.objective);
   override_text(config, "goal", flags.goal);
   override_text(config, "early_stopping", flags.early_stopping);

@@ -205,6 +205,27 @@ def test_bad_input_is_one_sentence(jetcal, tmp_path):
     assert status == 4 and "no.db" in message
 
 
+def test_objectives_of_flags_and_files(jetcal, tmp_path):
+    config = write_config(tmp_path, trials=2)
+    text = config.read_text()
+
+    def objectives(lines, *flags):
+        config.write_text(text.replace("objective: loss", lines))
+        return jetcal("tune", "--config", config, "--dry-run", *flags)["objectives"]
+
+    both = "objectives: [{metric: loss}, {metric: speed, goal: maximise}]"
+    assert objectives(both) == [{"metric": "loss", "goal": "minimise"}, {"metric": "speed", "goal": "maximise"}]
+    assert objectives(both, "--objective", "size") == [{"metric": "size", "goal": "minimise"}]
+    assert objectives("goal: maximise") == [{"metric": "validation_loss", "goal": "maximise"}]
+    for wrong in (both + "\nobjective: loss", both + "\ngoal: maximise"):
+        config.write_text(text.replace("objective: loss", wrong))
+        status, message = jetcal.fails("tune", "--config", config, "--dry-run")
+        assert status == 2 and "give either objectives" in message
+    config.write_text(text + '  measure: [{command: "true", json: perhaps}]\n')
+    status, message = jetcal.fails("tune", "--config", config, "--dry-run")
+    assert status == 2 and "json must be true or false, got 'perhaps'" in message
+
+
 def test_flags_that_would_do_nothing_are_refused(jetcal, tmp_path):
     config = write_config(tmp_path, trials=2)
     assert start(config).wait(timeout=60) == 0
