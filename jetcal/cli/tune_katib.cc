@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "jetcal/base/files.h"
+#include "jetcal/base/number.h"
 #include "jetcal/cli/tune_config.h"
 #include "jetcal/cli/tune_parts.h"
 #include "jetcal/hpo/command_template.h"
@@ -31,7 +32,10 @@ std::vector<hpo::KatibVolume> read_volumes(const Config& config) {
       } else if (name == "path") {
         volume.path = value;
       } else if (name == "read_only") {
-        volume.read_only = value == "true";
+        if (!YAML::convert<bool>::decode(YAML::Node(value), volume.read_only)) {
+          fail(ErrorCode::InvalidArgument, config.source(),
+               ": katib.volumes: read_only must be true or false, got '", value, "'");
+        }
       } else {
         fail(ErrorCode::InvalidArgument, config.source(), ": katib.volumes: unknown field '", name,
              "'");
@@ -53,7 +57,22 @@ bool promotes(const std::string& algorithm) {
 std::int64_t setting_of(const hpo::StudyDefinition& study, const std::string& name,
                         std::int64_t fallback) {
   const auto found = study.settings.find(name);
-  return found == study.settings.end() ? fallback : std::stoll(found->second);
+  return found == study.settings.end()
+             ? fallback
+             : parse_number<std::int64_t>(found->second).value_or(fallback);
+}
+
+// What the service will say of the study when the experiment is applied.
+void check_search(const hpo::StudyDefinition& study) {
+  hpo::validate(study);
+  hpo::make_algorithm(study.algorithm, study.settings, study.space, study.objectives, study.seed);
+  if (!study.early_stopping.empty())
+    hpo::make_early_stopping(study.early_stopping, study.early_stopping_settings, study.objectives);
+}
+
+// Katib wants every trial parameter to occur, also that of checkpoints which are not kept.
+std::string begins_anew() {
+  return ": trial " + use_of("trial") + " begins anew: no checkpoints are kept\n";
 }
 
 // A script that writes the training configuration, the values in it, and trains.
@@ -71,15 +90,12 @@ std::vector<std::string> training_command(const TuneConfig& config) {
   const std::string script = fmt::format(
       "cat > /tmp/train.yaml <<'END_OF_CONFIGURATION'\n{}\nEND_OF_CONFIGURATION\n"
       "{}exec jetcal train --config /tmp/train.yaml --output {} --metrics-file {}{}\n",
-      run.dump(),
-      !config.katib.resource.empty() && config.checkpoints.empty()
-          ? ": trial " + use_of("trial") + " begins anew: no checkpoints are kept\n"
-          : "",
+      run.dump(), !config.katib.resource.empty() && config.checkpoints.empty() ? begins_anew() : "",
       folder, kMetricsFile, more);
   return {"sh", "-c", script};
 }
 
-std::vector<std::string> other_command(const TuneConfig& config) {
+hpo::Substitutions substitutions(const TuneConfig& config) {
   hpo::Substitutions values;
   for (const hpo::Parameter& parameter : config.study.space.parameters())
     values[parameter.name] = use_of(parameter.name);
@@ -94,15 +110,46 @@ std::vector<std::string> other_command(const TuneConfig& config) {
   values["threads"] = fmt::format("{:.0f}", std::max(1.0, config.katib.cpus));
   values["gpus"] = "";
   values["jetcal"] = "jetcal";
+  return values;
+}
+
+std::vector<std::string> other_command(const TuneConfig& config) {
+  const hpo::Substitutions values = substitutions(config);
   const TrialCommand& command = *config.command;
+  const bool promoted = !config.katib.resource.empty();
+  if (promoted && !knows_budget(config)) {
+    fail(ErrorCode::InvalidArgument, "Katib ends no trial at its budget: with ",
+         config.study.algorithm, " trial.command must use ${budget}");
+  }
   if (!command.shell.empty()) {
     return {"sh", "-c",
-            "mkdir -p " + values["folder"] + "\n" + hpo::substitute(command.shell, values) + "\n"};
+            (promoted && config.checkpoints.empty() ? begins_anew() : "") + "mkdir -p " +
+                values.at("folder") + "\n" + hpo::substitute(command.shell, values) + "\n"};
   }
   std::vector<std::string> arguments;
   for (const std::string& argument : command.arguments)
     arguments.push_back(hpo::substitute(argument, values));
   return arguments;
+}
+
+// Where Katib's collector finds what the command says; empty: in its output.
+std::string metrics_file(const TuneConfig& config) {
+  const TrialCommand& command = *config.command;
+  if (command.metrics.empty()) {
+    if (command.json) {
+      fail(ErrorCode::InvalidArgument,
+           "Katib reads JSON from files only: give trial.metrics.file beside the format json");
+    }
+    return "";
+  }
+  const hpo::Substitutions values = substitutions(config);
+  const std::filesystem::path folder = values.at("folder");
+  std::string path = (folder / hpo::substitute(command.metrics, values)).string();
+  if (path.find("${") != std::string::npos) {
+    fail(ErrorCode::InvalidArgument, "Katib reads the metrics of every trial at one path, which ",
+         path, " is not: give trial.metrics.file an absolute path without values");
+  }
+  return path;
 }
 
 }  // namespace
@@ -121,9 +168,10 @@ void read_katib(const Config& config, TuneConfig& tune) {
   katib.gpus = config.get("katib.gpus", katib.gpus);
   katib.parallel = config.get("katib.parallel", static_cast<std::int64_t>(tune.executor.parallel));
   katib.max_failed = config.get(
-      "katib.max_failed", tune.study.limits.failed_trials > 0
-                              ? tune.study.limits.failed_trials
-                              : std::min<std::int64_t>(katib.max_failed, tune.study.limits.trials));
+      "katib.max_failed", tune.study.limits.failed_trials > 0 ? tune.study.limits.failed_trials
+                          : tune.study.limits.trials > 0
+                              ? std::min<std::int64_t>(katib.max_failed, tune.study.limits.trials)
+                              : katib.max_failed);
   katib.service_account = config.get("katib.service_account", katib.service_account);
   katib.environment = config.get("katib.environment", katib.environment);
   katib.algorithm = config.get("katib.algorithm", katib.algorithm);
@@ -132,6 +180,11 @@ void read_katib(const Config& config, TuneConfig& tune) {
 }
 
 std::string katib_manifest(const TuneConfig& config) {
+  check_search(config.study);
+  if (!config.measure.empty()) {
+    fail(ErrorCode::InvalidArgument,
+         "Katib runs one command a trial: what trial.measure does must be part of it");
+  }
   TuneConfig katib = config;
   if (promotes(config.study.algorithm)) {
     katib.katib.resource = "resource";
@@ -143,10 +196,8 @@ std::string katib_manifest(const TuneConfig& config) {
     katib.katib.metrics_file = kMetricsFile;
   } else {
     katib.katib.command = other_command(katib);
-    if (config.command->metrics.starts_with('/')) {
-      katib.katib.metrics_file = config.command->metrics;
-      katib.katib.metrics_json = config.command->json;
-    }
+    katib.katib.metrics_file = metrics_file(katib);
+    katib.katib.metrics_json = config.command->json;
   }
   return hpo::katib_experiment(katib.study, katib.katib);
 }

@@ -162,6 +162,12 @@ class RunProgress {
 int emit(const TuneConfig& config, const std::string& what, bool json) {
   if (what != "katib") fail(ErrorCode::InvalidArgument, "--emit can be katib, not '", what, "'");
   const std::string manifest = katib_manifest(config);
+  const hpo::StudyLimits& limits = config.study.limits;
+  if (limits.resource > 0 || limits.hours > 0) {
+    std::fprintf(stderr,
+                 "Katib knows neither limits.resource nor limits.hours: the experiment "
+                 "ends by its trials alone\n");
+  }
   if (json) {
     print_json({{"manifest", manifest}});
   } else {

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <yaml-cpp/yaml.h>
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <regex>
 
@@ -234,6 +235,10 @@ void reject_what_katib_lacks(const StudyDefinition& study, const KatibOptions& o
          "TrainingRuntime, not '", options.runtime_kind, "'");
   if (options.workers < 1)
     fail(ErrorCode::InvalidArgument, "katib.workers must be at least 1, got ", options.workers);
+  if (!(options.cpus > 0) || !std::isfinite(options.cpus))
+    fail(ErrorCode::InvalidArgument, "katib.cpus must be above 0, got ", options.cpus);
+  if (options.gpus < 0)
+    fail(ErrorCode::InvalidArgument, "katib.gpus must not be negative, got ", options.gpus);
   if (options.trial == KatibTrial::Job && options.workers > 1)
     fail(ErrorCode::InvalidArgument,
          "a Job is one pod: katib.trial must be PyTorchJob or TrainJob ", "for ", options.workers,
@@ -275,7 +280,7 @@ std::string katib_experiment(const StudyDefinition& study, const KatibOptions& o
                              {"algorithmSettings", settings_json(rule)}};
   }
   spec["parallelTrialCount"] = options.parallel;
-  spec["maxTrialCount"] = study.limits.trials;
+  if (study.limits.trials > 0) spec["maxTrialCount"] = study.limits.trials;
   spec["maxFailedTrialCount"] = options.max_failed;
   spec["metricsCollectorSpec"] = collector_json(options);
   spec["parameters"] = Json::array();

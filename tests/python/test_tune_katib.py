@@ -152,6 +152,44 @@ katib: {image: bowl:1, trial: Job}
     assert "bowl --x ${trialParameters.x} --steps ${trialParameters.steps} > /tmp/trial/out" in command[2]
 
 
+BOWL = """
+name: bowl
+parameters: {x: {type: float, low: -1, high: 1}}
+algorithm: {name: asha, max_resource: 9}
+limits: {trials: 0, hours: 2}
+trial: {command: "bowl --x ${x} --until ${budget}", metrics: {file: out.json, format: json}}
+katib: {image: bowl:1, trial: Job, volumes: [{claim: c, path: /data, read_only: True}]}
+"""
+
+
+def test_metrics_in_the_folder_of_a_trial_and_no_limit_of_trials(tmp_path):
+    spec = manifest(tmp_path, BOWL)["spec"]
+    assert spec["metricsCollectorSpec"]["source"]["fileSystemPath"] == {"path": "/tmp/trial/out.json", "kind": "File", "format": "JSON"}
+    assert {"name": "trial", "reference": "${trialSpec.Labels[jetcal-trial]}"} in spec["trialTemplate"]["trialParameters"]
+    assert "maxTrialCount" not in spec and spec["maxFailedTrialCount"] == 3
+    pod = spec["trialTemplate"]["trialSpec"]["spec"]["template"]["spec"]
+    assert pod["containers"][0]["volumeMounts"] == [{"name": "volume-0", "mountPath": "/data", "readOnly": True}]
+    assert "neither limits.resource nor limits.hours" in emit(tmp_path, BOWL).stderr
+
+
+@pytest.mark.parametrize("old, new, message", [
+    ("file: out.json, ", "", "Katib reads JSON from files only"),
+    ("file: out.json", "file: 'out-${x}.json'", "at one path, which /tmp/trial/out-${trialParameters.x}.json is not"),
+    ("image: bowl:1", "image: bowl:1, checkpoints: /data", "at one path, which /data/bowl/trial-${trialParameters.trial}/out.json is not"),
+    ("trial: {command", "trial: {measure: [{command: time}], command", "Katib runs one command a trial"),
+    ("read_only: True", "read_only: perhaps", "read_only must be true or false, got 'perhaps'"),
+    ("max_resource: 9", "max_resource: nine", "max_resource' of the algorithm 'asha' must be an integer"),
+    ("max_resource: 9", "max_resource: 9, gamma: 1", "has no setting 'gamma'"),
+    (" --until ${budget}", "", "Katib ends no trial at its budget: with asha trial.command must use ${budget}"),
+    ("image: bowl:1", "image: bowl:1, cpus: 0", "katib.cpus must be above 0"),
+    ("image: bowl:1", "image: bowl:1, gpus: -1", "katib.gpus must not be negative"),
+])
+def test_programs_that_katib_cannot_run(tmp_path, old, new, message):
+    assert old in BOWL
+    result = emit(tmp_path, BOWL.replace(old, new, 1))
+    assert result.returncode == 2 and message in result.stderr, result.stderr
+
+
 @pytest.mark.parametrize("old, new, message", [
     ("  image: registry.example/jetcal:0.1\n", "", "needs a container image: give katib.image"),
     ("name: jec-pfn", "name: JEC_PFN", "metadata.name: must be lower case letters"),
