@@ -58,10 +58,15 @@ nlohmann::ordered_json verbs(const std::vector<std::string>& built) {
       {"ingest", "jetcal-physics", {"data", "jec", "models", "analysis"}},
       {"jec", "jetcal-physics", {"data", "jec", "models", "analysis"}},
       {"train", "jetcal-train", {"train"}},
+      {"tune", "", {"hpo"}},
+      {"suggest", "", {"suggest", "server"}},
       {"model", "", {"models"}},
       {"export", "", {"onnx", "engine"}},
       {"serve", "", {"server"}},
+      {"client", "", {"client"}},
+      {"loadgen", "", {"client"}},
       {"pipeline", "", {"pipeline"}},
+      {"store", "", {"store"}},
       {"board", "", {"board"}},
       {"predict", "jetcal-physics", {"data", "jec", "models", "analysis"}},
       {"analyze", "jetcal-physics", {"data", "jec", "models", "analysis"}},
@@ -133,7 +138,12 @@ int run(bool json) {
 
 Verb make_doctor_verb() {
   return {"doctor", "Says what this build has, and what is missing for which verb",
-          [](CLI::App&, CommonOptions& common) { return [&common] { return run(common.json); }; }};
+          [](CLI::App&, CommonOptions& common) {
+            return [&common] {
+              load_config(common).reject_unknown();  // there are no fields
+              return run(common.json);
+            };
+          }};
 }
 
 }  // namespace jetcal::cli

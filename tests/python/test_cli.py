@@ -5,7 +5,8 @@ import subprocess
 
 from conftest import JETCAL
 
-VERBS = ["doctor", "simulate", "ingest", "jec", "train", "model", "export", "serve", "predict", "analyze", "pipeline", "bench"]
+VERBS = ["doctor", "simulate", "ingest", "jec", "train", "tune", "suggest", "model", "export", "serve", "client", "loadgen", "predict",
+         "analyze", "pipeline", "store", "board", "bench"]
 
 
 def test_doctor_prints_the_contract(jetcal):
@@ -17,6 +18,7 @@ def test_doctor_prints_the_contract(jetcal):
         report["rooms"]), report["rooms_left_out"]
     assert report["libraries"]["root"].startswith("6.")
     assert all(state == "ready" for state in report["verbs"].values()), report["verbs"]
+    assert {"doctor", *report["verbs"]} == set(VERBS)
 
 
 def test_doctor_names_a_forced_isa_that_is_unknown():
@@ -30,6 +32,11 @@ def test_every_verb_has_help_and_refuses_unknown_flags(jetcal):
         assert jetcal.raw(verb, "--help").returncode == 0, verb
         status, message = jetcal.fails(verb, "--no-such-flag")
         assert status == 2 and message.startswith(f"jetcal {verb}: "), message
+
+
+def test_the_help_lists_every_verb(jetcal):
+    listed = [line.split()[0] for line in jetcal.raw("--help").stdout.splitlines() if line.startswith("  ")]
+    assert sorted(listed) == sorted(VERBS)
 
 
 def test_unknown_verb_is_one_sentence(jetcal):
