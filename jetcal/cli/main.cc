@@ -65,12 +65,12 @@ void print_help() {
   std::printf("\n'jetcal VERB --help' lists the flags of a verb.\n");
 }
 
-// `bench` has two halves: what these words name needs libtorch.
+// `bench` has two halves: what these words name needs libtorch. The values of flags stand between.
 bool is_training_bench(int argc, char** argv) {
   for (int i = 2; i < argc; ++i) {
     const std::string_view word = argv[i];
-    if (word.starts_with("-")) continue;
-    return word == "train" || word == "network" || word == "jets" || word == "loader";
+    if (word == "inference") return false;
+    if (word == "train" || word == "network" || word == "jets" || word == "loader") return true;
   }
   return false;
 }

@@ -39,6 +39,11 @@ def test_the_help_lists_every_verb(jetcal):
     assert sorted(listed) == sorted(VERBS)
 
 
+def test_flags_may_stand_before_the_name_of_a_benchmark(jetcal, tmp_path):
+    jetcal("bench", "--threads", 1, "jets", "--num-jets", 2, "--output", tmp_path / "jets")
+    assert (tmp_path / "jets").exists()
+
+
 def test_unknown_verb_is_one_sentence(jetcal):
     status, message = jetcal.fails("calibrate")
     assert (status, message) == (2, "jetcal: unknown verb 'calibrate'; see jetcal --help")
