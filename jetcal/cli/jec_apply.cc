@@ -2,6 +2,7 @@
 // jetcal jec apply: a ROOT file in, the same tree with the corrected pT of every jet out.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <limits>
@@ -131,6 +132,8 @@ std::vector<std::string> output_paths(const ApplyOptions& options) {
     std::error_code ignored;
     if (fs::equivalent(input, outputs.back(), ignored))
       fail(ErrorCode::InvalidArgument, "the output would overwrite the input ", input);
+    if (std::find(outputs.begin(), outputs.end() - 1, outputs.back()) != outputs.end() - 1)
+      fail(ErrorCode::InvalidArgument, "two inputs would be written to ", outputs.back());
   }
   return outputs;
 }

@@ -236,6 +236,12 @@ def test_apply_adds_the_corrected_pt(jetcal, library, tmp_path):
     assert relative(tree["jetPtJEC"][good], expected) < 1e-6
     status, message = jetcal.fails("jec", "apply", "--input", source, "--output", source, "--correction", text_file("L2Relative"))
     assert status == 2 and "overwrite" in message
+    (tmp_path / "other").mkdir()
+    twin = tmp_path / "other" / "jets.root"
+    twin.write_bytes(source.read_bytes())
+    status, message = jetcal.fails("jec", "apply", "--input", source, twin, "--output", tmp_path / "both", "--correction",
+                                   text_file("L2Relative"))
+    assert status == 2 and "two inputs would be written to" in message and not (tmp_path / "both").exists()
 
 
 def test_apply_corrects_the_raw_pt_of_real_nanoaod(jetcal, library, tmp_path):
