@@ -101,7 +101,10 @@ Json load(client::Client& asker, const AskFlags& flags) {
 }
 
 // Replaces this program by `jetcal predict`, which reads such files and asks the same server.
-[[noreturn]] void hand_over_to_predict(const AskFlags& flags) {
+[[noreturn]] void hand_over_to_predict(const AskFlags& flags, const CommonOptions& common) {
+  if (flags.coding != "binary")
+    fail(ErrorCode::InvalidArgument, "--coding json is for FILE.json and --sample: the jets of ",
+         flags.input, " are sent by jetcal predict");
   const ClientFlags& server = flags.server;
   std::vector<std::string> words{"jetcal", "predict", "--url", server.url};
   const auto add = [&words](const char* flag, const std::string& value) {
@@ -122,6 +125,8 @@ Json load(client::Client& asker, const AskFlags& flags) {
   add("--verify", server.verify ? "true" : "false");
   add("--token-file", server.token_file);
   add("--token-variable", server.token_variable);
+  if (common.threads > 0) add("--threads", std::to_string(common.threads));
+  if (common.json) words.emplace_back("--json");
   const std::vector<char*> arguments = pointers_to(words);
   ::execv(fs::read_symlink("/proc/self/exe").c_str(), arguments.data());
   fail(ErrorCode::Internal, "jetcal predict does not start");
@@ -169,7 +174,7 @@ void print_jets(const Json& answer) {
   }
 }
 
-int infer(client::Client& asker, const AskFlags& flags, bool json) {
+int infer(client::Client& asker, const AskFlags& flags, const CommonOptions& common) {
   need_model(flags);
   if (flags.input.empty() == (flags.sample <= 0))
     fail(ErrorCode::InvalidArgument, "infer needs either --input FILE or --sample N");
@@ -178,7 +183,7 @@ int infer(client::Client& asker, const AskFlags& flags, bool json) {
   const auto coding =
       flags.coding == "json" ? client::TensorCoding::Json : client::TensorCoding::Binary;
   if (flags.sample <= 0 && fs::path(flags.input).extension() != ".json")
-    hand_over_to_predict(flags);
+    hand_over_to_predict(flags, common);
   Json answer;
   if (flags.sample <= 0 && is_protocol_request(read_file(flags.input))) {
     client::InferRequest request = client::parse_request(read_file(flags.input));
@@ -191,7 +196,7 @@ int infer(client::Client& asker, const AskFlags& flags, bool json) {
   }
   if (!flags.output.empty())
     write_file(flags.output, answer.dump(1) + "\n");
-  else if (json || !answer.contains("jets"))
+  else if (common.json || !answer.contains("jets"))
     print_json(answer);
   else
     print_jets(answer);
@@ -212,7 +217,7 @@ int run(const CLI::App& app, const CommonOptions& common, const AskFlags& given)
   client::Client asker(client_options(flags.server));
   const std::string& action = flags.action;
   if (action == "health") return health(asker, flags, common.json);
-  if (action == "infer") return infer(asker, flags, common.json);
+  if (action == "infer") return infer(asker, flags, common);
   Json answer;
   if (action == "metadata") {
     answer = flags.model.empty() ? asker.server_metadata()

@@ -120,6 +120,10 @@ def test_other_files_go_to_predict(jetcal, server, ntuple, repository, tmp_path)
         result = jetcal.raw("client", "infer", "--model-name", "pfn", "--input", source, "--output", output, "--url", f"http://{server.url}")
         assert result.returncode == 0, result.stderr
         assert output.exists()
+    words = ["client", "infer", "--model-name", "pfn", "--input", parquet, "--output", tmp_path / "c.parquet", "--url", f"http://{server.url}"]
+    assert jetcal(*words)["jets"] == 40  # --json goes along
+    status, message = jetcal.fails(*words, "--coding", "json")
+    assert status == 2 and "--coding json is for" in message
 
 
 def test_errors_are_one_sentence(jetcal, server, tmp_path):
