@@ -51,7 +51,7 @@ void add_course_flags(CLI::App& app, CourseFlags& flags) {
 
 void apply(const CourseFlags& flags, Config& config) {
   for (const auto& [field, value] : flags.values) {
-    if (!value.empty()) config.set(field, value);
+    if (!value.empty()) config.set_text(field, value);
   }
   for (const auto& [field, values] : flags.lists) {
     if (values.empty()) continue;

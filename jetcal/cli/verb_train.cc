@@ -112,14 +112,14 @@ void override_field(Config& config, const char* name, const std::optional<T>& fl
 }
 
 void override_field(Config& config, const char* name, const std::string& flag) {
-  if (!flag.empty()) config.set(name, flag);
+  if (!flag.empty()) config.set_text(name, flag);
 }
 
 train::TrainOptions read_options(const TrainFlags& flags, const CommonOptions& common) {
   Config config = load_config(common);
   override_field(config, "data.directory", flags.data);
-  if (!flags.selection.empty()) config.set_text("data.selection", flags.selection);
-  if (!flags.weight.empty()) config.set_text("data.weight", flags.weight);
+  override_field(config, "data.selection", flags.selection);
+  override_field(config, "data.weight", flags.weight);
   override_field(config, "data.fraction", flags.fraction);
   override_field(config, "data.mode", flags.data_mode);
   override_field(config, "data.memory_mb", flags.memory_mb);

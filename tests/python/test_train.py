@@ -121,6 +121,12 @@ def curves(output):
             for tag in accumulator.Tags()["scalars"]}
 
 
+def test_paths_of_flags_are_text_whatever_they_look_like(jetcal, shards, tmp_path):
+    output, metrics = tmp_path / "run: best #1", tmp_path / "metrics #1.txt"
+    jetcal("train", "--data", shards, "--output", output, "--metrics-file", metrics, *flags_with("--epochs", "1"))
+    assert (output / "model.jetcal").exists() and metrics.exists()
+
+
 def test_prints_the_contract(whole, shards):
     output, result = whole
     assert len(result["epochs"]) == 6
