@@ -2,6 +2,8 @@
 // jetcal simulate: makes a JetNTuple file of simulated jets.
 #include <cstdio>
 #include <memory>
+#include <set>
+#include <string>
 
 #include "jetcal/base/files.h"
 #include "jetcal/base/progress.h"
@@ -245,7 +247,22 @@ int judge(const SimulateFlags& flags, const CommonOptions& common) {
   return validate(judged, common.json);
 }
 
-int simulate(const SimulateFlags& flags, const CommonOptions& common) {
+// Judging makes nothing, and making judges nothing.
+void refuse_flags_of_the_other(const CLI::App& app) {
+  const std::set<std::string> judging{"--validate", "--compare"};
+  const std::set<std::string> shared{"--calibration", "--correction", "--config", "--json",
+                                     "--threads"};
+  const bool judged = app.count("--validate") > 0;
+  for (const CLI::Option* option : app.get_options()) {
+    const std::string name = option->get_name();
+    if (option->count() == 0 || shared.contains(name) || judging.contains(name) == judged) continue;
+    fail(ErrorCode::InvalidArgument, name,
+         judged ? " is for making jets, and --validate makes none" : " needs --validate");
+  }
+}
+
+int simulate(const CLI::App& app, const SimulateFlags& flags, const CommonOptions& common) {
+  refuse_flags_of_the_other(app);
   if (flags.validate) return judge(flags, common);
   const sim::ProductionOptions options = read_options(flags, common);
   Bars bars;
@@ -264,7 +281,7 @@ Verb make_simulate_verb() {
           [](CLI::App& app, CommonOptions& common) -> std::function<int()> {
             auto flags = std::make_shared<SimulateFlags>();
             add_flags(app, *flags);
-            return [flags, &common] { return simulate(*flags, common); };
+            return [&app, flags, &common] { return simulate(app, *flags, common); };
           }};
 }
 

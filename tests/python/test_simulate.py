@@ -146,6 +146,8 @@ def test_committed_sample_is_whole(sample):
         (["--calibration", "c.root", "--jets", "10"], "counts events"),
         (["--output", "x.root", "--events", "10", "--correction", "nowhere.txt"], "nowhere.txt"),
         (["--validate", "nowhere.root"], "nowhere.root"),
+        (["--validate", "s.root", "--jets", "10"], "--jets is for making jets"),
+        (["--output", "x.root", "--events", "10", "--compare", "p.root"], "--compare needs --validate"),
         (["--output", "x.root", "--jets", "10", "--events", "10"], "jets or events"),
         (["--output", "x.root", "--events", "10", "--precision-bits", "12,12"], "five numbers"),
         (["--output", "x.root", "--events", "10", "--workers", "0"], "workers"),
