@@ -141,6 +141,8 @@ PredictOptions with_config(const CLI::App& app, const CommonOptions& common,
   fill_from_config(app, config, "split", options.split);
   options.rules = read_observers(config, options.observers);
   config.reject_unknown();
+  if ((app.count("--split") > 0 || config.has("split")) && !is_shard_folder(options.input))
+    fail(ErrorCode::InvalidArgument, "--split is for a folder of shards, got ", options.input);
   return options;
 }
 

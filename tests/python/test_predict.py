@@ -203,6 +203,7 @@ def test_bad_requests_are_one_sentence_and_leave_nothing(jetcal, ntuple, reposit
             (2, "either --model", []),
             (2, "overwrite the input", ["--model", model, "--output", ntuple]),
             (2, "mode paper, --mode says constituents", ["--model", model, "--mode", "constituents"]),
+            (2, "--split is for a folder of shards", ["--model", model, "--split", "train"]),
             (2, "'no branch'", ["--model", model, "--branch", "no branch"]),
             (2, "jetPt", ["--model", model, "--branch", "jetPt"]),
             (2, "http://", ["--url", "ftp://somewhere"]),
