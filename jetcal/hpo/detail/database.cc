@@ -10,6 +10,7 @@
 #include <thread>
 #include <utility>
 
+#include "jetcal/base/encoding.h"
 #include "jetcal/base/error.h"
 #include "jetcal/base/random.h"
 
@@ -23,8 +24,9 @@ namespace {
 constexpr std::chrono::minutes kPatience{10};
 
 // Sleeps before the next try; times differ from process to process, so that they do not meet again.
+// The threads of the board read studies of their own at the same time.
 void back_off(int tries) {
-  static Rng rng(mix64(
+  static thread_local Rng rng(mix64(
       static_cast<std::uint64_t>(::getpid()),
       static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count())));
   const double most_ms = std::min(20.0, 0.5 * static_cast<double>(1 << std::min(tries, 8)));
@@ -104,7 +106,8 @@ void Database::open(Mode mode) {
     }
     // A folder that cannot be written: nobody writes the file either.
     sqlite3_close_v2(std::exchange(handle_, nullptr));
-    const std::string uri = "file:" + path_.string() + "?immutable=1";
+    const std::string uri =
+        "file:" + percent_encoded(path_.string(), /*keep_slash=*/true) + "?immutable=1";
     code = sqlite3_open_v2(uri.c_str(), &handle_, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, nullptr);
     if (code != SQLITE_OK) failed(code);
     return;
