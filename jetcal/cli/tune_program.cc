@@ -16,7 +16,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr std::array<std::string_view, 23> kModelFields{"network",
+constexpr std::array<std::string_view, 24> kModelFields{"network",
                                                         "preset",
                                                         "mode",
                                                         "standardise",
@@ -36,13 +36,16 @@ constexpr std::array<std::string_view, 23> kModelFields{"network",
                                                         "dropout",
                                                         "features",
                                                         "target",
+                                                        "skip",
                                                         "head",
                                                         "pooling",
                                                         "norm"};
-constexpr std::array<std::string_view, 17> kTrainingFields{
-    "optimizer",    "lr",           "weight_decay", "schedule",        "batch_size", "seed",
-    "warmup_steps", "warmup_start", "gamma",        "final_lr_factor", "flat_part",  "clip_norm",
-    "clip_value",   "ema_decay",    "patience",     "flavor_weight",   "closure"};
+constexpr std::array<std::string_view, 25> kTrainingFields{
+    "optimizer",      "lr",           "weight_decay",  "schedule",        "batch_size",
+    "seed",           "warmup_steps", "warmup_start",  "gamma",           "final_lr_factor",
+    "flat_part",      "clip_norm",    "clip_value",    "ema_decay",       "patience",
+    "flavor_weight",  "closure",      "epochs",        "peak_at",         "peak_ratio",
+    "ema_start_step", "ema_best",     "patience_gain", "steps_per_epoch", "samples_per_epoch"};
 
 int threads_of(const TuneConfig& config, const hpo::TrialPlace& place) {
   if (!place.share.cores.empty()) return static_cast<int>(place.share.cores.size());

@@ -456,6 +456,15 @@ def test_we_read_a_journal_of_optuna(jetcal, tmp_path):
         assert [report["objectives"][0] for report in trial["course"]] == list(frozen.intermediate_values.values())
 
 
+def test_parameters_may_be_any_field_of_a_training(jetcal, tmp_path):
+    names = ["skip", "epochs", "peak_at", "peak_ratio", "ema_start_step", "ema_best", "patience_gain", "steps_per_epoch", "samples_per_epoch"]
+    config = tmp_path / "tune.yaml"
+    config.write_text("parameters:\n" + "".join(f"  {name}: {{type: float, low: 1, high: 2}}\n" for name in names) +
+                      f"output: {tmp_path / 'study'}\ntrial: {{train: {{data: {{directory: shards}}}}}}\n")
+    document = jetcal("tune", "--config", config, "--dry-run")
+    assert [parameter["name"] for parameter in document["parameters"]] == names
+
+
 def test_configurations_are_read(jetcal, tmp_path):
     for config in sorted((ROOT / "configs").glob("tune-*.yaml")):
         result = subprocess.run([JETCAL, "tune", "--config", config, "--output", tmp_path / config.stem, "--dry-run", "--json"],
