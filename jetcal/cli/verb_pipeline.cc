@@ -97,6 +97,17 @@ void add_exec_flags(CLI::App& app, ExecFlags& flags) {
   app.add_option("command", flags.command, "command, after --")->required();
 }
 
+// What a run does is settled when it begins.
+void refuse_contradictions(const CLI::App& run) {
+  const auto given = [&run](const char* flag) { return run.count(flag) > 0; };
+  for (const char* const flag : {"--set", "--parameters", "--input", "--recurring"}) {
+    if (given("--resume") && given(flag))
+      fail(ErrorCode::InvalidArgument, flag, " cannot change the run that --resume goes on with");
+  }
+  if (given("--times") && !given("--recurring"))
+    fail(ErrorCode::InvalidArgument, "--times needs --recurring");
+}
+
 // Takes --config's fields for flags that are not given.
 void fill(const CLI::App& app, const CommonOptions& common, PipelineFlags& flags) {
   const Config config = load_config(common);
@@ -155,6 +166,7 @@ Work set_up(CLI::App& app, CommonOptions& common) {
   return [=, &common]() -> int {
     const std::string& directory = flags->run.directory;
     if (run->parsed()) {
+      refuse_contradictions(*run);
       fill(*run, common, flags->run);
       return run_pipeline_verb(flags->run, common.json);
     }

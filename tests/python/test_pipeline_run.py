@@ -183,6 +183,10 @@ def test_a_killed_run_is_called_cut_and_goes_on(jetcal, tmp_path):
     process.wait()
     runs = place.look(jetcal, "list")["runs"]
     assert [run["state"] for run in runs] == ["cut"]
+    for flags, word in ((["--resume", "last", "--set", "rate=0.5"], "--set cannot change the run"),
+                        (["--resume", "last", "--recurring"], "--recurring cannot change the run"), (["--times", 2], "--times needs")):
+        status, message = jetcal.fails(*place.arguments(*flags))
+        assert status == 2 and word in message
     result = place.run(jetcal, "--resume", "last")
     assert result["run"] == runs[0]["run"] and states(result)["sort"] == "cached"
     assert of_step(result, "train")["outputs"]["loss"] == 0.75
