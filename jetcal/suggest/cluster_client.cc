@@ -72,7 +72,7 @@ std::vector<double> fetch_metric_values(const std::string& address, const std::s
   }
   std::vector<double> values;
   for (const katib::MetricLog& log : reply.observation_log().metric_logs()) {
-    const std::optional<double> value = parse_number<double>(log.metric().value());
+    const std::optional<double> value = parse_signed_number<double>(log.metric().value());
     if (value && std::isfinite(*value)) values.push_back(*value);
   }
   return values;

@@ -222,7 +222,7 @@ std::vector<double> ObservationService::metric_values(const std::string& trial,
   constexpr double kNoBound = 1e18;
   std::vector<double> values;
   for (const Entry& entry : read(trial, metric, -kNoBound, kNoBound)) {
-    const std::optional<double> value = parse_number<double>(entry.value);
+    const std::optional<double> value = parse_signed_number<double>(entry.value);
     if (value && std::isfinite(*value)) values.push_back(*value);
   }
   return values;

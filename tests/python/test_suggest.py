@@ -196,6 +196,19 @@ def test_learning_beats_chance(pb, suggestion):
     assert min(losses[10:]) < min(losses[:10])
 
 
+def test_a_plus_before_a_value_changes_nothing(pb, suggestion):
+    """Katib's collectors hand values on as they were printed, and take '+0.5' for a number."""
+    experiment = katib.experiment(pb, "tpe")
+    given = ask(pb, suggestion, experiment, count=12).parameter_assignments
+
+    def answer(sign):
+        trials = [katib.trial(pb, f"t{i}", one.assignments, pb.TrialStatus.SUCCEEDED, f"{sign}{0.08 + i / 1000}", f"2026-11-23T07:00:{i:02}Z")
+                  for i, one in enumerate(given)]
+        return katib.values_of(ask(pb, suggestion, experiment, trials, count=3))
+
+    assert answer("+") == answer("")
+
+
 def test_asha_promotes_with_labels(pb, suggestion):
     epochs = pb.ParameterSpec(name="epochs", parameter_type=pb.INT, feasible_space=pb.FeasibleSpace(min="1", max="9"))
     parameters = katib.pfn_parameters(pb) + [epochs]

@@ -320,7 +320,7 @@ Search read_search(const katib::Experiment& experiment) {
 std::optional<double> objective_of(const katib::Trial& trial, const std::string& metric) {
   for (const katib::Metric& item : trial.status().observation().metrics()) {
     if (item.name() != metric) continue;
-    const std::optional<double> value = parse_number<double>(item.value());
+    const std::optional<double> value = parse_signed_number<double>(item.value());
     if (value && std::isfinite(*value)) return value;
   }
   return std::nullopt;
