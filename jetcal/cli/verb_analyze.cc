@@ -3,6 +3,7 @@
 // and figures.
 #include <fmt/format.h>
 
+#include <cmath>
 #include <filesystem>
 
 #include "jetcal/analysis/report.h"
@@ -33,7 +34,7 @@ struct AnalyzeFlags {
   std::vector<std::string> correctors;
   int bootstrap = 200, min_jets = 30;
   std::uint64_t seed = 1;
-  double reco_threshold = -1;
+  double reco_threshold = 0;
 };
 
 struct AnalyzeOptions {
@@ -58,7 +59,11 @@ AnalyzeOptions make_options(const CLI::App& app, AnalyzeFlags flags, const Confi
   fill_from_config(app, config, "seed", flags.seed);
   fill_from_config(app, config, "reco-threshold", flags.reco_threshold);
   const bool split_given = app.count("--split") > 0 || config.has("split");
+  const bool threshold_given = app.count("--reco-threshold") > 0 || config.has("reco_threshold");
   config.reject_unknown();
+  if (threshold_given && !(flags.reco_threshold >= 0 && std::isfinite(flags.reco_threshold)))
+    fail(ErrorCode::InvalidArgument, "reco_threshold must be at least 0, got ",
+         flags.reco_threshold);
   if (flags.input.empty())
     fail(ErrorCode::InvalidArgument, "the input is missing: give --input SHARDS_DIR or FILE.root");
   if (flags.output.empty())
@@ -75,7 +80,7 @@ AnalyzeOptions make_options(const CLI::App& app, AnalyzeFlags flags, const Confi
   options.analysis.resamplings = flags.bootstrap;
   options.analysis.seed = flags.seed;
   options.analysis.min_jets = flags.min_jets;
-  if (flags.reco_threshold >= 0) options.analysis.reco_threshold = flags.reco_threshold;
+  if (threshold_given) options.analysis.reco_threshold = flags.reco_threshold;
   return options;
 }
 

@@ -348,6 +348,7 @@ def test_the_table_is_readable_and_a_config_file_serves_as_flags(ntuple, tmp_pat
     (["--corrector", "Model=jec:missing.txt"], 3, "missing.txt"),
     (["--corrector", "Model=jec:"], 2, "NAME=jec:FILE"),
     (["--min-jets", "0"], 2, "min_jets must be at least 1"),
+    (["--reco-threshold", "-5"], 2, "reco_threshold must be at least 0, got -5"),
 ])
 def test_bad_input_is_one_sentence_and_leaves_nothing(ntuple, tmp_path, extra, status, sentence):
     run = subprocess.run([JETCAL, "analyze", "--input", ntuple, "--output", tmp_path / "out", *extra],
