@@ -24,6 +24,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr int kDefaultHttpPort = 8000;  // as Triton
+constexpr int kMaxPort = 65535;
 constexpr std::chrono::milliseconds kSignalPoll{20};
 
 /// The flags as given; a flag that was not given leaves the configuration's value alone.
@@ -135,6 +136,11 @@ ServeOptions make_options(const CLI::App& app, const ServeFlags& flags,
   options.engine.repository = repository;
   options.engine.onnx_threads = common.threads;
   server::validate(options.http);
+  for (const auto& [name, port] : {std::pair{"grpc-port", options.grpc_port},
+                                   std::pair{"metrics-port", options.metrics_port}}) {
+    if (port < 0 || port > kMaxPort)
+      fail(ErrorCode::InvalidArgument, name, " is out of range: ", port);
+  }
   return options;
 }
 

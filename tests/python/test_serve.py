@@ -267,6 +267,9 @@ def test_port_in_use_and_missing_repository_are_one_sentence(jetcal, server, rep
     assert status == 6 and f"port {server.port} on 127.0.0.1 is in use" in message
     status, message = jetcal.fails("serve", "--model-repository", tmp_path / "nowhere")
     assert status == 3 and "nowhere" in message
+    for flag in ("--http-port", "--grpc-port", "--metrics-port"):
+        status, message = jetcal.fails("serve", "--model-repository", repository, flag, 70000)
+        assert status == 2 and f"{flag[2:]} is out of range: 70000" in message
     status, message = jetcal.fails("serve")
     assert status == 2 and "--model-repository" in message
 
