@@ -235,6 +235,9 @@ TuneConfig read_tune_config(const Config& config) {
   tune.executor = read_executor(config);
   tune.study_file = config.get<std::string>("study", "");
   tune.threads = config.get("threads", 0);
+  if (tune.threads < 0)
+    fail(ErrorCode::InvalidArgument, config.source(), ": threads must not be negative, got ",
+         tune.threads);
   read_trial(config, tune);
   read_katib(config, tune);
   if (tune.train.has_value() == tune.command.has_value()) {

@@ -192,6 +192,8 @@ def test_bad_input_is_one_sentence(jetcal, tmp_path):
     assert status == 2 and "'x'" in message
     status, message = fails("limits:", "limit:")
     assert status == 2 and "limit" in message
+    status, message = fails("algorithm: random", "algorithm: random\nthreads: -2")
+    assert status == 2 and "threads must not be negative" in message
     status, message = fails("algorithm: random", "algorithm: randam")
     assert status == 3 and "random" in message
     status, message = fails("objective: loss", "objective: loss\nearly_stopping: {name: median, min_trails: 3}")
