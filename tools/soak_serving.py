@@ -37,8 +37,9 @@ import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tests" / "python"))
+sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "tests" / "python")]
 
+import driver  # noqa: E402
 from process_figures import descriptors, resident_mb  # noqa: E402
 from served import Served  # noqa: E402
 
@@ -394,7 +395,7 @@ def main():
     parser.add_argument("--json", action="store_true", help="print the account on standard output")
     options = parser.parse_args()
     options.client = options.client or options.jetcal
-    account, broken = {}, []
+    account, broken = {"benchmark": "soak", **driver.machine(options.client)}, []
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         jets = {}
