@@ -10,7 +10,8 @@ Parts:
     networks  the paper's two networks over binary HTTP at several batch sizes: jetcal with ragged and with padded requests (awake: with
               --busy-poll-us), Triton (Python backend on ONNX Runtime) with the usual padded export and with jetcal's factored one
     trivial   one-row requests of a model that computes nothing: requests a second, and a second of processor time of the server
-    batching  64 clients that ask for one jet each, with and without dynamic batching: in jetcal, and in Triton with libtriton_jetcal.so
+    batching  64 clients that ask for one jet each, with and without dynamic batching: in jetcal (with a delay, and as it is by default: without),
+              and in Triton with libtriton_jetcal.so
     start     start to first answer, and resident memory with both networks loaded
 
 JETCAL_TRITON names a virtual environment with nvidia-pytriton and onnxruntime; --triton-backend FOLDER adds a backend `onnxruntime`
@@ -275,8 +276,9 @@ def batching(options, workshop):
     results = []
     variants = ("single", "batched")
     models = [f"{name}-{variant}" for name in workshop.networks for variant in variants]
+    ours = models + workshop.networks
     with contextlib.ExitStack() as stack:
-        servers = {"jetcal": stack.enter_context(our_server(workshop, models))}
+        servers = {"jetcal": stack.enter_context(our_server(workshop, ours))}
         if workshop.backend_of_ours:
             servers["jetcal in triton"] = stack.enter_context(real_triton(workshop, models))
         else:
@@ -289,9 +291,11 @@ def batching(options, workshop):
                     form = "ragged" if place == "jetcal" else "padded"
                     contenders[f"{place} {variant}"] = lambda server=server, variant=variant, form=form: load(
                         options, server, f"{name}-{variant}", 1, form, connections=64)
+            contenders["jetcal by default"] = lambda name=name: load(options, servers["jetcal"], name, 1, "ragged", connections=64)
             rows = in_turn(options, contenders)
-            for place in servers:
-                rows[f"{place} batched"]["faster_than_single_by"] = rows[f"{place} batched"]["jets_per_s"] / rows[f"{place} single"]["jets_per_s"]
+            for variant, single in (("jetcal batched", "jetcal single"), ("jetcal by default", "jetcal single"), ("jetcal in triton batched", "jetcal in triton single")):
+                if variant in rows:
+                    rows[variant]["faster_than_single_by"] = rows[variant]["jets_per_s"] / rows[single]["jets_per_s"]
             results.append({"network": name, "clients": 64, "max_queue_delay_us": DELAY_US, "servers": rows})
             show(f"{name}, 64 clients of one jet", rows)
     return results

@@ -125,6 +125,18 @@ TEST_F(RequestQueueTest, PreferredSizesRunAtOnceAndOthersWaitTheirTime) {
   EXPECT_GE(std::chrono::steady_clock::now() - begin, milliseconds(30));
 }
 
+TEST_F(RequestQueueTest, ABurstThatIsOverIsNotWaitedFor) {
+  Scheduling scheduling = batching();
+  scheduling.max_delay_us = 60'000'000;
+  make(scheduling, {100, 0, 0});
+  for (int i = 0; i < 7; ++i) push("a", 1);
+  auto popped = std::async(std::launch::async, [this] { return pop(); });
+  EXPECT_EQ(popped.wait_for(milliseconds(50)), std::future_status::timeout);  // few may be joined
+  push("a", 1);
+  ASSERT_EQ(popped.wait_for(std::chrono::seconds(30)), std::future_status::ready);
+  EXPECT_EQ(popped.get().size(), 8U);
+}
+
 TEST_F(RequestQueueTest, HigherLevelsComeFirst) {
   Scheduling scheduling;
   scheduling.levels = 3;

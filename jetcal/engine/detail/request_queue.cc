@@ -9,6 +9,13 @@ namespace jetcal::engine::detail {
 // A year: longer timeouts would overflow the clock.
 static constexpr std::uint64_t kLongestTimeoutUs = 31'536'000'000'000;
 
+// When this many wait and nothing comes for as long as this many take to come, nobody is waited
+// for.
+static constexpr std::int64_t kEnoughJobs = 8, kGapsOfPause = 4;
+static constexpr std::chrono::microseconds kShortestPause{50};
+// A worker that looks again within this need not be woken.
+static constexpr std::chrono::microseconds kSoon{200};
+
 RequestQueue::RequestQueue(Scheduling scheduling, const QueueLimits& limits, DeadlineTimer& timer,
                            Refuse refuse)
     : scheduling_(std::move(scheduling)),
@@ -45,10 +52,12 @@ void RequestQueue::push(Job job) {
     job.deadline = job.arrived + std::chrono::microseconds(std::min(timeout_us, kLongestTimeoutUs));
     expect(job.deadline);
   }
+  newest_ = job.arrived;
+  const bool seen_soon = looks_again_ < job.arrived + kSoon;
   level.fresh.push_back(std::move(job));
   ++size_;
   lock.unlock();
-  wake_.notify_one();
+  if (!seen_soon) wake_.notify_one();
   if (!cancellation) return;
   // Outside the lock: one that is raised already reacts on this thread.
   cancellation->on_request([self = weak_from_this(), number] {
@@ -201,6 +210,20 @@ std::vector<Job> RequestQueue::take_first(std::size_t count) {
   return jobs;
 }
 
+bool RequestQueue::wait_for_more(std::unique_lock<std::mutex>& lock) {
+  const Clock::time_point first = oldest();
+  Clock::time_point until = first + std::chrono::microseconds(scheduling_.max_delay_us);
+  if (size_ >= kEnoughJobs) {
+    const Clock::duration pause = kGapsOfPause * (newest_ - first) / (size_ - 1);
+    until = std::min(until, newest_ + std::max<Clock::duration>(pause, kShortestPause));
+  }
+  if (Clock::now() >= until) return false;
+  looks_again_ = until;
+  wake_.wait_until(lock, until);
+  looks_again_ = Clock::time_point::max();
+  return true;
+}
+
 std::vector<Job> RequestQueue::pop() {
   std::unique_lock lock(mutex_);
   while (true) {
@@ -208,11 +231,7 @@ std::vector<Job> RequestQueue::pop() {
     if (size_ == 0) return {};
     bool complete = false;
     const std::size_t count = plan(complete);
-    const Clock::time_point due = oldest() + std::chrono::microseconds(scheduling_.max_delay_us);
-    if (!complete && !closed_ && scheduling_.max_delay_us > 0 && Clock::now() < due) {
-      wake_.wait_until(lock, due);
-      continue;
-    }
+    if (!complete && !closed_ && wait_for_more(lock)) continue;
     ++running_;
     std::vector<Job> jobs = take_first(count);
     if (size_ > 0) wake_.notify_one();  // for another instance

@@ -87,6 +87,9 @@ class RequestQueue : public std::enable_shared_from_this<RequestQueue> {
   std::optional<Job> take(std::uint64_t number);
   /// Counts the jobs that form the next batch; sets `complete` when more would not help.
   std::size_t plan(bool& complete) const;
+  /// Waits for more requests, at most until the delay of the oldest is over; returns false when it
+  /// is, or when many wait and no more come.
+  bool wait_for_more(std::unique_lock<std::mutex>& lock);
   Clock::time_point oldest() const;
   template <typename Visit>
   void visit_in_order(Visit visit) const;
@@ -102,7 +105,9 @@ class RequestQueue : public std::enable_shared_from_this<RequestQueue> {
   std::map<std::uint64_t, Level> levels_;
   std::int64_t size_ = 0, running_ = 0;
   std::uint64_t next_number_ = 1;
-  Clock::time_point next_look_ = Clock::time_point::max();  // of expire()
+  Clock::time_point next_look_ = Clock::time_point::max();    // of expire()
+  Clock::time_point newest_;                                  // when the last request came
+  Clock::time_point looks_again_ = Clock::time_point::max();  // a worker that waits for more
   bool closed_ = false;
 };
 
