@@ -18,7 +18,7 @@ help:
 	@echo "make image          the serving image as an OCI archive, jetcal-serve.tar"
 	@echo "make bench          times beside peers, results in bench/results (PARTS=training,inference,loader,scaling,programs; QUICK=1)"
 	@echo "make lint           clang-format and clang-tidy, zero findings"
-	@echo "make fuzz           parsers under sanitizers, MINUTES=10 in all (FUZZ_CXX=clang++-14 for libFuzzer)"
+	@echo "make fuzz           parsers under sanitizers, MINUTES=10 in all (FUZZ_CXX=clang++-14 for libFuzzer, with libclang-rt-14-dev)"
 	@echo "make test-sanitize  fast suites under address + undefined and thread sanitizers"
 
 setup:

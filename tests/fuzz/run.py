@@ -117,7 +117,9 @@ def main():
     with_libfuzzer = "clang" in (options.build / "CMakeCache.txt").read_text().partition("CMAKE_CXX_COMPILER:")[2].splitlines()[0]
     made = seeds(options.jetcal)
     names = options.targets.split(",") if options.targets else sorted(path.name for path in (options.build / "fuzz").glob("*_fuzz"))
-    seconds = 60 * options.minutes / max(1, len(names))
+    if not names:
+        sys.exit(f"fuzz: {options.build / 'fuzz'} holds no fuzz targets; build the target fuzzers")
+    seconds = 60 * options.minutes / len(names)
     found = []
     for name in names:
         program, corpus = (options.build / "fuzz" / name).resolve(), (options.build / "fuzz" / "corpus" / name).resolve()
