@@ -302,6 +302,7 @@ TEST(JetCorrector, RewritesInputsInTransforms) {
 
 TEST(JetCorrector, NamesFileAndFieldOfABadJson) {
   EXPECT_THAT(json_error("{"), HasSubstr("test.json: no valid JSON at byte"));
+  EXPECT_THAT(json_error("[8e8282]"), HasSubstr("test.json: a number is too large for a double"));
   EXPECT_THAT(json_error(set_of(kX, "1", 1)), HasSubstr("schema version 1"));
   EXPECT_THAT(json_error("[]"), HasSubstr("expected an object"));
   EXPECT_THAT(json_error(R"({"schema_version": 2})"), HasSubstr("'corrections' is missing"));

@@ -84,6 +84,8 @@ nlohmann::json parse_correction_set(const CorrectionText& text) {
   } catch (const Json::parse_error& error) {
     fail(ErrorCode::DataLoss, text.name, ": no valid JSON at byte ", error.byte, " of ",
          text.text.size());
+  } catch (const Json::out_of_range&) {
+    fail(ErrorCode::DataLoss, text.name, ": a number is too large for a double");
   }
   const JsonPlace place{nullptr, nullptr, 0, &text.name};
   const double version = number_field(set, "schema_version", place);
