@@ -214,7 +214,9 @@ void serve_ask_tell(const hpo::SearchSpace& space, const std::vector<hpo::Object
     } catch (const Error& error) {
       reply = {{"error", error.what()}};
     }
-    out << reply.dump() << std::endl;  // NOLINT(performance-avoid-endl): the other side waits
+    // An error may quote bytes of a request that are no UTF-8.
+    const std::string line_out = reply.dump(-1, ' ', false, Json::error_handler_t::replace);
+    out << line_out << std::endl;  // NOLINT(performance-avoid-endl): the other side waits
   }
 }
 

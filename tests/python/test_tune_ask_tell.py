@@ -23,7 +23,7 @@ def talk(tmp_path):
 
     def start(*flags, space=str(tmp_path / "space.yaml")):
         process = subprocess.Popen([JETCAL, "tune", "ask-tell", "--space", space, *flags], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                   text=True)
+                                   text=True, errors="surrogateescape")
         processes.append(process)
 
         def request(line=None, **fields):
@@ -94,6 +94,7 @@ def test_a_grid_ends(talk):
 def test_mistakes_are_answered_and_change_nothing(talk):
     request = talk("--algorithm", "random")
     assert "cannot be read" in request("{")["error"]
+    assert "cannot be read" in request('{"op": "\udcff"}')["error"]  # the byte 0xff
     assert "'dance'" in request(op="dance")["error"]
     assert "no trial 5" in request(op="tell", trial=5, objectives=[1])["error"]
     assert "no parameter 'z'" in request(op="add", values={"z": 1})["error"]
