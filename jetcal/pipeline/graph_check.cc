@@ -136,9 +136,13 @@ class GraphChecker {
 
   void resolve_inputs(Step& step) const {
     for (InputPort& port : step.inputs) {
-      if (port.source.kind == Source::Kind::Constant || port.source.kind == Source::Kind::Item)
-        continue;
       const std::string what = "the input '" + port.name + "' of the step '" + step.name + "'";
+      if (port.source.kind == Source::Kind::Constant || port.source.kind == Source::Kind::Item) {
+        if (is_artifact(port.type))
+          stop(port.at, what, " is a ", type_name(port.type),
+               ", but what it comes from is a value");
+        continue;
+      }
       if (!is_identifier(port.name)) bad_name(port.at, "input", port.name);
       const Type given = type_of(port.source, port.at, what);
       const bool list = collects(step, port);

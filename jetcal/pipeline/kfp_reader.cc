@@ -359,7 +359,7 @@ class KfpReader {
       InputPort& port = inputs.emplace_back();
       port.name = name;
       port.source = source->second;
-      if (type != inner.types.end()) port.type = type->second;
+      port.type = type == inner.types.end() ? Type::String : type->second;
       port.at = condition->at;
     }
     inner.guard.add(parsed.text, std::move(inputs), group);
@@ -427,8 +427,9 @@ class KfpReader {
       add_port(step, name, source);
       InputPort& port = step.inputs.back();
       const auto type = types.find(name);
-      if (type == types.end()) continue;  // an input that only constants of others are made of
-      port.type = type->second;
+      // An input that only constants of others are made of has no type of its own.
+      port.type = type == types.end() ? Type::String : type->second;
+      if (type == types.end()) continue;
       // kfp lets any value be a string and any number a number; the graph's rules hold for the
       // rest.
       port.typed = is_artifact(port.type);

@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "jetcal/pipeline/pipeline_file.h"
+#include "jetcal/pipeline/render.h"
 
 namespace jetcal::pipeline {
 namespace {
@@ -138,6 +139,14 @@ TEST(KfpReader, ReadsLoopsLimitsSecretsAndClaims) {
   EXPECT_THAT(pipeline.find_external("place")->paths, ElementsAre("x/jets.root"));
 }
 
+TEST(KfpReader, TakesValuesThatTheComponentDoesNotKnowForText) {
+  const std::string text =
+      replaced(kText, "tag: {parameterType: STRING}", "other: {parameterType: STRING}");
+  const Pipeline pipeline = parse_pipeline(text, "p.yaml", "/");
+  EXPECT_EQ(pipeline.find_step("train")->find_input("tag")->type, Type::String);
+  EXPECT_FALSE(render_argo(pipeline, {}).empty());
+}
+
 TEST(KfpReader, NamesThePlaceOfWhatItCannotRun) {
   const struct {
     const char *text, *instead, *told;
@@ -151,6 +160,9 @@ TEST(KfpReader, NamesThePlaceOfWhatItCannotRun) {
       {"maxRetryCount: 2.0", "maxRetryCount: many", "the maxRetryCount must be a number"},
       {"resourceMemoryLimit: 256Mi", "resourceMemoryLimit: much", "memory is written as"},
       {"activeDeadlineSeconds: '20'", "activeDeadlineSeconds: soon", "a time is written as"},
+      {", tag: {parameterType: STRING}}",
+       "}\n      artifacts: {tag: {artifactType: {schemaTitle: system.Dataset}}}",
+       "is a Dataset, but what it comes from is a value"},
       {"dependentTasks: [loop]", "dependentTasks: [lop]", "depends on the unknown task 'lop'"},
   };
   for (const auto& one : kCases)
