@@ -135,12 +135,12 @@ int EventLoop::wait_for(std::span<epoll_event> events) {
     return count;
   }
   const Clock::time_point begun = Clock::now();
-  while (polls_ && count == 0 && Clock::now() - begun < options_.busy_poll) {
+  while (polls_ && holding_.empty() && count == 0 && Clock::now() - begun < options_.busy_poll) {
     std::this_thread::yield();
     count = ask(0);
   }
   if (count == 0) count = ask(time_to_wait(Clock::now()));
-  polls_ = holding_.empty() && Clock::now() - begun < options_.busy_poll;
+  polls_ = Clock::now() - begun < options_.busy_poll;
   mailbox_->set_alone(count == 1);
   return count;
 }
