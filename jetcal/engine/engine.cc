@@ -44,7 +44,7 @@ struct Engine::Impl {
         version.substr(std::min(version.find_first_not_of('0'), version.size()));
     const auto snapshot = repository.snapshot();
     const LoadedVersion* match = nullptr;
-    for (const LoadedVersion& loaded : *snapshot) {  // versions of a model rise
+    for (const LoadedVersion& loaded : snapshot) {  // versions of a model rise
       if (loaded.state.name != model) continue;
       if (!version.empty() && loaded.state.version != wanted && !loaded.state.version.empty())
         continue;
@@ -79,8 +79,7 @@ Engine::~Engine() { drain(); }
 
 std::vector<ModelState> Engine::models() const {
   std::vector<ModelState> states;
-  for (const auto snapshot = impl_->repository.snapshot(); const LoadedVersion& loaded : *snapshot)
-    states.push_back(loaded.state);
+  for (const LoadedVersion& loaded : impl_->repository.snapshot()) states.push_back(loaded.state);
   if (const auto problem = impl_->repository.problem()) {
     for (ModelState& state : states) {
       if (state.ready && state.reason.empty())
@@ -110,8 +109,7 @@ bool Engine::ready(const std::string& model, const std::string& version) const {
 bool Engine::ready() const {
   const std::lock_guard lock(impl_->mutex);
   if (impl_->draining) return false;
-  for (const auto snapshot = impl_->repository.snapshot();
-       const LoadedVersion& loaded : *snapshot) {
+  for (const LoadedVersion& loaded : impl_->repository.snapshot()) {
     if (!loaded.state.ready && loaded.state.reason != detail::kUnloaded) return false;
   }
   return true;
@@ -128,8 +126,7 @@ Result<ModelMetadata> Engine::metadata(const std::string& model, const std::stri
       for (TensorSpec& spec : *specs) spec.shape.insert(spec.shape.begin(), -1);
     }
   }
-  for (const auto snapshot = impl_->repository.snapshot();
-       const LoadedVersion& loaded : *snapshot) {
+  for (const LoadedVersion& loaded : impl_->repository.snapshot()) {
     if (loaded.state.name == model && loaded.state.ready)
       metadata.versions.push_back(loaded.state.version);
   }
@@ -157,8 +154,7 @@ Result<std::vector<ModelStatistics>> Engine::statistics(const std::string& model
   }
   const std::string wanted =
       version.substr(std::min(version.find_first_not_of('0'), version.size()));
-  for (const auto snapshot = impl_->repository.snapshot();
-       const LoadedVersion& loaded : *snapshot) {
+  for (const LoadedVersion& loaded : impl_->repository.snapshot()) {
     const bool asked = (model.empty() || loaded.state.name == model) &&
                        (version.empty() || loaded.state.version == wanted);
     if (asked && loaded.state.ready) statistics.push_back(loaded.model->statistics());

@@ -75,15 +75,13 @@ EngineOptions with_folder(EngineOptions options, const RepositoryMirror* mirror)
 }  // namespace
 
 ModelRepository::ModelRepository(const EngineOptions& options)
-    : mirror_(make_mirror(options)),
-      options_(with_folder(options, mirror_.get())),
-      snapshot_(std::make_shared<const Snapshot>()) {
+    : mirror_(make_mirror(options)), options_(with_folder(options, mirror_.get())) {
   if (mirror_) {
     const auto error =
         mirror_->refresh([&](const std::string& model) { return wanted(options_, model); });
     if (error && mirror_->names().empty()) throw Error(*error);
   }
-  Snapshot loaded;
+  std::vector<LoadedVersion> loaded;
   const std::vector<std::string> names = model_names();
   for (const std::string& name : options.load_models) {
     if (name != "*" && !std::binary_search(names.begin(), names.end(), name))
@@ -94,14 +92,14 @@ ModelRepository::ModelRepository(const EngineOptions& options)
     signatures_[name] = signature_of(options_.repository / name);
     for (LoadedVersion& version : load_folder(name, {})) loaded.push_back(std::move(version));
   }
-  snapshot_ = std::make_shared<const Snapshot>(std::move(loaded));
+  snapshot_ = Snapshot(std::move(loaded));
   sweeper_ = std::thread([this] { sweep(); });
   if (options.control == ControlMode::Poll) watcher_ = std::thread([this] { watch(); });
 }
 
 ModelRepository::~ModelRepository() {
   stop();
-  snapshot_.reset();
+  snapshot_ = Snapshot();
   retired_.clear();
 }
 
@@ -120,14 +118,14 @@ void ModelRepository::wait_until_idle() const {
   {
     const std::lock_guard lock(mutex_);
     versions = retired_;
-    for (const LoadedVersion& loaded : *snapshot_) {
+    for (const LoadedVersion& loaded : snapshot_) {
       if (loaded.model) versions.push_back(loaded.model);
     }
   }
   for (const std::shared_ptr<ModelVersion>& version : versions) version->wait_until_idle();
 }
 
-std::shared_ptr<const ModelRepository::Snapshot> ModelRepository::snapshot() const {
+Snapshot ModelRepository::snapshot() const {
   const std::lock_guard lock(mutex_);
   return snapshot_;
 }
@@ -155,9 +153,9 @@ std::vector<LoadedVersion> ModelRepository::load_folder(const std::string& model
 
 void ModelRepository::replace(const std::string& model, std::vector<LoadedVersion> versions) {
   const std::lock_guard lock(mutex_);
-  Snapshot next;
+  std::vector<LoadedVersion> next;
   std::vector<LoadedVersion> old;
-  for (const LoadedVersion& loaded : *snapshot_)
+  for (const LoadedVersion& loaded : snapshot_)
     (loaded.state.name == model ? old : next).push_back(loaded);
   if (!versions.empty() && !any_ready(versions) && any_ready(old)) {
     const std::string reason = versions.back().state.reason;
@@ -173,7 +171,7 @@ void ModelRepository::replace(const std::string& model, std::vector<LoadedVersio
   std::stable_sort(next.begin(), next.end(), [](const LoadedVersion& a, const LoadedVersion& b) {
     return a.state.name < b.state.name;
   });
-  snapshot_ = std::make_shared<const Snapshot>(std::move(next));
+  snapshot_ = Snapshot(std::move(next));
   wake_.notify_all();
 }
 
@@ -216,7 +214,7 @@ std::optional<Error> ModelRepository::unload(const std::string& model) {
   const std::lock_guard lock(loading_);
   bool found = false;
   std::vector<LoadedVersion> gone;
-  for (const auto before = snapshot(); const LoadedVersion& loaded : *before) {
+  for (const LoadedVersion& loaded : snapshot()) {
     if (loaded.state.name != model) continue;
     found = true;
     ModelState state = loaded.state;
@@ -232,8 +230,8 @@ std::optional<Error> ModelRepository::unload(const std::string& model) {
   if (!found) return std::nullopt;
   // Not replace(): here nothing is meant to stay in service.
   const std::lock_guard inner(mutex_);
-  Snapshot next;
-  for (const LoadedVersion& loaded : *snapshot_) {
+  std::vector<LoadedVersion> next;
+  for (const LoadedVersion& loaded : snapshot_) {
     if (loaded.state.name != model) {
       next.push_back(loaded);
     } else if (loaded.model) {
@@ -244,7 +242,7 @@ std::optional<Error> ModelRepository::unload(const std::string& model) {
   std::stable_sort(next.begin(), next.end(), [](const LoadedVersion& a, const LoadedVersion& b) {
     return a.state.name < b.state.name;
   });
-  snapshot_ = std::make_shared<const Snapshot>(std::move(next));
+  snapshot_ = Snapshot(std::move(next));
   wake_.notify_all();
   return std::nullopt;
 }

@@ -20,21 +20,30 @@ namespace jetcal::engine::detail {
 /// The reason of a version that was taken out of service on request.
 inline constexpr const char* kUnloaded = "unloaded";
 
+/// What is in service: by name and rising version. It never changes, and stays while somebody holds
+/// it: a loop over ModelRepository::snapshot() reads what no load frees.
+class Snapshot {
+ public:
+  explicit Snapshot(std::vector<LoadedVersion> versions = {})
+      : versions_(std::make_shared<const std::vector<LoadedVersion>>(std::move(versions))) {}
+
+  auto begin() const noexcept { return versions_->begin(); }
+  auto end() const noexcept { return versions_->end(); }
+
+ private:
+  std::shared_ptr<const std::vector<LoadedVersion>> versions_;  // shared: with requests under way
+};
+
 /// Thread-safe. Loading happens beside the service: requests see the old versions of a model until
 /// the new ones are ready.
 class ModelRepository {
  public:
-  /// What is in service: by name and rising version. Never changes once made.
-  using Snapshot = std::vector<LoadedVersion>;
-
   explicit ModelRepository(const EngineOptions& options);
   ~ModelRepository();  ///< Answers what is queued first.
   ModelRepository(const ModelRepository&) = delete;
   ModelRepository& operator=(const ModelRepository&) = delete;
 
-  /// Name the pointer before a loop over what it points to: in C++20 `for (... : *snapshot())` lets
-  /// it go before the first turn, and the next load frees what the loop reads.
-  std::shared_ptr<const Snapshot> snapshot() const;
+  Snapshot snapshot() const;
   /// Loads or loads anew; see Engine::load.
   std::optional<Error> load(const std::string& model, const LoadOverride& override);
   std::optional<Error> unload(const std::string& model);
@@ -62,11 +71,11 @@ class ModelRepository {
   const std::unique_ptr<RepositoryMirror> mirror_;  // of a repository in an object store
   const EngineOptions options_;                     // its repository is a folder here
   DeadlineTimer timer_;
-  std::mutex loading_;                                  // one change at a time
-  std::map<std::string, std::string> signatures_;       // of folders, under loading_
-  mutable std::mutex mutex_;                            // of all below
-  std::shared_ptr<const Snapshot> snapshot_;            // shared: with requests under way
-  std::vector<std::shared_ptr<ModelVersion>> retired_;  // shared: as above
+  std::mutex loading_;                             // one change at a time
+  std::map<std::string, std::string> signatures_;  // of folders, under loading_
+  mutable std::mutex mutex_;                       // of all below
+  Snapshot snapshot_;
+  std::vector<std::shared_ptr<ModelVersion>> retired_;  // shared: with requests under way
   std::condition_variable wake_;
   bool stopping_ = false;
   std::thread watcher_, sweeper_;
