@@ -5,6 +5,7 @@
 
 #include <sstream>
 
+#include "jetcal/base/files.h"
 #include "jetcal/pipeline/pipeline_file.h"
 #include "jetcal/pipeline/render.h"
 
@@ -16,87 +17,8 @@ using ::testing::HasSubstr;
 using ::testing::MatchesRegex;
 
 // Two steps, the second one in a loop over fields of items and below a condition.
-const std::string kText = R"(
-components:
-  comp-make:
-    executorLabel: exec-make
-    inputDefinitions:
-      parameters: {n: {parameterType: NUMBER_INTEGER}, tag: {parameterType: STRING}}
-    outputDefinitions:
-      artifacts: {data: {artifactType: {schemaTitle: system.Dataset, schemaVersion: 0.0.1}}}
-      parameters: {loss: {parameterType: NUMBER_DOUBLE}}
-  comp-loop:
-    dag:
-      outputs:
-        parameters:
-          all: {valueFromParameter: {outputParameterKey: loss, producerSubtask: train}}
-      tasks:
-        train:
-          cachingOptions: {enableCache: true}
-          componentRef: {name: comp-make}
-          inputs:
-            parameters:
-              n:
-                componentInputParameter: item
-                parameterExpressionSelector: parseJson(string_value)["a"]
-              tag: {runtimeValue: {constant: "t-{{$.inputs.parameters['n']}}"}}
-          retryPolicy: {backoffDuration: 2s, backoffFactor: 2.0, backoffMaxDuration: 3600s, maxRetryCount: 2.0}
-          taskInfo: {name: train}
-          triggerPolicy: {condition: "int(inputs.parameter_values['n']) > 0"}
-    inputDefinitions:
-      parameters: {item: {parameterType: STRUCT}}
-    outputDefinitions:
-      parameters: {all: {parameterType: LIST}}
-deploymentSpec:
-  executors:
-    exec-make:
-      container:
-        args: ["{{$.inputs.parameters['tag']}}", "{{$.outputs.artifacts['data'].path}}", '{"Concat": ["a-", "{{$.inputs.parameters[''n'']}}"]}']
-        command: [sh, -c, 'echo "$0" > "$1"']
-        env: [{name: A, value: b}]
-        image: busybox
-        resources: {cpuLimit: 1.0, memoryLimit: 0.25, resourceCpuLimit: '1', resourceMemoryLimit: 256Mi, accelerator: {count: '1', type: nvidia.com/gpu}}
-    exec-import:
-      importer: {artifactUri: {runtimeParameter: uri}, typeSchema: {schemaTitle: system.Dataset, schemaVersion: 0.0.1}}
-pipelineInfo: {name: text}
-root:
-  dag:
-    tasks:
-      first:
-        cachingOptions: {}
-        componentRef: {name: comp-make}
-        inputs:
-          parameters: {n: {componentInputParameter: n}, tag: {componentInputParameter: place}}
-        taskInfo: {name: first}
-      loop:
-        componentRef: {name: comp-loop}
-        dependentTasks: [first]
-        parameterIterator: {itemInput: item, items: {raw: '[{"a": 1}, {"a": 2}]'}}
-        taskInfo: {name: loop}
-      last:
-        componentRef: {name: comp-make}
-        dependentTasks: [loop]
-        inputs:
-          parameters:
-            n: {runtimeValue: {constant: 1.0}}
-            tag: {taskOutputParameter: {outputParameterKey: all, producerTask: loop}}
-        taskInfo: {name: last}
-  inputDefinitions:
-    parameters:
-      n: {defaultValue: 3.0, parameterType: NUMBER_INTEGER}
-      place: {defaultValue: /mnt/data/x/jets.root, isOptional: true, parameterType: STRING}
-schemaVersion: 2.1.0
-sdkVersion: kfp-2.17.0
----
-platforms:
-  kubernetes:
-    deploymentSpec:
-      executors:
-        exec-make:
-          activeDeadlineSeconds: '20'
-          pvcMount: [{constant: data, mountPath: /mnt/data}]
-          secretAsEnv: [{keyToEnv: [{envVar: KEY, secretKey: key}], secretName: s3}]
-)";
+const std::string kText =
+    read_file(std::filesystem::path(JETCAL_SOURCE_DIR) / "tests/fuzz/seeds/pipeline_fuzz/kfp.yaml");
 
 // What is wrong with a text, or "".
 std::string error_of(const std::string& text) {
