@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "jetcal/base/bounded_json.h"
 #include "jetcal/base/error.h"
 #include "jetcal/engine/detail/config_schema.h"
 #include "jetcal/engine/detail/text_format.h"
@@ -175,12 +176,9 @@ ServedModelConfig parse_config(std::string_view text, const std::string& source)
 ServedModelConfig parse_config_json(const std::string& text, const std::string& source) {
   // Copying or printing a value goes as deep as it is nested; the stack must hold that.
   constexpr int kMaxDepth = 32;
-  const auto look = [&source](int depth, ordered_json::parse_event_t, ordered_json&) {
-    if (depth > kMaxDepth)
-      fail(ErrorCode::InvalidArgument, source, ": the configuration is nested too deeply");
-    return true;
-  };
-  const ordered_json document = ordered_json::parse(text, look, false);
+  const auto [document, too_deep] = parse_bounded_json<ordered_json>(text, kMaxDepth);
+  if (too_deep)
+    fail(ErrorCode::InvalidArgument, source, ": the configuration is nested too deeply");
   if (!document.is_object())
     fail(ErrorCode::InvalidArgument, source, ": the configuration is not a JSON object");
   return read_config(check_config_json(document, source), source);

@@ -4,6 +4,8 @@
 #include <array>
 #include <cmath>
 
+#include "jetcal/base/bounded_json.h"
+
 namespace jetcal::pipeline {
 namespace {
 
@@ -64,15 +66,10 @@ Json read_kfp_value(Type type, Json value) {
 }
 
 Json read_kfp_items(const Node& text, const std::string& source) {
-  bool deep = false;
-  const auto look = [&deep](int depth, Json::parse_event_t, Json&) {
-    deep = deep || depth > kMaxDepth;
-    return !deep;
-  };
-  const Json items = Json::parse(text.text, look, false);
-  if (deep || !items.is_array())
+  const auto [items, too_deep] = parse_bounded_json<Json>(text.text, kMaxDepth);
+  if (!items.is_array())
     fail_at(source, text.at, "the items of the loop are no list",
-            deep ? ", or values are nested too deep" : "");
+            too_deep ? ", or values are nested too deep" : "");
   return read_kfp_value(Type::List, items);
 }
 
