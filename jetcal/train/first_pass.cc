@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "jetcal/train/first_pass.h"
 
-#include <optional>
-
 #include "jetcal/base/error.h"
 #include "jetcal/train/batch_loader.h"
 #include "jetcal/train/loss.h"
@@ -23,7 +21,8 @@ void for_each_batch(const JetSource& jets, const std::function<void()>& check, c
   }
 }
 
-// Returns shifts, scales and bounds where they do not follow from the jets.
+}  // namespace
+
 std::optional<models::Standardisation> given_standardisation(const TrainOptions& options) {
   // Another model's weights mean what they say only with its shifts and scales.
   const std::string& start = options.course.start.model;
@@ -32,8 +31,6 @@ std::optional<models::Standardisation> given_standardisation(const TrainOptions&
   if (options.standardisation.method != "manual") return std::nullopt;
   return make_standardisation(options.standardisation, {}, options.model.inputs());
 }
-
-}  // namespace
 
 FirstPass pass_over_training_split(const TrainOptions& options, const JetSource& train,
                                    const std::function<bool()>& should_stop) {

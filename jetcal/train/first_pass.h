@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 
 #include "jetcal/models/model.h"
 #include "jetcal/train/history.h"
@@ -17,6 +18,11 @@ struct FirstPass {
   double constant = 0;  ///< Of log(pT_gen / pT_reco).
   SplitCounts train;
 };
+
+/// Returns shifts, scales and bounds of inputs where they do not follow from the jets: those of
+/// another model that a run starts from, none, or the ones of the configuration. Throws as
+/// models::load_model and make_standardisation.
+std::optional<models::Standardisation> given_standardisation(const TrainOptions& options);
 
 /// Reads the targets of the training split, without its features where the source can do so and no
 /// standardisation is fitted to them; once more where the standardisation has bounds: values beyond

@@ -22,9 +22,7 @@ constexpr std::uint64_t kFinderStream = 0x14F1;
 
 models::Standardisation find_standardisation(const TrainOptions& options, const JetSource& source,
                                              const std::function<bool()>& should_stop) {
-  const std::string& start = options.course.start.model;
-  if (!start.empty()) return models::load_model(start).standardisation;
-  if (!options.model.standardise) return {};
+  if (const auto given = given_standardisation(options)) return *given;
   return pass_over_training_split(options, source, should_stop).standardisation;
 }
 
