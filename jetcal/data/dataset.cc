@@ -31,6 +31,12 @@ Split parse_split(std::string_view name) {
   fail(ErrorCode::InvalidArgument, "unknown split '", name, "', known are train, validation, test");
 }
 
+void check_sum_of_weights(Split split, double sum) {
+  if (sum > 0) return;
+  fail(ErrorCode::InvalidArgument, "the weights of the ",
+       split == Split::Train ? "training" : split_name(split), " jets sum to ", sum);
+}
+
 Dataset Dataset::open(const std::filesystem::path& dir, Split split) {
   const std::optional<detail::Manifest> manifest = detail::load_manifest(dir);
   if (!manifest) fail(ErrorCode::NotFound, "no shards in ", dir.string(), ": no manifest.json");

@@ -31,6 +31,8 @@ inline constexpr std::array<Split, 3> kSplits{Split::Train, Split::Validation, S
 std::string_view split_name(Split split) noexcept;
 /// Throws InvalidArgument for another name.
 Split parse_split(std::string_view name);
+/// Throws InvalidArgument unless the weights of the jets of a split have a sum above 0.
+void check_sum_of_weights(Split split, double sum);
 
 /// Views what a shard may hold besides the columns of its jets.
 struct ShardExtras {

@@ -193,12 +193,8 @@ void JetBlocks::find_weights(const IngestCounts& counts, Split split) {
          " lacks the weights that ", store_->name_of(found->file), " has");
   }
   has_weights_ = true;
-  for (const Split needed : {Split::Train, split}) {
-    const double sum = counts.weight_by_split[static_cast<std::size_t>(needed)];
-    if (sum > 0) continue;
-    fail(ErrorCode::InvalidArgument, "the weights of the ",
-         needed == Split::Train ? "training" : split_name(needed), " jets sum to ", sum);
-  }
+  for (const Split needed : {Split::Train, split})
+    check_sum_of_weights(needed, counts.weight_by_split[static_cast<std::size_t>(needed)]);
   weight_scale_ = static_cast<double>(counts.selected_by_split[0]) / counts.weight_by_split[0];
 }
 

@@ -293,10 +293,7 @@ void scale_weights(RowSelection& selection) {
   for (const Split split : kSplits) {
     const std::vector<float>& weights = selection.splits[static_cast<std::size_t>(split)].weights;
     if (weights.empty() && split != Split::Train) continue;  // no jets: another error
-    const double sum = sum_of(weights);
-    if (sum > 0) continue;
-    fail(ErrorCode::InvalidArgument, "the weights of the ",
-         split == Split::Train ? "training" : split_name(split), " jets sum to ", sum);
+    check_sum_of_weights(split, sum_of(weights));
   }
   const std::vector<float>& train = selection.splits[0].weights;
   selection.weight_scale = static_cast<double>(train.size()) / sum_of(train);
