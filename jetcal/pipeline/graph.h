@@ -95,6 +95,10 @@ struct ExternalInput {
   std::vector<std::string> paths;
   std::string description;
   Position at;
+
+  /// Returns where it lies on a cluster: its path, or its name where it has none. Throws
+  /// Unimplemented for several paths and for patterns, which only a run here looks up.
+  const std::string& place() const;
 };
 
 struct InputPort {

@@ -62,8 +62,7 @@ class ArgoWriter {
   }
 
   std::string external_path(const InputPort& port) const {
-    const ExternalInput& input = *pipeline_.find_external(port.source.name);
-    return input.paths.empty() ? input.name : input.paths.front();
+    return pipeline_.find_external(port.source.name)->place();
   }
 
   // Argo gathers values alone. So every instance of a loop keeps its artefact below one key, named

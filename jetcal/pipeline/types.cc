@@ -2,6 +2,7 @@
 // Types of values and artefacts, and the look-ups of a graph.
 #include <array>
 
+#include "jetcal/base/error.h"
 #include "jetcal/pipeline/graph.h"
 
 namespace jetcal::pipeline {
@@ -94,6 +95,17 @@ const InputPort* Step::find_input(std::string_view wanted) const noexcept {
 const OutputPort* Step::find_output(std::string_view wanted) const noexcept {
   return find_named(outputs, wanted);
 }
+const std::string& ExternalInput::place() const {
+  if (paths.empty()) return name;
+  if (paths.size() > 1)
+    fail(ErrorCode::Unimplemented, "the input '", name, "' has ", paths.size(),
+         " paths; a cluster brings one file or folder");
+  if (paths.front().find_first_of("*?") != std::string::npos)
+    fail(ErrorCode::Unimplemented, "the input '", name, "' is the pattern ", paths.front(),
+         "; a cluster brings one file or folder");
+  return paths.front();
+}
+
 const Parameter* Pipeline::find_parameter(std::string_view wanted) const noexcept {
   return find_named(parameters, wanted);
 }

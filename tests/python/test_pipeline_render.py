@@ -304,6 +304,26 @@ def test_mistakes_of_render_are_one_sentence(jetcal, flags, sentence):
     assert status == 2 and sentence in message, message
 
 
+@pytest.mark.parametrize("default, sentence", [
+    ("[a.root, b.root]", "the input 'jets' has 2 paths; a cluster brings one file or folder"),
+    ("s3://bucket/*.root", "the input 'jets' is the pattern s3://bucket/*.root; a cluster brings one file or folder")])
+def test_inputs_that_a_cluster_would_bring_in_part_are_refused(jetcal, tmp_path, default, sentence):
+    text = f"""
+format: jetcal-pipeline/1
+name: several
+inputs: {{jets: {{type: Dataset, default: {default}}}}}
+steps:
+  - {{name: read, command: [cat, '${{inputs.jets}}'], inputs: {{jets: inputs.jets}}}}
+"""
+    (tmp_path / "several.yaml").write_text(text)
+    for form in ("kfp", "argo"):
+        status, message = jetcal.fails("pipeline", "render", tmp_path / "several.yaml", "--format", form)
+        assert status == 6 and sentence in message, message
+    (tmp_path / "one.yaml").write_text(text.replace(default, "a.root"))
+    for form in ("kfp", "argo"):
+        render(jetcal, tmp_path / "one.yaml", "--format", form)
+
+
 def test_exec_brings_outputs_to_where_the_cluster_looks(jetcal, tmp_path):
     result = jetcal.raw("pipeline", "exec", "--work", tmp_path / "work", "--file", "in/x.txt=hello", "--output",
                         f"-#best.0.loss={tmp_path}/o/loss", "--output", f"in/x.txt={tmp_path}/o/copy", "--output",

@@ -1,17 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "jetcal/pipeline/detail/kfp_places.h"
 
+#include "jetcal/store/object_store.h"
+
 namespace jetcal::pipeline {
-namespace {
-
-std::string path_of(const ExternalInput& input) {
-  return input.paths.empty() ? input.name : input.paths.front();
-}
-
-}  // namespace
 
 bool KfpPlaces::on_claim(const ExternalInput& input) const {
-  return options_.bucket.empty() && path_of(input).find("://") == std::string::npos;
+  return options_.bucket.empty() && !store::is_remote(input.place());
 }
 
 bool KfpPlaces::on_claim(const InputPort& port) const {
@@ -28,8 +23,8 @@ std::string KfpPlaces::parameter(const ExternalInput& input) const {
 }
 
 std::string KfpPlaces::place(const ExternalInput& input) const {
-  std::string path = path_of(input);
-  if (path.find("://") != std::string::npos) return path;
+  std::string path = input.place();
+  if (store::is_remote(path)) return path;
   return (options_.bucket.empty() ? std::string(kClusterMount) : "s3://" + options_.bucket) + "/" +
          path;
 }
