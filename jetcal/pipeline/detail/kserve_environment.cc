@@ -10,15 +10,16 @@ using Mistakes = std::vector<std::string>;
 
 constexpr const char* kBlocked = "PYTHONPATH";  // brings foreign code into KServe's servers
 
-bool sets(const Json& container, const std::string& name) {
+// The entry of a variable; null where it is not set.
+const Json* find_variable(const Json& container, const std::string& name) {
   for (const Json& variable : field_at(container, "env")) {
-    if (text_of(field_at(variable, "name")) == name) return true;
+    if (text_of(field_at(variable, "name")) == name) return &variable;
   }
-  return false;
+  return nullptr;
 }
 
 void check_blocked(const std::string& path, const Json& container, Mistakes& mistakes) {
-  if (sets(container, kBlocked))
+  if (find_variable(container, kBlocked) != nullptr)
     mistakes.push_back(path + ".env: KServe lets no container set " + kBlocked);
 }
 
@@ -32,7 +33,7 @@ void check_pod(const std::string& path, const Json& pod, Mistakes& mistakes) {
 
 void check_sizes(const std::string& path, const Json& container, Mistakes& mistakes) {
   for (const char* name : {"PIPELINE_PARALLEL_SIZE", "TENSOR_PARALLEL_SIZE"}) {
-    if (sets(container, name))
+    if (find_variable(container, name) != nullptr)
       mistakes.push_back(path + ".env cannot have " + name +
                          " beside workerSpec, whose fields say it");
   }
@@ -42,10 +43,8 @@ void check_sizes(const std::string& path, const Json& container, Mistakes& mista
 
 const Json& variable_of(const Json& container, const std::string& name) {
   static const Json kNone;
-  for (const Json& variable : field_at(container, "env")) {
-    if (text_of(field_at(variable, "name")) == name) return field_at(variable, "value");
-  }
-  return kNone;
+  const Json* const variable = find_variable(container, name);
+  return variable == nullptr ? kNone : field_at(*variable, "value");
 }
 
 Mistakes service_variable_mistakes(const Json& service) {
