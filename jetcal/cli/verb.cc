@@ -12,6 +12,13 @@
 #include "jetcal/base/threads.h"
 
 namespace jetcal::cli {
+namespace {
+
+constexpr const char* kConfigFlag = "--config";
+constexpr const char* kJsonFlag = "--json";
+constexpr const char* kThreadsFlag = "--threads";
+
+}  // namespace
 
 int exit_status(ErrorCode code) noexcept {
   switch (code) {
@@ -51,14 +58,18 @@ static int report(const std::string& verb, const std::string& text, int status) 
   return status;
 }
 
+bool is_common_flag(std::string_view flag) noexcept {
+  return flag == kConfigFlag || flag == kJsonFlag || flag == kThreadsFlag;
+}
+
 int run_verb(const Verb& verb, int argc, char** argv) {
   set_up_logging();
   handle_stop_signals();
   CLI::App app(verb.description, "jetcal " + verb.name);
   CommonOptions common;
-  app.add_option("--config", common.config_path, "YAML file; flags override its fields");
-  app.add_flag("--json", common.json, "print one JSON document on standard output");
-  app.add_option("--threads", common.threads, "threads to use, 0 for every core")
+  app.add_option(kConfigFlag, common.config_path, "YAML file; flags override its fields");
+  app.add_flag(kJsonFlag, common.json, "print one JSON document on standard output");
+  app.add_option(kThreadsFlag, common.threads, "threads to use, 0 for every core")
       ->check(CLI::NonNegativeNumber);
   const std::function<int()> work = verb.set_up(app, common);
   try {

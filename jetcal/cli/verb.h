@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "jetcal/base/config.h"
 #include "jetcal/base/error.h"
@@ -19,6 +20,9 @@ struct CommonOptions {
   bool json = false;        ///< --json: one JSON document on standard output
   int threads = 0;          ///< --threads N; 0 means every core
 };
+
+/// Whether a flag is one of those, "--config" for example.
+bool is_common_flag(std::string_view flag) noexcept;
 
 /// A verb: it adds its flags to `app`, and runs after they are parsed. Built by functions such as
 /// make_ingest_verb().

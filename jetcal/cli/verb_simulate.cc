@@ -250,12 +250,12 @@ int judge(const SimulateFlags& flags, const CommonOptions& common) {
 // Judging makes nothing, and making judges nothing.
 void refuse_flags_of_the_other(const CLI::App& app) {
   const std::set<std::string> judging{"--validate", "--compare"};
-  const std::set<std::string> shared{"--calibration", "--correction", "--config", "--json",
-                                     "--threads"};
+  const std::set<std::string> shared{"--calibration", "--correction"};
   const bool judged = app.count("--validate") > 0;
   for (const CLI::Option* option : app.get_options()) {
     const std::string name = option->get_name();
-    if (option->count() == 0 || shared.contains(name) || judging.contains(name) == judged) continue;
+    if (option->count() == 0 || is_common_flag(name) || shared.contains(name)) continue;
+    if (judging.contains(name) == judged) continue;
     fail(ErrorCode::InvalidArgument, name,
          judged ? " is for making jets, and --validate makes none" : " needs --validate");
   }

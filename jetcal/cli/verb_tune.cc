@@ -13,8 +13,7 @@ namespace {
 void refuse_flags_of_search(const CLI::App& tune, const std::string& part) {
   for (const CLI::Option* option : tune.get_options()) {
     const std::string name = option->get_name();
-    const bool shared = name == "--config" || name == "--json" || name == "--threads";
-    if (option->count() > 0 && !shared)
+    if (option->count() > 0 && !is_common_flag(name))
       fail(ErrorCode::InvalidArgument, name, " is a flag of the search itself, not of tune ", part);
   }
 }
