@@ -61,9 +61,12 @@ std::size_t for_each_line(std::string_view text, bool all, const Take& take) {
   return begin;
 }
 
-std::size_t take_lines(std::string_view text, bool all, std::vector<Metrics>& found) {
+using ParseLine = Metrics (*)(std::string_view line);
+
+std::size_t take_lines(std::string_view text, bool all, ParseLine parse,
+                       std::vector<Metrics>& found) {
   return for_each_line(text, all, [&](std::string_view line, std::size_t, std::size_t) {
-    Metrics metrics = parse_metrics_line(line);
+    Metrics metrics = parse(line);
     if (!metrics.empty()) found.push_back(std::move(metrics));
   });
 }
@@ -90,10 +93,7 @@ std::size_t take_json(std::string_view text, bool all, std::vector<Metrics>& fou
   if (open == kClosed) return done;
   if (!all) return open;
   // It was none: what follows is lines.
-  for_each_line(text.substr(open), all, [&](std::string_view line, std::size_t, std::size_t) {
-    Metrics metrics = parse_metrics_json(line);
-    if (!metrics.empty()) found.push_back(std::move(metrics));
-  });
+  take_lines(text.substr(open), all, parse_metrics_json, found);
   return done;
 }
 
@@ -159,7 +159,8 @@ std::vector<Metrics> MetricsFile::read(bool all) {
       return found;
     }
   }
-  offset_ += format_ == Format::Text ? take_lines(text, all, found) : take_json(text, all, found);
+  offset_ += format_ == Format::Text ? take_lines(text, all, parse_metrics_line, found)
+                                     : take_json(text, all, found);
   return found;
 }
 
