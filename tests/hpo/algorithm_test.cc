@@ -298,6 +298,8 @@ TEST(MakeAlgorithm, NamesWhatThereIs) {
   EXPECT_THROW(make("annealing", mixed()), Error);
   EXPECT_THROW(make("asha", mixed(), 1, {{"eta", "1"}}), Error);
   EXPECT_THROW(make("asha", mixed(), 1, {{"min_resource", "9"}, {"max_resource", "3"}}), Error);
+  EXPECT_THROW(make("cmaes", mixed(), 1, {{"population", "3"}}), Error);
+  EXPECT_NO_THROW(make("cmaes", mixed(), 1, {{"population", "4"}}));
   EXPECT_THROW(make_algorithm("random", {}, mixed(), {}, 1), Error);
 }
 

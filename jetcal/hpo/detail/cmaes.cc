@@ -10,6 +10,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "jetcal/base/error.h"
 #include "jetcal/hpo/detail/normal.h"
 #include "jetcal/hpo/detail/sampler.h"
 
@@ -188,9 +189,13 @@ class CmaesSampler final : public Sampler {
   CmaesSampler(const Setup& setup, const Encoding& encoding)
       : seed_(setup.seed), encoding_(encoding) {
     const std::int64_t given = setup.settings.integer("population", 0, 100'000);
+    constexpr std::int64_t kLeast = 4;  // half of them, at least two, are the parents
+    if (given > 0 && given < kLeast)
+      fail(ErrorCode::InvalidArgument, "the setting 'population' of cmaes must be 0 or at least ",
+           kLeast, ", not ", given);
     population_ =
         given > 0
-            ? static_cast<std::size_t>(std::max<std::int64_t>(4, given))
+            ? static_cast<std::size_t>(given)
             : 4 + static_cast<std::size_t>(3 * std::log(static_cast<double>(encoding_.size())));
   }
 
