@@ -24,11 +24,6 @@ constexpr std::array kStates{hpo::TrialState::Waiting, hpo::TrialState::Running,
                              hpo::TrialState::Paused,  hpo::TrialState::Complete,
                              hpo::TrialState::Stopped, hpo::TrialState::Failed};
 
-bool feasible(const hpo::Trial& trial) {
-  return std::all_of(trial.constraints.begin(), trial.constraints.end(),
-                     [](double excess) { return excess <= 0; });
-}
-
 std::int64_t total_resource(const hpo::History& history) {
   std::int64_t sum = 0;
   for (const hpo::Trial& trial : history.trials)
@@ -64,7 +59,7 @@ std::vector<std::int64_t> best_first(const hpo::History& history) {
   const bool maximise = history.objectives.front().maximise;
   const auto key = [&](std::int64_t number) {
     const hpo::Trial& trial = history.trials[static_cast<std::size_t>(number)];
-    return std::pair(!feasible(trial),
+    return std::pair(!hpo::is_feasible(trial),
                      maximise ? -trial.objectives.front() : trial.objectives.front());
   };
   std::stable_sort(numbers.begin(), numbers.end(),
@@ -122,7 +117,7 @@ void print_study_summary(const hpo::StudyStore& store) {
     fmt::print("{:>6}", trial.number);
     for (const double value : trial.objectives) fmt::print(" {:>16.8g}", value);
     fmt::print("  {}{}\n", values_text(trial.values),
-               feasible(trial) ? "" : "  (beyond a constraint)");
+               hpo::is_feasible(trial) ? "" : "  (beyond a constraint)");
   }
   if (history.objectives.size() > 1) {
     fmt::print("\nPareto front:");

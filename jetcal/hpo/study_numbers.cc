@@ -98,9 +98,10 @@ std::vector<CategoryNumbers> categories_of(const Column& column, bool maximise) 
 }
 
 bool allowed(const TableTrial& trial, const std::vector<Objective>& objectives) {
-  return std::all_of(objectives.begin(), objectives.end(), [&](const Objective& objective) {
-    return result_of(trial, objective.metric).has_value();
-  });
+  return trial.feasible &&
+         std::all_of(objectives.begin(), objectives.end(), [&](const Objective& objective) {
+           return result_of(trial, objective.metric).has_value();
+         });
 }
 
 // Rows that no other one beats or equals in all objectives and beats in one.
@@ -178,9 +179,11 @@ StudyNumbers study_numbers(const TrialTable& table, std::size_t num_best) {
   }
   std::vector<std::size_t> order(results.rows.size());
   std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
-    return results.losses[a] < results.losses[b];
-  });
+  const auto key = [&](std::size_t i) {
+    return std::pair(!table.trials[results.rows[i]].feasible, results.losses[i]);
+  };
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t a, std::size_t b) { return key(a) < key(b); });
   for (std::size_t i = 0; i < std::min(num_best, order.size()); ++i)
     numbers.best.push_back(results.rows[order[i]]);
   if (table.objectives.size() > 1) numbers.pareto = pareto_of(table);

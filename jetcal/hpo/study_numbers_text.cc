@@ -27,7 +27,8 @@ Json trial_json(const TableTrial& trial) {
   return {{"name", trial.name},
           {"state", to_string(trial.state)},
           {"parameters", std::move(parameters)},
-          {"metrics", std::move(metrics)}};
+          {"metrics", std::move(metrics)},
+          {"feasible", trial.feasible}};
 }
 
 Json categories_json(const std::vector<CategoryNumbers>& categories) {
@@ -67,8 +68,9 @@ std::string best_lines(const StudyNumbers& numbers, const TrialTable& table) {
       values += fmt::format("{}{} {}", values.empty() ? "" : ", ", parameter.name,
                             to_string(found->second));
     }
-    text += fmt::format("{:<{}} {:>12.6g}  {}\n", trial.name, width,
-                        trial.metrics.at(numbers.metric), values);
+    text +=
+        fmt::format("{:<{}} {:>12.6g}  {}{}\n", trial.name, width, trial.metrics.at(numbers.metric),
+                    values, trial.feasible ? "" : "  (beyond a constraint)");
   }
   return text;
 }

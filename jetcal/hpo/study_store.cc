@@ -310,10 +310,8 @@ bool StudyStore::reached_limit(double now) const {
   for (const Trial& trial : history_.trials) {
     failed += trial.state == TrialState::Failed ? 1 : 0;
     if (!limits.goal || trial.state != TrialState::Complete || trial.objectives.empty()) continue;
-    const bool feasible = std::all_of(trial.constraints.begin(), trial.constraints.end(),
-                                      [](double excess) { return excess <= 0; });
     const double value = trial.objectives.front();
-    if (feasible &&
+    if (is_feasible(trial) &&
         (definition_.objectives.front().maximise ? value >= *limits.goal : value <= *limits.goal)) {
       return true;
     }

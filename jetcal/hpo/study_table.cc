@@ -18,6 +18,7 @@ TableTrial row_of(const Trial& trial, const TrialRecord& record,
   row.name = std::to_string(trial.number);
   row.state = trial.state;
   row.values = trial.values;
+  row.feasible = is_feasible(trial);
   for (const auto& [name, value] : record.metrics)
     if (std::isfinite(value)) row.metrics[name] = value;
   for (std::size_t k = 0; k < std::min(objectives.size(), trial.objectives.size()); ++k) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "jetcal/hpo/trial.h"
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -31,6 +32,11 @@ TrialState parse_trial_state(std::string_view word) {
   for (const auto& [state, known] : kStates)
     if (known == word) return state;
   fail(ErrorCode::InvalidArgument, "a trial has no state '", word, "'");
+}
+
+bool is_feasible(const Trial& trial) noexcept {
+  return std::all_of(trial.constraints.begin(), trial.constraints.end(),
+                     [](double excess) { return excess <= 0; });
 }
 
 }  // namespace jetcal::hpo

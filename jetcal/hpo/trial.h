@@ -42,6 +42,9 @@ struct Trial {
   std::int64_t bracket = 0;         ///< Of Hyperband and BOHB.
 };
 
+/// Whether all constraints of a trial hold, those that were measured.
+bool is_feasible(const Trial& trial) noexcept;
+
 /// What is to be made better.
 struct Objective {
   std::string metric;  ///< Name of a metric of the trial, e.g. "validation/loss".

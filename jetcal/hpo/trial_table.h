@@ -25,6 +25,7 @@ struct TableTrial {
   double ended = 0;                       ///< Likewise.
   std::string worker;                     ///< What ran it; may be empty.
   std::string message;                    ///< Why it failed; may be empty.
+  bool feasible = true;                   ///< Whether its constraints hold; files know none.
 };
 
 /// One stretch of work on a trial.

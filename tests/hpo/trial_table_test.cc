@@ -94,5 +94,15 @@ TEST(StudyNumbers, TheParetoFrontHoldsWhatNothingBeats) {
   EXPECT_THAT(study_numbers(table).pareto, ElementsAre(0, 1, 3, 4));
 }
 
+TEST(StudyNumbers, WhatBreaksAConstraintIsNotBest) {
+  TrialTable table = parse_trial_csv(
+      "name,loss,latency error,x\na,1,9,1\nb,2,5,2\nc,3,7,3\nd,4,1,4\ne,1,9,5\n", "t");
+  table.objectives = {{"loss", false}, {"latency error", false}};
+  for (const std::size_t row : {0, 1}) table.trials[row].feasible = false;
+  const StudyNumbers numbers = study_numbers(table);
+  EXPECT_THAT(numbers.best, ElementsAre(4, 2, 3, 0, 1));
+  EXPECT_THAT(numbers.pareto, ElementsAre(2, 3, 4));
+}
+
 }  // namespace
 }  // namespace jetcal::hpo

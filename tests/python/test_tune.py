@@ -270,6 +270,10 @@ constraints:
     first = status["best"][0]
     assert first["constraints"][0] <= 0
     assert first["objectives"][0] == min(trial["objectives"][0] for trial in status["all_trials"])
+    report = jetcal("tune", "report", "--from", tmp_path / "study" / "study.db")
+    assert {trial["name"]: trial["feasible"] for trial in report["best_trials"]} == {
+        str(trial["number"]): trial["constraints"][0] <= 0 for trial in status["all_trials"]}
+    assert [trial["name"] for trial in report["pareto_front"]] == [str(number) for number in status["pareto_front"]]
 
 
 def test_median_stopping_ends_trials(jetcal, tmp_path):
