@@ -270,8 +270,22 @@ def test_port_in_use_and_missing_repository_are_one_sentence(jetcal, server, rep
     for flag in ("--http-port", "--grpc-port", "--metrics-port"):
         status, message = jetcal.fails("serve", "--model-repository", repository, flag, 70000)
         assert status == 2 and f"{flag[2:]} is out of range: 70000" in message
+    for microseconds in (-1, 10001):
+        status, message = jetcal.fails("serve", "--model-repository", repository, "--busy-poll-us", microseconds)
+        assert status == 2 and f"busy-poll-us is out of range: {microseconds}" in message
     status, message = jetcal.fails("serve")
     assert status == 2 and "--model-repository" in message
+
+
+def test_threads_that_stay_awake_answer_the_same(server, repository):
+    tensors = make_jets(3, 7)
+    inputs = make_inputs(tensors, True)
+    with Served(repository, "--busy-poll-us", "500") as awake, triton.InferenceServerClient(awake.url) as client, \
+            triton.InferenceServerClient(server.url) as other:
+        for pause in (0, 0, 0.002, 0):  # within what it waits for, and beyond
+            time.sleep(pause)
+            answer = client.infer("optimal", inputs).as_numpy("output")
+            np.testing.assert_array_equal(answer, other.infer("optimal", inputs).as_numpy("output"))
 
 
 def test_metrics_on_their_own_port(repository):
