@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
@@ -81,10 +82,12 @@ int hand_over(const VerbEntry& verb, char** argv) {
   const std::filesystem::path program = self.parent_path().parent_path() / "libexec" / "jetcal" /
                                         ("jetcal-" + std::string(verb.program));
   ::execv(program.c_str(), argv);
-  std::fprintf(
-      stderr,
-      "jetcal %s: this build was made without %s, which the verb needs; see jetcal doctor\n",
-      std::string(verb.name).c_str(), std::string(verb.needs).c_str());
+  const int reason = errno;
+  std::fprintf(stderr,
+               "jetcal %s: %s: %s; the verb is in that program, which a build with %s has; see "
+               "jetcal doctor\n",
+               std::string(verb.name).c_str(), program.c_str(), std::strerror(reason),
+               std::string(verb.needs).c_str());
   return jetcal::cli::exit_status(jetcal::ErrorCode::Unimplemented);
 }
 
