@@ -44,7 +44,7 @@ struct StudyNumbers {
   std::map<std::string, std::string> constant;  ///< Parameters with one value in all trials.
   std::map<std::string, std::vector<CategoryNumbers>> categorical;  ///< Best median first.
   double lower_quartile = 0, upper_quartile = 0;  ///< Of the loss: best and worst quarter begin.
-  std::vector<std::size_t> best;                  ///< Rows of the table, best first; feasible before others.
+  std::vector<std::size_t> best;    ///< Rows of the table, best first; feasible before others.
   std::vector<std::size_t> pareto;  ///< With two objectives: rows that no other beats in both.
 };
 

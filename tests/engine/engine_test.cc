@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <future>
+#include <thread>
 
 #include "jetcal/engine/padded_batch.h"
 #include "jetcal/engine/ragged_batch.h"
