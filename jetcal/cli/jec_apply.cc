@@ -77,6 +77,10 @@ void correct_chunk(const jec::JetCorrector& corrector, const edm::JetColumns& je
   file.outside += corrector.factors(table, factors).count;
   for (std::size_t i = 0; i < factors.size(); ++i) {
     const double pt = columns.pt[i] * factors[i];
+    if (!std::isfinite(pt)) {  // stays NaN
+      ++file.not_finite;
+      continue;
+    }
     file.pt[begin + columns.rows[i]] = static_cast<float>(pt);
     const double stored = jets.pt_reco[columns.rows[i]];
     if (stored > 0)
@@ -156,7 +160,7 @@ int run_apply(const ApplyOptions& options, bool json) {
                     {"largest_relative_difference_to_stored_pt", file.largest_difference},
                     {"left_out", file.left_out}});
     if (json) continue;
-    fmt::print("{}: {} jets, {} NaN, {} times outside every bin; branch {} is in {}\n", file.input,
+    fmt::print("{}: {} jets, {} NaN, {} outside every bin; branch {} is in {}\n", file.input,
                file.pt.size(), file.not_finite, file.outside, options.branch, file.output);
     if (!file.left_out.empty())
       fmt::print("not copied from the input: {}\n", fmt::join(file.left_out, ", "));

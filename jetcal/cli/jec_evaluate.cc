@@ -87,7 +87,11 @@ Json level_factors(const jec::JetCorrector& corrector, const EvaluateOptions& op
   std::vector<double> factors;
   for (std::size_t i = 0; i < corrector.num_levels(); ++i) {
     evaluate(corrector, options, i + 1, columns, factors);
-    json[corrector.level_name(i)] = factors;
+    // CMS's L2L3Residual calls itself L2Relative, too: the second one becomes "L2Relative (2)".
+    std::string name = corrector.level_name(i);
+    for (int k = 2; json.contains(name); ++k)
+      name = fmt::format("{} ({})", corrector.level_name(i), k);
+    json[name] = factors;
   }
   return json;
 }

@@ -69,6 +69,11 @@ Sample correct(const edm::CalibrationJets& jets, const JetCorrector& corrector, 
       closure.used, {{"JetPt", pt}, {"JetEta", eta}, {"JetA", area}, {"Rho", sample.rho}}, {}};
   sample.response.resize(pt.size());
   closure.outside_bins = corrector.factors(table, sample.response).count;
+  for (std::size_t i = 0; i < pt.size(); ++i) {
+    if (std::isfinite(sample.response[i])) continue;
+    fail(ErrorCode::InvalidArgument, "the correction gives no finite factor to a jet of pt_raw ",
+         pt[i], " GeV, eta ", eta[i], ", rho ", sample.rho[i]);
+  }
   for (std::size_t i = 0; i < pt.size(); ++i) sample.response[i] *= pt[i] / sample.pt_gen[i];
   return sample;
 }

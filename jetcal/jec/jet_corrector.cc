@@ -2,6 +2,7 @@
 #include "jetcal/jec/jet_corrector.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <mutex>
 #include <nlohmann/json.hpp>
@@ -88,10 +89,11 @@ class BlockRun {
   void run(std::int64_t first, std::int64_t n, double* out, OutsideRows& outside) {
     for (std::size_t c = 0; c < table_.numbers.size(); ++c) load(c, first, n);
     if (levels_ == 0) std::fill_n(out, n, 1.0);
+    Places places{};
     for (std::size_t l = 0; l < levels_; ++l) {
       detail::TreeReport report;
       evaluate(stack_.levels[l], first, n, report);
-      note(stack_.levels[l], report, outside);
+      if (report.any_outside) note(stack_.levels[l], report, places);
       const double* result = result_.data();
       for (const int column : stack_.updated)
         combine(stack_.input_op, n, result, &values_[static_cast<std::size_t>(column) * kBlock]);
@@ -101,9 +103,12 @@ class BlockRun {
         combine(stack_.output_op, n, result, out);
       }
     }
+    count(places, first, outside);
   }
 
  private:
+  using Places = std::array<const std::string*, kBlock>;  // the file that a row is outside of
+
   void load(std::size_t c, std::int64_t first, std::int64_t n) {
     const Column& column = table_.numbers[c];
     double* to = &values_[c * kBlock];
@@ -147,14 +152,20 @@ class BlockRun {
     for (std::int64_t i = 0; i < n; ++i) ids[i] = id_of(texts[static_cast<std::size_t>(first + i)]);
   }
 
-  void note(const CorrectionStack::Level& level, const detail::TreeReport& report,
-            OutsideRows& outside) const {
-    if (report.outside == 0) return;
-    if (outside.count == 0) {
-      outside.first_row = report.first_row;
-      outside.where = level.tree->source;
+  static void note(const CorrectionStack::Level& level, const detail::TreeReport& report,
+                   Places& places) {
+    for (std::size_t i = 0; i < places.size(); ++i) {
+      if (report.outside[i] && places[i] == nullptr) places[i] = &level.tree->source;
     }
-    outside.count += report.outside;
+  }
+
+  // Counts a row once, however many levels it is outside of.
+  static void count(const Places& places, std::int64_t first, OutsideRows& outside) {
+    for (std::size_t i = 0; i < places.size(); ++i) {
+      if (places[i] == nullptr || outside.count++ > 0) continue;
+      outside.first_row = first + static_cast<std::int64_t>(i);
+      outside.where = *places[i];
+    }
   }
 
   static void combine(StackOp op, std::int64_t n, const double* result, double* into) {

@@ -42,6 +42,10 @@ const ClosureSeries& series_of(const Closure& closure, const std::string& region
   throw std::runtime_error("no region " + region);
 }
 
+TEST(Closure, RefusesACorrectionThatGivesNoNumbers) {
+  EXPECT_THROW(measure_closure(plain_jets(1000, 0.8, 0), corrector("log(0-x)"), {}), Error);
+}
+
 TEST(Closure, PassesAPerfectCorrectionAndMissesOneThatIsOff) {
   const edm::CalibrationJets jets = plain_jets(150000, 0.8, 0);
   const Closure good = measure_closure(jets, corrector("1.25"), {});

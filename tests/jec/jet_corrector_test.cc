@@ -175,7 +175,7 @@ TEST(JetCorrector, GivesTheSameForEveryNumberOfRowsAndThreads) {
   }
   for (std::size_t i = 0; i < all.size(); ++i) {
     if (jets.eta[i] >= -5 && jets.eta[i] < 5) continue;
-    expected_outside += 2;  // of both levels
+    ++expected_outside;  // once, though it is outside of both levels
     if (first < 0) first = static_cast<std::int64_t>(i);
   }
   EXPECT_EQ(outside.count, expected_outside);
@@ -300,7 +300,38 @@ TEST(JetCorrector, RewritesInputsInTransforms) {
   EXPECT_THAT(evaluate(set_of(kX, doubled), {0.4, 0.6, 1.5}), testing::ElementsAre(10, 20, 99));
 }
 
+TEST(JetCorrector, TakesNaNAndInfinityForBeyondTheLastEdge) {
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  const std::string log = R"j({"nodetype": "formula", "parser": "TFormula",
+      "expression": "log(x)", "variables": ["x"]})j";
+  for (const std::string edges : {"[0, 1, 2]", R"({"n": 2, "low": 0, "high": 2})"}) {
+    for (const std::string flow : {R"("clamp")", R"("wrap")"}) {
+      const std::string bins = binning(edges, flow);
+      EXPECT_THAT(evaluate(set_of(kX, bins), {kInfinity}), testing::ElementsAre(20));
+      const std::string of_log = R"({"nodetype": "transform", "input": "x", "rule": )" + log +
+                                 R"(, "content": )" + bins + "}";
+      EXPECT_THAT(evaluate(set_of(kX, of_log), {-1}), testing::ElementsAre(20));
+    }
+  }
+}
+
+TEST(JetCorrector, CountsARowOnceThatIsOutsideOfSeveralLevels) {
+  const std::vector<CorrectionText> texts{
+      {"a.txt", "{1 JetEta 1 JetPt 1 Correction A}\n-5 5 2 0 7000\n"},
+      {"b.txt", "{1 JetPt 1 JetPt 1 Correction B}\n50 5000 2 0 7000\n"}};
+  const JetCorrector corrector = JetCorrector::parse(texts);
+  OutsideRows outside;
+  factors(corrector, {{10, 100, 10}, {0, 6, 6}, {1, 1, 1}, {1, 1, 1}}, &outside);
+  EXPECT_EQ(outside.count, 3);
+  EXPECT_EQ(outside.first_row, 0);
+  EXPECT_EQ(outside.where, "b.txt");
+}
+
 TEST(JetCorrector, NamesFileAndFieldOfABadJson) {
+  EXPECT_THAT(json_error(R"({"schema_version": 2, "corrections": [5]})", ""),
+              HasSubstr("corrections[0]: expected an object, found number"));
+  EXPECT_THAT(json_error(R"({"schema_version": 2, "corrections": [{"name": 3}]})", ""),
+              HasSubstr("corrections[0].name: expected a text, found number"));
   EXPECT_THAT(json_error("{"), HasSubstr("test.json: no valid JSON at byte"));
   EXPECT_THAT(json_error("[8e8282]"), HasSubstr("test.json: a number is too large for a double"));
   EXPECT_THAT(json_error(set_of(kX, "1", 1)), HasSubstr("schema version 1"));

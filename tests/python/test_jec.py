@@ -339,3 +339,19 @@ def test_no_rows_give_no_factors(jetcal, tmp_path):
     table = tmp_path / "jets.csv"
     table.write_text("JetPt,JetEta\n")
     assert factors(jetcal, table, text_file("L2Relative")).size == 0
+
+
+def test_levels_of_the_same_name_are_all_there(jetcal, tmp_path):
+    path, level = tmp_path / "jets.csv", tmp_path / "level.txt"
+    write_csv(path, {"JetPt": [100], "JetEta": [0.1]})
+    level.write_text("{1 JetEta 1 JetPt 2 Correction L2Relative}\n-5 5 2 0 7000\n")
+    document = jetcal("jec", "evaluate", "--correction", level, level, "--input", path, "--levels")
+    assert document["factors_up_to"] == {"L2Relative": [2], "L2Relative (2)": [4]}
+
+
+def test_apply_counts_factors_that_are_no_numbers(jetcal, tmp_path):
+    source, level = tmp_path / "jets.root", tmp_path / "level.txt"
+    write_ntuple(source, make_branches(20))
+    level.write_text("{1 JetEta 1 JetPt log(0-x) Correction L1}\n-999 999 2 1 7000\n")
+    document = jetcal("jec", "apply", "--input", source, "--output", tmp_path / "out.root", "--correction", level)
+    assert document["files"][0]["not_finite"] == 20 and document["files"][0]["corrected"] == 0

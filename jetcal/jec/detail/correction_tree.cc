@@ -230,7 +230,8 @@ void evaluate_from(const Block& block, int root, std::int64_t n, double* out) {
     if (groups[k] != kConstantProgram ||
         block.tree.nodes[static_cast<std::size_t>(leaves[k])].kind != NodeKind::Outside)
       continue;
-    if (block.report.outside++ == 0) block.report.first_row = row_of(block, i);
+    block.report.any_outside = true;
+    block.report.outside[static_cast<std::size_t>(block.rows[i])] = true;
   }
   if (uniform) {
     evaluate_group(block, groups[0], n, leaves.data(), out);
@@ -266,12 +267,14 @@ int Axis::find(double x, Flow flow) const noexcept {
   if (flow == Flow::Wrap && (!edges.empty() || x < first || x >= last)) {
     double turns = (x - first) / (last - first);
     turns -= std::floor(turns);
+    if (std::isnan(turns)) return num_bins - 1;  // an infinite angle
     if (edges.empty()) return std::min(static_cast<int>(num_bins * turns), num_bins - 1);
     x = first + turns * (last - first);
     if (x >= last) return num_bins - 1;  // rounding
   }
   if (x < first) return flow == Flow::Clamp || flow == Flow::Wrap ? 0 : -1;
-  if (x >= last) return flow == Flow::Clamp ? num_bins - 1 : num_bins;
+  // A level or transform before may have made a NaN: beyond the last edge, as in correctionlib.
+  if (!(x < last)) return flow == Flow::Clamp || flow == Flow::Wrap ? num_bins - 1 : num_bins;
   if (edges.empty())
     return std::min(static_cast<int>(num_bins * ((x - low) / (high - low))), num_bins - 1);
   // The last edge that is not above x, by halving without branches: which half holds x is as good

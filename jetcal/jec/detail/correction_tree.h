@@ -2,6 +2,7 @@
 // One correction as a tree of bins, categories and formulas, as text and JSON files give it.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <limits>
 #include <map>
@@ -57,8 +58,8 @@ struct TreeInput {
 
 /// Collects what evaluate() met.
 struct TreeReport {
-  std::int64_t outside = 0;
-  std::int64_t first_row = -1;
+  bool any_outside = false;
+  std::array<bool, static_cast<std::size_t>(Formula::kBlock)> outside{};  ///< By row of the block.
 };
 
 /// Holds a correction. Built by the readers, then immutable and thread-safe.

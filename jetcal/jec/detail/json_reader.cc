@@ -64,10 +64,14 @@ std::unique_ptr<CorrectionStack> read_compound(const Json& set, const Json& json
 
 // The name that is meant when the user gives none.
 std::string only_name(const Json& set, const std::string& file) {
+  const JsonPlace root{nullptr, nullptr, 0, &file};
   for (const char* list : {"compound_corrections", "corrections"}) {
     const auto found = set.find(list);
     if (found == set.end() || !found->is_array() || found->empty()) continue;
-    if (found->size() == 1) return (*found)[0].value("name", "");
+    if (found->size() == 1) {
+      const JsonPlace place = root.at(list);
+      return text_field((*found)[0], "name", place.at(std::size_t{0}));
+    }
     fail(ErrorCode::InvalidArgument, file, " holds ", found->size(),
          list[1] == 'o' && list[2] == 'm' ? " compound corrections" : " corrections",
          ", give the name of one");
