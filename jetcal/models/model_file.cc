@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "jetcal/base/bounded_json.h"
 #include "jetcal/base/error.h"
 #include "jetcal/base/files.h"
 #include "jetcal/base/version.h"
@@ -22,6 +23,7 @@ using nlohmann::json;
 static_assert(std::endian::native == std::endian::little, "safetensors data are little-endian");
 
 constexpr std::uint64_t kMaxHeaderBytes = 16 << 20;
+constexpr int kMaxDepth = 16;  // of its JSON: what copies or prints it goes as deep
 constexpr const char* kFormat = "jetcal-model";
 constexpr const char* kFormatVersion = "1";
 constexpr const char* kProvenancePrefix = "provenance.";
@@ -187,7 +189,7 @@ json parse_header(const std::string& bytes, const std::filesystem::path& path,
   }
   const std::string_view text(bytes.data() + sizeof length, length);
   data = std::string_view(bytes).substr(sizeof length + length);
-  json header = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  json header = parse_bounded_json<json>(text, kMaxDepth).document;
   if (header.is_discarded() || !header.is_object()) {
     fail(ErrorCode::DataLoss, path.string(), ": the header is not a JSON object");
   }
@@ -220,7 +222,7 @@ std::map<std::string, std::string> parse_metadata(const json& header,
 }
 
 ModelConfig parse_config(const std::string& text, const std::filesystem::path& path) {
-  const json parsed = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  const json parsed = parse_bounded_json<json>(text, kMaxDepth).document;
   if (parsed.is_discarded()) {
     fail(ErrorCode::DataLoss, path.string(), ": the model configuration is not JSON");
   }
@@ -284,6 +286,9 @@ std::vector<float> read_values(const json& header, const std::vector<FileTensor>
     }
     const Extent extent = parse_extent(*entry, tensor, data.size(), path);
     const std::size_t at = values.size();
+    if (extent.end - extent.begin > data.size() - at * sizeof(float))
+      fail(ErrorCode::DataLoss, path.string(), ": tensor '", tensor.name,
+           "' shares its bytes with others: the tensors take more than the file holds");
     values.resize(at + static_cast<std::size_t>(tensor.size));
     std::memcpy(values.data() + at, data.data() + extent.begin, extent.end - extent.begin);
   }

@@ -18,7 +18,7 @@ struct Block {
   std::int64_t num_accepted = 0;             ///< with at least one row
   std::vector<std::uint64_t> failed_events;  ///< numbers of those that PYTHIA had to try again,
                                              ///< once for each failure
-  std::int64_t num_outside = 0;              ///< bins of the correction that a jet missed
+  std::int64_t num_outside = 0;              ///< jets outside every bin of a level
   double cpu_seconds = 0;
   std::vector<JetRow> rows;
   std::vector<CalibrationJet> calibration_jets;

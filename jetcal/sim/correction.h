@@ -24,7 +24,7 @@ class Correction {
   /// JetCorrector::open does, and InvalidArgument for an input that a jet here does not have.
   static Correction open(const std::vector<std::filesystem::path>& files);
 
-  /// Writes jetPt / jetRawPt to out [jets]; returns how often a jet lay outside every bin of a
+  /// Writes jetPt / jetRawPt to out [jets]; returns how many jets lay outside every bin of a
   /// level (factor 1).
   std::int64_t factors(std::span<const Jet> jets, double rho, std::span<double> out) const;
   /// Returns the corrector, or nullptr where there is none.

@@ -27,7 +27,7 @@ struct EventRecord {
 
 /// Appends the rows of the event's jets, by falling corrected pT; none when the event fails the
 /// producer's cuts (two leading jets above min_pt, within max_eta). Jets below kMinRawPt of `found`
-/// do not count. Returns how often a jet lay outside every bin of a level of the correction.
+/// do not count. Returns how many jets lay outside every bin of a level of the correction.
 std::int64_t append_rows(const EventRecord& event, std::span<const Jet> found,
                          const Correction& correction, const JetOptions& options,
                          std::vector<JetRow>& rows);

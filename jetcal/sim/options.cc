@@ -132,6 +132,8 @@ ExperimentOptions read_experiment(const Config& overrides) {
   visit_fields(options, FieldReader{card, overrides});
   require(options.pileup.mean >= 0 && options.pileup.mean <= 200, overrides, "pileup.mean",
           "from 0 to 200");
+  require(options.pileup.maximum >= options.pileup.mean, overrides, "pileup.maximum",
+          "at least pileup.mean, which it would cut");
   require(options.jets.radius > 0 && options.jets.radius <= 1, overrides, "jets.radius",
           "above 0 and at most 1");
   require(options.jets.ghost_area >= 1e-4, overrides, "jets.ghost_area", "at least 1e-4");

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <span>
 #include <utility>
 
 #include "jetcal/base/error.h"
@@ -41,11 +42,15 @@ PileupPool PileupPool::open(const std::filesystem::path& path) {
   if (pool.data_ == nullptr) fail(ErrorCode::DataLoss, "cannot map the pool ", path.string());
   PoolHeader header{};
   std::memcpy(&header, pool.data_, sizeof(header));
-  const std::size_t want = sizeof(header) +
-                           static_cast<std::size_t>(header.num_events + 1) * sizeof(std::int64_t) +
-                           static_cast<std::size_t>(header.num_particles) * sizeof(Particle);
-  if (std::memcmp(header.magic, kMagic, sizeof(kMagic)) != 0 || header.num_events < 0 ||
-      want != pool.size_)
+  const auto is_within = [&pool](std::int64_t count) {
+    return count >= 0 && static_cast<std::size_t>(count) < pool.size_;
+  };
+  const auto wanted_size = [&header] {
+    return sizeof(header) + static_cast<std::size_t>(header.num_events + 1) * sizeof(std::int64_t) +
+           static_cast<std::size_t>(header.num_particles) * sizeof(Particle);
+  };
+  if (std::memcmp(header.magic, kMagic, sizeof(kMagic)) != 0 || !is_within(header.num_events) ||
+      !is_within(header.num_particles) || wanted_size() != pool.size_)
     fail(ErrorCode::DataLoss, "not a complete pileup pool: ", path.string());
   const char* bytes = static_cast<const char*>(pool.data_) + sizeof(header);
   pool.num_events_ = header.num_events;
@@ -53,6 +58,10 @@ PileupPool PileupPool::open(const std::filesystem::path& path) {
   pool.offsets_ = reinterpret_cast<const std::int64_t*>(bytes);
   pool.particles_ = reinterpret_cast<const Particle*>(
       bytes + static_cast<std::size_t>(header.num_events + 1) * sizeof(std::int64_t));
+  const std::span offsets(pool.offsets_, static_cast<std::size_t>(header.num_events) + 1);
+  if (offsets.front() != 0 || offsets.back() != header.num_particles ||
+      !std::is_sorted(offsets.begin(), offsets.end()))
+    fail(ErrorCode::DataLoss, "the events of a pileup pool are damaged: ", path.string());
   return pool;
 }
 

@@ -250,10 +250,11 @@ void ValidationJets::append(const edm::JetView& jets, std::span<const float> pil
       if (std::abs(jets.pf_d_eta[k]) < 1 && std::abs(jets.pf_d_phi[k]) < 1) {
         ++in_box;
         // 20 bins a factor e, from 0.05 GeV.
-        const int bin = static_cast<int>(20 * std::log(std::max(candidate, 0.05) / 0.05));
-        if (cell >= 0)
-          ++candidate_pt[static_cast<std::size_t>(cell)][kind]
-                        [static_cast<std::size_t>(std::min(bin, kNumPtBins - 1))];
+        // In this order NaN falls into the first bin and infinity into the last one.
+        constexpr double kLastBin = kNumPtBins - 1;
+        const double place = 20 * std::log(std::max(0.05, candidate) / 0.05);
+        const auto bin = static_cast<std::size_t>(std::min(kLastBin, place));
+        if (cell >= 0) ++candidate_pt[static_cast<std::size_t>(cell)][kind][bin];
       }
       if (jets.pf_from_jet[k] == 0) continue;
       ++count[kind];

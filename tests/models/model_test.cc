@@ -235,6 +235,9 @@ TEST_F(ModelFile, HostileHeadersAreRefused) {
   EXPECT_THAT(load_error(), HasSubstr("not a JSON object"));
   write(with_header(std::string(1 << 20, '['), ""));  // deep nesting must not end the stack
   EXPECT_THAT(load_error(), HasSubstr("not a JSON object"));
+  const std::string deep = std::string(1 << 20, '[') + std::string(1 << 20, ']');
+  write(with_header(R"({"calibration.closure.values": {"shape": )" + deep + "}}", ""));
+  EXPECT_THAT(load_error(), HasSubstr("not a JSON object"));
   write(with_header("{}", ""));
   EXPECT_THAT(load_error(), HasSubstr("__metadata__"));
   write(with_header(R"({"__metadata__": {"format": "pt"}})", ""));
@@ -277,6 +280,22 @@ TEST_F(ModelFile, TensorsThatDoNotFitAreNamed) {
   expect([](json& h) { h["__metadata__"]["config"] = R"({"network": "pfn"})"; }, "not part");
   expect([](json& h) { h["__metadata__"]["format_version"] = "2"; }, "format version '2'");
   expect([](json& h) { h["__metadata__"]["fingerprint"] = "0"; }, "fingerprint");
+}
+
+TEST_F(ModelFile, TensorsThatShareTheirBytesAreRefused) {
+  nlohmann::json header;
+  std::string data;
+  split(header, data);
+  std::uint64_t largest = 0;
+  for (auto& [name, entry] : header.items()) {
+    if (!entry.contains("data_offsets")) continue;
+    const auto begin = entry["data_offsets"][0].get<std::uint64_t>();
+    const auto end = entry["data_offsets"][1].get<std::uint64_t>();
+    entry["data_offsets"] = {std::uint64_t{0}, end - begin};
+    largest = std::max(largest, end - begin);
+  }
+  write(with_header(header.dump(), data.substr(0, largest)));
+  EXPECT_THAT(load_error(), HasSubstr("shares its bytes"));
 }
 
 TEST_F(ModelFile, NumbersThatCannotBeUsedAreRefusedOnBothWays) {

@@ -36,7 +36,7 @@ TEST_F(CorrectionFiles, AreAppliedOneAfterTheOther) {
   const Correction correction = Correction::open({offset, response});
   const std::vector<Jet> jets{jet(52, 0.1), jet(100, 2), jet(60, 5.1)};
   std::vector<double> factors(3);
-  EXPECT_EQ(correction.factors(jets, 20, factors), 2);  // the third jet, in both files
+  EXPECT_EQ(correction.factors(jets, 20, factors), 1);  // the third jet, outside of both files
   EXPECT_NEAR(factors[0], (52 - 4) / 52.0 * 2, 1e-12);  // the second sees 48 GeV
   EXPECT_NEAR(factors[1], 0.96, 1e-12);
   EXPECT_EQ(factors[2], 1);

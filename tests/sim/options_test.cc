@@ -34,6 +34,8 @@ TEST(ExperimentOptions, NameTheFieldOfAMistake) {
   };
   EXPECT_NE(message("tracker: {eta_edges: [1, 2]}").find("tracker.eta_edges"), std::string::npos);
   EXPECT_NE(message("jets: {radius: 0}").find("jets.radius"), std::string::npos);
+  EXPECT_NE(message("pileup: {mean: 150}").find("pileup.maximum"), std::string::npos);
+  EXPECT_EQ(message("pileup: {mean: 150, maximum: 300}"), "");
   EXPECT_NE(message("pileup: {mean: many}").find("pileup.mean"), std::string::npos);
 }
 

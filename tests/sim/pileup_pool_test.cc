@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cstring>
+
 #include "jetcal/base/error.h"
 #include "jetcal/base/files.h"
 #include "jetcal/base/temporary_folder.h"
@@ -33,6 +35,14 @@ TEST_F(PoolFile, IsRefusedWhenTruncated) {
     write_file(path_, std::string_view(whole).substr(0, size));
     EXPECT_THROW(PileupPool::open(path_), Error) << size;
   }
+}
+
+TEST_F(PoolFile, IsRefusedWithDamagedOffsets) {
+  std::string bytes = read_file(path_);
+  const std::int64_t far = std::int64_t{1} << 40;
+  std::memcpy(bytes.data() + 40, &far, sizeof(far));  // where the second event begins
+  write_file(path_, bytes);
+  EXPECT_THROW(PileupPool::open(path_), Error);
 }
 
 TEST_F(PoolFile, GivesPoissonCrossingsWithMirroredTurnedEvents) {
